@@ -1,0 +1,1 @@
+"""Rules, hot lists and the alert life cycle."""

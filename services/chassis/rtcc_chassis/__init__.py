@@ -1,0 +1,1 @@
+"""What every OpenRTCC service needs and no domain word."""

@@ -1,0 +1,1 @@
+"""What crosses an agency's border: subscriptions and camera views."""

@@ -1,0 +1,1 @@
+"""The one HTTP door: sign-in, REST, WebSocket, WHEP and the console."""

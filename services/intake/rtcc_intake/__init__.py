@@ -1,0 +1,1 @@
+"""The data pipes: signed webhooks become events."""

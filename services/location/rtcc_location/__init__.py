@@ -1,0 +1,1 @@
+"""Positions: live index, last known, nearest."""

@@ -1,0 +1,1 @@
+"""Agencies, people, roles, cameras, zones and sharing agreements."""

@@ -1,0 +1,1 @@
+"""Verbs for those who work on the code: gen, check, test, bench, lock."""

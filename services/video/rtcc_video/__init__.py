@@ -1,0 +1,1 @@
+"""Relay: RTSP and files in, WHEP out, packets never decoded."""
