@@ -1,0 +1,1 @@
+"""Builds the demo's map and street graph from an OpenStreetMap extract. A developer's tool: a running demo reads only its results."""
