@@ -18,11 +18,13 @@ import shapely
 
 from rtcc_demo.mapbuild.features import Feature, build_features
 from rtcc_demo.mapbuild.osm_pbf import Extract, read_extract
+from rtcc_demo.mapbuild.street_graph import build_street_graph
 from rtcc_demo.mapbuild.style import PALETTES, style_layers
 
 CREDIT = '<a href="https://www.openstreetmap.org/copyright">© OpenStreetMap contributors</a>'
 MAX_ZOOM = 16
 SERVICES = Path(__file__).resolve().parents[3]
+STREETS = SERVICES / "demo" / "rtcc_demo" / "world" / "data" / "streets.npz"
 TILES = SERVICES / "console" / "web" / "public" / "map" / "helsinki.pmtiles"
 
 
@@ -70,6 +72,9 @@ def main() -> None:
     layers = {theme: style_layers(theme) for theme in PALETTES}
     TILES.with_suffix(".layers.json").write_text(json.dumps(layers, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print(f"map tiles: {TILES.stat().st_size / 1000:.0f} kB")
+    STREETS.parent.mkdir(parents=True, exist_ok=True)
+    junctions, streets = build_street_graph(extract, STREETS)
+    print(f"street graph: {STREETS.stat().st_size / 1000:.0f} kB, {junctions} junctions, {streets} streets")
 
 
 if __name__ == "__main__":

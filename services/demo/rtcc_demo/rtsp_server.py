@@ -1,0 +1,206 @@
+"""A camera's RTSP server: RTSP 1.0 (RFC 2326) with Digest authentication and RTP interleaved on the same TCP connection.
+
+Each path plays a clip in an endless loop, as a live camera would: all its viewers see the same moment, one joining gets the pictures since
+the last key frame at once. Coded pictures are passed on as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlsplit
+
+from rtcc_demo.clip import Clip, load_clip
+from rtcc_demo.rtsp_messages import Answer, BadRequest, DigestCheck, Request, parse_request
+from rtcc_demo.rtsp_player import Player
+
+METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
+HEAD_LIMIT_BYTES = 8_192
+SESSION_TIMEOUT_S = 60
+INTERLEAVED_MARK = 0x24
+
+
+class RtspServer:
+    """Serves clips as cameras on loopback: `async with RtspServer({"north": file}, "viewer", "secret") as server: server.url("north")`.
+
+    `offsets_s` shifts a path's loop, so that cameras sharing a clip show different moments. `port` 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        clips: Mapping[str, Path],
+        username: str,
+        password: str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        offsets_s: Mapping[str, float] | None = None,
+    ) -> None:
+        self._files = dict(clips)
+        self._username = username
+        self._password = password
+        self._host = host
+        self._port = port
+        self._offsets_s = dict(offsets_s or {})
+        self._clips: dict[Path, Clip] = {}
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._epoch_s = 0.0
+
+    async def __aenter__(self) -> Self:
+        for path in dict.fromkeys(self._files.values()):
+            self._clips[path] = await asyncio.to_thread(load_clip, path)
+        self._epoch_s = asyncio.get_running_loop().time()
+        self._server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_LIMIT_BYTES)
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
+
+    @property
+    def port(self) -> int:
+        """The TCP port in use."""
+        return self._port
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected now."""
+        return len(self._connections)
+
+    def url(self, path: str, *, credentials: bool = True) -> str:
+        """The address of a camera, with user name and password unless told otherwise."""
+        who = f"{quote(self._username, safe='')}:{quote(self._password, safe='')}@" if credentials else ""
+        return f"rtsp://{who}{self._host}:{self._port}/{quote(path)}"
+
+    def clip_of(self, path: str) -> tuple[Clip, float] | None:
+        """A path's clip and the loop time (event loop clock, seconds) at which its playing began; None for an unknown path."""
+        file = self._files.get(path)
+        return (self._clips[file], self._epoch_s - self._offsets_s.get(path, 0.0)) if file else None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        connection = _Connection(self, reader, writer, DigestCheck(self._username, self._password))
+        try:
+            await connection.run()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # the client left, or sent a head beyond the limit: either way there is nobody to answer
+        except asyncio.CancelledError:
+            pass  # the server closes; asyncio.start_server would log a cancelled handler as an error
+        finally:
+            connection.close()
+            self._connections.discard(task)
+
+
+class _Connection:
+    """One client: its requests in order, and at most one playing session."""
+
+    def __init__(self, server: RtspServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, digest: DigestCheck) -> None:
+        self._server = server
+        self._reader = reader
+        self._writer = writer
+        self._digest = digest
+        self._session = secrets.token_hex(8)
+        self._player: Player | None = None
+        self._channel = 0
+
+    async def run(self) -> None:
+        while True:
+            first = await self._reader.readexactly(1)
+            if first[0] == INTERLEAVED_MARK:
+                head = await self._reader.readexactly(3)
+                await self._reader.readexactly(int.from_bytes(head[1:], "big"))  # the client's RTCP: proof of life, nothing to act on
+                continue
+            head = first + await self._reader.readuntil(b"\r\n\r\n")
+            try:
+                request = parse_request(head)
+            except BadRequest as error:
+                self._send(Answer(400, headers={"X-Reason": error.reason}), "0")
+                return
+            if request.content_bytes:
+                await self._reader.readexactly(min(request.content_bytes, HEAD_LIMIT_BYTES))
+            self._send(self._answer(request), request.sequence)
+            if request.method == "TEARDOWN":
+                await self._writer.drain()
+                return
+            if request.method == "PLAY" and self._player:
+                self._player.start()
+
+    def close(self) -> None:
+        if self._player:
+            self._player.stop()
+        self._writer.close()
+
+    def _send(self, answer: Answer, sequence: str) -> None:
+        self._writer.write(answer.encode(sequence))
+
+    def _answer(self, request: Request) -> Answer:
+        if request.method == "OPTIONS":
+            return Answer(200, headers={"Public": METHODS})
+        if not self._digest.allows(request):
+            return Answer(401, headers={"WWW-Authenticate": self._digest.challenge})
+        handle = {
+            "DESCRIBE": self._describe,
+            "SETUP": self._setup,
+            "PLAY": self._play,
+            "TEARDOWN": self._teardown,
+            "GET_PARAMETER": self._keep_alive,
+            "SET_PARAMETER": self._keep_alive,
+        }.get(request.method)
+        return handle(request) if handle else Answer(405, headers={"Allow": METHODS})
+
+    @property
+    def _session_header(self) -> dict[str, str]:
+        return {"Session": f"{self._session};timeout={SESSION_TIMEOUT_S}"} if self._player else {}
+
+    def _describe(self, request: Request) -> Answer:
+        found = self._server.clip_of(request.path)
+        if found is None:
+            return Answer(404)
+        host = urlsplit(request.uri).hostname or "127.0.0.1"
+        headers = {"Content-Base": request.uri.rstrip("/") + "/", "Content-Type": "application/sdp"}
+        return Answer(200, headers=headers, body=found[0].sdp(host).encode())
+
+    def _setup(self, request: Request) -> Answer:
+        found = self._server.clip_of(request.path)
+        if found is None:
+            return Answer(404)
+        transport = request.headers.get("transport", "")
+        wanted = next((one for one in transport.split(",") if one.strip().upper().startswith("RTP/AVP/TCP")), None)
+        if wanted is None:
+            return Answer(461)
+        if self._player is not None:
+            return Answer(459)
+        channels = next((part.partition("=")[2] for part in wanted.split(";") if part.startswith("interleaved=")), "0-1")
+        first = channels.partition("-")[0]
+        if not first.isdecimal() or int(first) > 254:
+            return Answer(400, headers={"X-Reason": "interleaved takes two channel numbers below 256"})
+        self._channel = int(first)
+        self._player = Player(found[0], found[1], self._writer, self._channel)
+        reply = f"RTP/AVP/TCP;unicast;interleaved={first}-{int(first) + 1};ssrc={self._player.ssrc:08X}"
+        return Answer(200, headers={"Transport": reply, **self._session_header})
+
+    def _play(self, request: Request) -> Answer:
+        if self._player is None:
+            return Answer(455)
+        if not request.headers.get("session", "").startswith(self._session):
+            return Answer(454)
+        info = f"url={request.uri.rstrip('/')}/trackID=0;seq={self._player.sequence};rtptime={self._player.rtp_time_at_start()}"
+        return Answer(200, headers={"Range": "npt=now-", "RTP-Info": info, **self._session_header})
+
+    def _keep_alive(self, request: Request) -> Answer:
+        return Answer(200, headers=self._session_header)
+
+    def _teardown(self, request: Request) -> Answer:
+        return Answer(200, headers={"Session": self._session})
