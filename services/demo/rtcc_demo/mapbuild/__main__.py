@@ -16,10 +16,12 @@ from pathlib import Path
 
 import shapely
 
+from rtcc_demo.mapbuild.cameras import write_cameras
 from rtcc_demo.mapbuild.features import Feature, build_features
 from rtcc_demo.mapbuild.osm_pbf import Extract, read_extract
 from rtcc_demo.mapbuild.street_graph import build_street_graph
 from rtcc_demo.mapbuild.style import PALETTES, style_layers
+from rtcc_demo.world.streets import load_streets
 
 CREDIT = '<a href="https://www.openstreetmap.org/copyright">© OpenStreetMap contributors</a>'
 MAX_ZOOM = 16
@@ -75,6 +77,7 @@ def main() -> None:
     STREETS.parent.mkdir(parents=True, exist_ok=True)
     junctions, streets = build_street_graph(extract, STREETS)
     print(f"street graph: {STREETS.stat().st_size / 1000:.0f} kB, {junctions} junctions, {streets} streets")
+    print(f"cameras: {write_cameras(load_streets(), STREETS.parent)}")
 
 
 if __name__ == "__main__":

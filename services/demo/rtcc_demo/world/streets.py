@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import json
-import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -64,14 +63,14 @@ class Street:
 
 
 class NoRoute(ValueError):
-    """No way leads from one junction to the other."""
+    """No way leads from one street to the junction."""
 
-    def __init__(self, start: int, end: int) -> None:
+    def __init__(self, street: int, junction: int) -> None:
         super().__init__(
-            f"no street leads from junction {start} to junction {end}: rebuild the street graph, it must be strongly connected"
+            f"no way leads from street {street} to junction {junction}: rebuild the street graph, it must be strongly connected"
         )
-        self.start = start
-        self.end = end
+        self.street = street
+        self.junction = junction
 
 
 class StreetGraph:
@@ -83,36 +82,45 @@ class StreetGraph:
         self.leaving: list[list[Street]] = [[] for _ in junctions]
         for street in streets:
             self.leaving[street.start].append(street)
-
-    def route(self, start: int, end: int) -> list[Street]:
-        """The quickest way by free-flow time (A* with the straight line at the highest speed). Raises NoRoute."""
-        fastest_mps = max(SPEED_KMH.values()) / 3.6
-        goal = self.junctions[end]
-        cost_s = {start: 0.0}
-        came: dict[int, Street] = {}
-        queue = [(0.0, start)]
-        settled: set[int] = set()
-        while queue:
-            _, junction = heapq.heappop(queue)
-            if junction == end:
-                return self._walk_back(came, start, end)
-            if junction in settled:
-                continue
-            settled.add(junction)
-            for street in self.leaving[junction]:
-                reached_s = cost_s[junction] + street.length_m / street.speed_mps
-                if reached_s < cost_s.get(street.end, math.inf):
-                    cost_s[street.end] = reached_s
-                    came[street.end] = street
-                    heapq.heappush(queue, (reached_s + distance_m(self.junctions[street.end], goal) / fastest_mps, street.end))
-        raise NoRoute(start, end)
+        self.two_way = {street.number for street in streets if any(self._turns_back(street, other) for other in self.leaving[street.end])}
 
     @staticmethod
-    def _walk_back(came: dict[int, Street], start: int, end: int) -> list[Street]:
-        way: list[Street] = []
-        while end != start:
-            way.append(came[end])
-            end = came[end].start
+    def _turns_back(street: Street, other: Street) -> bool:
+        return other.end == street.start and other.points[1] == street.points[-2]
+
+    def route(self, after: Street, end: int) -> list[Street]:
+        """The quickest way by free-flow time from the end of a street, turning round only where nothing else leads on.
+
+        Dijkstra over streets, not junctions, since what may follow depends on where one comes from. Empty if already there. Raises NoRoute.
+        """
+        if after.end == end:
+            return []
+        came: dict[int, Street | None] = {}
+        queue: list[tuple[float, int, int | None]] = []
+        for street in self._following(after):
+            heapq.heappush(queue, (street.length_m / street.speed_mps, street.number, None))
+        while queue:
+            cost_s, number, before = heapq.heappop(queue)
+            if number in came:
+                continue
+            street = self.streets[number]
+            came[number] = self.streets[before] if before is not None else None
+            if street.end == end:
+                return self._walk_back(came, street)
+            for other in self._following(street):
+                if other.number not in came:
+                    heapq.heappush(queue, (cost_s + other.length_m / other.speed_mps, other.number, number))
+        raise NoRoute(after.number, end)
+
+    def _following(self, street: Street) -> list[Street]:
+        onward = [other for other in self.leaving[street.end] if not self._turns_back(street, other)]
+        return onward or self.leaving[street.end]
+
+    @staticmethod
+    def _walk_back(came: dict[int, Street | None], last: Street) -> list[Street]:
+        way = [last]
+        while (before := came[way[-1].number]) is not None:
+            way.append(before)
         return way[::-1]
 
     def nearest_junction(self, point: Metres) -> int:
