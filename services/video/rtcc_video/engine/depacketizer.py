@@ -1,0 +1,134 @@
+"""RTP payloads back to H.264 access units (RFC 6184), for what arrives from cameras."""
+
+from dataclasses import dataclass, field
+
+from rtcc_video.engine.h264 import AccessUnit, make_access_unit
+from rtcc_video.engine.rtp import RtpPacket
+
+_STAP_A = 24
+_FU_A = 28
+
+
+@dataclass(slots=True)
+class DepacketizerCounters:
+    """What didn't become a picture: pictures with a hole, payload kinds that aren't ours, pictures over the limit."""
+
+    damaged_units: int = 0
+    refused_payloads: int = 0
+    oversized_units: int = 0
+
+
+@dataclass(slots=True)
+class Depacketizer:
+    """Collects packets of one stream to access units; complete pictures come out in order.
+
+    A picture with a lost packet is dropped, and so is everything up to the next key picture: a wrong picture is worse
+    evidence than a missing one. `limit_bytes` bounds one picture.
+    """
+
+    limit_bytes: int
+    counters: DepacketizerCounters = field(default_factory=DepacketizerCounters)
+    _nals: list[bytes] = field(default_factory=list)
+    _fragments: list[bytes] = field(default_factory=list)
+    _size: int = 0
+    _timestamp: int | None = None
+    _unwrapped: int = 0
+    _sequence: int | None = None
+    _damaged: bool = False
+    _wait_for_key: bool = True
+
+    def push(self, packet: RtpPacket) -> list[AccessUnit]:
+        """The pictures that this packet completes: none, one, or two when the marker of the one before was missing."""
+        done: list[AccessUnit] = []
+        gap = self._sequence is not None and packet.sequence != (self._sequence + 1) & 0xFFFF
+        if gap and self._sequence is not None and (packet.sequence - self._sequence - 1) & 0xFFFF >= 0x8000:
+            return done
+        self._sequence = packet.sequence
+        self._damaged |= gap
+        if self._timestamp is not None and packet.timestamp != self._timestamp:
+            self._finish(done)
+            # The hole may reach into the picture that starts here.
+            self._damaged |= gap
+        self._advance_clock(packet.timestamp)
+        self._take(packet.payload)
+        if packet.marker:
+            self._finish(done)
+        return done
+
+    def _advance_clock(self, timestamp: int) -> None:
+        step = (timestamp - self._unwrapped) & 0xFFFFFFFF
+        self._unwrapped += step - 0x100000000 if step >= 0x80000000 else step
+        self._timestamp = timestamp
+
+    def _take(self, payload: bytes) -> None:
+        if not payload:
+            return
+        self._size += len(payload)
+        if self._size > self.limit_bytes:
+            if not self._damaged:
+                self.counters.oversized_units += 1
+            self._damaged = True
+            self._nals.clear()
+            self._fragments.clear()
+            return
+        kind = payload[0] & 0x1F
+        if 1 <= kind <= 23:
+            self._nals.append(payload)
+        elif kind == _STAP_A:
+            self._take_aggregate(payload)
+        elif kind == _FU_A:
+            self._take_fragment(payload)
+        else:
+            self.counters.refused_payloads += 1
+            self._damaged = True
+
+    def _take_aggregate(self, payload: bytes) -> None:
+        offset = 1
+        while offset + 2 <= len(payload):
+            length = int.from_bytes(payload[offset : offset + 2], "big")
+            offset += 2
+            if length == 0 or offset + length > len(payload):
+                self._damaged = True
+                return
+            self._nals.append(payload[offset : offset + length])
+            offset += length
+
+    def _take_fragment(self, payload: bytes) -> None:
+        if len(payload) < 3:
+            self._damaged = True
+            return
+        header = payload[1]
+        if header & 0x80:
+            if self._fragments:
+                self._damaged = True
+            self._fragments = [bytes(((payload[0] & 0xE0) | (header & 0x1F),)), payload[2:]]
+        elif not self._fragments:
+            self._damaged = True
+            return
+        else:
+            self._fragments.append(payload[2:])
+        if header & 0x40:
+            self._nals.append(b"".join(self._fragments))
+            self._fragments = []
+
+    def _finish(self, done: list[AccessUnit]) -> None:
+        damaged = self._damaged or bool(self._fragments)
+        unit = make_access_unit(self._nals, self._unwrapped)
+        had_data = bool(self._nals) or damaged
+        if unit is None and not damaged and self._nals:
+            # Parameter sets may travel under their own time stamp, ahead of the picture: keep them for it.
+            self._nals = [nal for nal in self._nals if nal[0] & 0x1F in (7, 8)][-16:]
+            self._size = sum(map(len, self._nals))
+            self._timestamp = None
+            return
+        self._nals = []
+        self._fragments = []
+        self._size = 0
+        self._damaged = False
+        self._timestamp = None
+        if damaged:
+            self.counters.damaged_units += int(had_data)
+            self._wait_for_key = True
+        elif unit is not None and (unit.key or not self._wait_for_key):
+            self._wait_for_key = False
+            done.append(unit)

@@ -1,0 +1,130 @@
+"""How packets reach one address of a viewer: UDP with segmentation offload, or a TCP connection with RFC 4571 framing."""
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+_UDP_SEGMENT: Final = 103
+_TCP_BACKLOG_LIMIT_BYTES: Final = 1_000_000
+_OFFLOAD_REFUSED: Final = frozenset({errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT})
+
+type Address = tuple[str, int] | tuple[str, int, int, int]
+
+
+class Path(Protocol):
+    """A way to one validated address of a viewer. Nothing here blocks: what the network doesn't take now is dropped."""
+
+    host: str
+    port: int
+
+    def send(self, datagram: bytes) -> None:
+        """One datagram; lost silently when it can't leave now."""
+        ...
+
+    def send_run(self, buffers: Sequence[bytes], packets: int, segment_bytes: int) -> bool:
+        """Several packets of `segment_bytes`, the last maybe shorter, each of equally many buffers. False when dropped."""
+        ...
+
+    def close(self) -> None:
+        """Ends what belongs to this path alone."""
+        ...
+
+
+class UdpSender:
+    """The shared socket's sending half; remembers once that the kernel or the network card refuses segmentation."""
+
+    def __init__(self, udp: socket.socket) -> None:
+        self._udp = udp
+        self._sendmsg = udp.sendmsg
+        self._controls: dict[int, list[tuple[int, int, bytes]]] = {}
+        self.offload = sys.platform == "linux"
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """One datagram, dropped when the socket's buffer is full or the network is away."""
+        try:
+            self._udp.sendto(datagram, address)
+        except OSError:
+            return
+
+    def send_run(self, buffers: Sequence[bytes], packets: int, segment_bytes: int, address: Address) -> bool:
+        """See `Path.send_run`."""
+        try:
+            if packets == 1:
+                self._sendmsg(buffers, (), 0, address)
+                return True
+            if self.offload:
+                control = self._controls.get(segment_bytes)
+                if control is None:
+                    control = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("=H", segment_bytes))]
+                    self._controls[segment_bytes] = control
+                self._sendmsg(buffers, control, 0, address)
+                return True
+        except OSError as error:
+            if packets == 1 or error.errno not in _OFFLOAD_REFUSED:
+                return False
+            self.offload = False
+        return self._send_singly(buffers, packets, address)
+
+    def _send_singly(self, buffers: Sequence[bytes], packets: int, address: Address) -> bool:
+        each = len(buffers) // packets
+        try:
+            for start in range(0, len(buffers), each):
+                self._sendmsg(buffers[start : start + each], (), 0, address)
+        except OSError:
+            return False
+        return True
+
+
+class UdpPath:
+    """A viewer's UDP address on the shared socket."""
+
+    def __init__(self, sender: UdpSender, address: Address) -> None:
+        self._sender = sender
+        self._address = address
+        self.host, self.port = address[0], address[1]
+
+    def send(self, datagram: bytes) -> None:
+        """See `Path.send`."""
+        self._sender.send(datagram, self._address)
+
+    def send_run(self, buffers: Sequence[bytes], packets: int, segment_bytes: int) -> bool:
+        """See `Path.send_run`."""
+        return self._sender.send_run(buffers, packets, segment_bytes, self._address)
+
+    def close(self) -> None:
+        """The socket is shared: nothing to end."""
+
+
+class TcpPath:
+    """A viewer's TCP connection: each packet behind its length in two bytes (RFC 4571, 2)."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        peer: Address = transport.get_extra_info("peername")
+        self.host, self.port = peer[0], peer[1]
+
+    def send(self, datagram: bytes) -> None:
+        """See `Path.send`."""
+        if not self._transport.is_closing() and self._transport.get_write_buffer_size() < _TCP_BACKLOG_LIMIT_BYTES:
+            self._transport.write(len(datagram).to_bytes(2, "big") + datagram)
+
+    def send_run(self, buffers: Sequence[bytes], packets: int, segment_bytes: int) -> bool:
+        """See `Path.send_run`; dropped while more than 1 MB waits in the connection."""
+        if self._transport.is_closing() or self._transport.get_write_buffer_size() > _TCP_BACKLOG_LIMIT_BYTES:
+            return False
+        each = len(buffers) // packets
+        framed: list[bytes] = []
+        for start in range(0, len(buffers), each):
+            packet = buffers[start : start + each]
+            framed.append(sum(map(len, packet)).to_bytes(2, "big"))
+            framed += packet
+        self._transport.writelines(framed)
+        return True
+
+    def close(self) -> None:
+        """Closes the connection after what is buffered."""
+        self._transport.close()

@@ -1,0 +1,175 @@
+"""One camera's live stream: access units in, packetised frames out to every viewer."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtcc_video.engine.frames import Frame, Ring
+from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream, ParameterSets, SequenceParameters, is_b_slice
+from rtcc_video.engine.packetizer import packetize
+from rtcc_video.engine.rtp import CLOCK_HZ, build_sender_report
+
+# A source's clock may jump when it reconnects or loops; beyond this the time stamps continue by our own clock.
+_JUMP_TICKS = 2 * CLOCK_HZ
+_LONGEST_SILENCE_S = 3600.0
+
+
+class UnforwardableVideo(Exception):
+    """Video that WebRTC can't show as it is; the message says what to change at the camera."""
+
+
+class StreamViewer(Protocol):
+    """What a stream needs of a viewer."""
+
+    def deliver(self, frame: Frame) -> None:
+        """Takes the next frame of the stream."""
+        ...
+
+    def begin(self, group: list[Frame]) -> None:
+        """Takes the group of pictures so far; empty when none is cached."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Bounds of one stream's memory. The group cache holds at most so many bytes and seconds; beyond it joiners wait."""
+
+    group_bytes: int = 4_000_000
+    group_s: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPicture:
+    """The newest key picture of a stream with its parameter sets, and the clock's second at which it came."""
+
+    unit: AccessUnit
+    received_s: float
+
+
+class LiveStream:
+    """The shared half of a relay: one RTP identity, one ring, one cached group of pictures, many viewers.
+
+    `clock` gives monotonic seconds. Not thread safe: everything runs on the event loop.
+    """
+
+    def __init__(self, limits: StreamLimits, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._viewers: dict[int, StreamViewer] = {}
+        self._parameter_sets = ParameterSets()
+        self._group: list[Frame] = []
+        self._group_bytes = 0
+        self._group_started_s = 0.0
+        self._offset: int | None = None
+        self._last_timestamp = secrets.randbits(31)
+        self._last_source_timestamp = 0
+        self.ring = Ring()
+        self.ring.next_index = secrets.randbits(14)
+        self.ssrc = secrets.randbits(31) | 1
+        self.cname = secrets.token_hex(8)
+        self.key_picture: KeyPicture | None = None
+        self.last_unit_s: float | None = None
+        self.frames_total = 0
+        self.octets_total = 0
+        self.packets_total = 0
+        self.undecodable_units = 0
+
+    @property
+    def sequence_parameters(self) -> SequenceParameters | None:
+        """Size, profile and level of what is forwarded, once known."""
+        return self._parameter_sets.sequence
+
+    def learn_parameter_sets(self, nals: tuple[bytes, ...]) -> None:
+        """Takes parameter sets that came beside the stream (SDP, container). Raises `MalformedBitstream`."""
+        self._parameter_sets.learn(nals)
+
+    def restart_clock(self) -> None:
+        """The source begins anew: its next time stamp continues ours, and pictures before it are no reference."""
+        self._offset = None
+        self._forget_group()
+
+    def publish(self, unit: AccessUnit) -> None:
+        """Forwards a picture to all viewers. Raises `UnforwardableVideo`, `MalformedBitstream`."""
+        if unit.key:
+            self._parameter_sets.learn(unit.nals)
+        complete = self._parameter_sets.complete(unit)
+        if complete is None:
+            self.undecodable_units += 1
+            return
+        self._refuse_reordering(complete)
+        now_s = self._clock()
+        payloads = packetize(complete)
+        frame = Frame(payloads, self.ring.next_index, self._output_timestamp(complete.timestamp, now_s), complete.key, self.ssrc)
+        self.ring.add(frame)
+        self._cache(frame, now_s)
+        if complete.key:
+            self.key_picture = KeyPicture(complete, now_s)
+        self.last_unit_s = now_s
+        self.frames_total += 1
+        self.octets_total += frame.octets
+        self.packets_total += len(payloads)
+        for viewer in tuple(self._viewers.values()):
+            viewer.deliver(frame)
+
+    def attach(self, viewer: StreamViewer) -> None:
+        """Adds a viewer, who gets the group so far at once and every frame from now on."""
+        self._viewers[id(viewer)] = viewer
+        viewer.begin(self._group)
+
+    def detach(self, viewer: StreamViewer) -> None:
+        """Removes a viewer; unknown ones are ignored."""
+        self._viewers.pop(id(viewer), None)
+
+    @property
+    def group(self) -> list[Frame]:
+        """The pictures since the newest key picture, or nothing when they exceed the cache."""
+        return self._group
+
+    def sender_report(self, unix_s: float) -> bytes | None:
+        """The RTCP sender report of this moment, before encryption; None before the first picture."""
+        if self.last_unit_s is None:
+            return None
+        elapsed = min(self._clock() - self.last_unit_s, _LONGEST_SILENCE_S)
+        timestamp = self._last_timestamp + int(elapsed * CLOCK_HZ)
+        return build_sender_report(self.ssrc, unix_s, timestamp, self.packets_total, self.octets_total, self.cname)
+
+    def _refuse_reordering(self, unit: AccessUnit) -> None:
+        parameters = self._parameter_sets.sequence
+        if parameters is None or parameters.reorder_frames == 0 or unit.key:
+            return
+        if any(is_b_slice(nal) for nal in unit.nals[:1]):
+            raise UnforwardableVideo(
+                "The stream has B-frames, which browsers can't show over WebRTC. Set the camera's H.264 profile to baseline, or switch "
+                "B-frames off in its encoder settings."
+            )
+
+    def _output_timestamp(self, source_timestamp: int, now_s: float) -> int:
+        if self._offset is not None and 0 <= source_timestamp - self._last_source_timestamp <= _JUMP_TICKS:
+            output = source_timestamp + self._offset
+        else:
+            silence_s = min(now_s - self.last_unit_s, _LONGEST_SILENCE_S) if self.last_unit_s is not None else 0.0
+            output = self._last_timestamp + max(1, int(silence_s * CLOCK_HZ))
+            self._offset = output - source_timestamp
+        self._last_source_timestamp = source_timestamp
+        self._last_timestamp = output
+        return output
+
+    def _cache(self, frame: Frame, now_s: float) -> None:
+        if frame.key:
+            self._group = [frame]
+            self._group_bytes = frame.octets
+            self._group_started_s = now_s
+        elif self._group:
+            self._group_bytes += frame.octets
+            if self._group_bytes > self._limits.group_bytes or now_s - self._group_started_s > self._limits.group_s:
+                self._forget_group()
+            else:
+                self._group.append(frame)
+
+    def _forget_group(self) -> None:
+        self._group = []
+        self._group_bytes = 0
+
+
+__all__ = ["KeyPicture", "LiveStream", "MalformedBitstream", "StreamLimits", "StreamViewer", "UnforwardableVideo"]
