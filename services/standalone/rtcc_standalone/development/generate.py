@@ -1,5 +1,6 @@
 """`./rtcc gen`: Python code and type stubs from the contracts in `proto/rtcc`.
 
+The access policies (`proto/policies`) are shipped with the contracts: they land in the same tree as `rtcc/policies`.
 The output, `proto/generated`, is never edited and never committed. A stamp of the sources' hash makes a second run instant.
 """
 
@@ -13,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _GENERATORS = ("grpcio-tools", "mypy-protobuf", "protobuf")
+_POLICY_SUFFIXES = (".cedar", ".cedarschema")
 
 
 class GenerationFailedError(RuntimeError):
@@ -32,7 +34,8 @@ def generate(root: Path, *, force: bool = False) -> bool:
     sources = sorted((root / "proto" / "rtcc").rglob("*.proto"))
     generated = root / "proto" / "generated"
     stamp = generated / ".stamp"
-    digest = _digest(root, sources)
+    policies = sorted(path for path in (root / "proto" / "policies").glob("*") if path.suffix in _POLICY_SUFFIXES)
+    digest = _digest(root, [*sources, *policies])
     if not force and stamp.is_file() and stamp.read_text() == digest:
         return False
     fresh = root / "proto" / "generated.new"
@@ -40,6 +43,9 @@ def generate(root: Path, *, force: bool = False) -> bool:
     (fresh / "rtcc").mkdir(parents=True)
     if sources:
         _compile(root / "proto", sources, fresh)
+    (fresh / "rtcc" / "policies").mkdir()
+    for policy in policies:
+        shutil.copyfile(policy, fresh / "rtcc" / "policies" / policy.name)
     (fresh / ".stamp").write_text(digest)
     _replace_content(fresh, generated)
     shutil.rmtree(fresh, ignore_errors=True)
