@@ -1,1 +1,1 @@
-"""What every OpenRTCC service needs and no domain word."""
+"""What every service needs and no domain word: settings, scope, transport, storage, access, telemetry."""

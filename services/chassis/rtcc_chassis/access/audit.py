@@ -43,7 +43,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-_OUTCOMES: Mapping[Outcome, ledger_pb2.Outcome] = {
+_OUTCOMES: Mapping[Outcome, ledger_pb2.Outcome.ValueType] = {
     Outcome.ALLOWED: ledger_pb2.OUTCOME_ALLOWED,
     Outcome.DENIED: ledger_pb2.OUTCOME_DENIED,
     Outcome.FAILED: ledger_pb2.OUTCOME_FAILED,

@@ -1,0 +1,116 @@
+"""Objects in any S3: one bucket an agency, capabilities checked at start. The client is synchronous and lives in threads."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+
+from rtcc_chassis.errors import NotFound, Refused, Unavailable
+from rtcc_chassis.scope import EVERY_AGENCY, Scope
+from rtcc_chassis.settings import ChassisSettings
+
+_MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
+
+
+class Objects:
+    """Get and put by scope: an agency reads and writes its own bucket alone."""
+
+    def __init__(self, client: Minio, bucket_prefix: str) -> None:
+        self._client = client
+        self._prefix = bucket_prefix
+        self._buckets: set[str] = set()
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="objects")
+
+    @classmethod
+    def connect(cls, settings: ChassisSettings) -> "Objects":
+        pool = urllib3.PoolManager(
+            maxsize=8, retries=urllib3.Retry(total=2, backoff_factor=0.2), timeout=urllib3.Timeout(connect=2, read=20)
+        )
+        client = Minio(
+            settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+            secure=settings.s3_secure,
+            http_client=pool,
+        )
+        return cls(client, settings.s3_bucket_prefix)
+
+    async def put(self, scope: Scope, agency_id: str, key: str, data: bytes, content_type: str) -> str:
+        """Store; the answer is the SHA-256 of the data in lower-case hex. The same key with the same data is the same object."""
+        self._guard(scope, agency_id)
+        bucket = self._prefix + agency_id
+        await self._ensure_bucket(bucket)
+        await self._call(lambda: self._client.put_object(bucket, key, io.BytesIO(data), len(data), content_type=content_type))
+        return hashlib.sha256(data).hexdigest()
+
+    async def get(self, scope: Scope, agency_id: str, key: str) -> bytes:
+        """The whole object; NotFound when it isn't there."""
+        self._guard(scope, agency_id)
+
+        def read() -> bytes:
+            response = self._client.get_object(self._prefix + agency_id, key)
+            try:
+                return bytes(response.read())
+            finally:
+                response.close()
+                response.release_conn()
+
+        data: bytes = await self._call(read, key)
+        return data
+
+    async def check_capabilities(self) -> None:
+        """What we rely on works on this S3: put, ranged get, list, delete. Raises Unavailable naming what doesn't."""
+        bucket, key = f"{self._prefix}probe", "capability"
+        await self._ensure_bucket(bucket)
+
+        def probe() -> str:
+            self._client.put_object(bucket, key, io.BytesIO(b"0123456789"), 10)
+            response = self._client.get_object(bucket, key, offset=2, length=3)
+            ranged = response.read() == b"234"
+            response.close()
+            response.release_conn()
+            listed = any(item.object_name == key for item in self._client.list_objects(bucket))
+            self._client.remove_object(bucket, key)
+            return "" if ranged and listed else "ranged reads" if not ranged else "listing"
+
+        missing = await self._call(probe)
+        if missing:
+            raise Unavailable("the object store", f"{missing} don't work on it; use SeaweedFS, MinIO, Ceph, Garage or a cloud's S3")
+
+    def _guard(self, scope: Scope, agency_id: str) -> None:
+        if scope.agency_id not in (agency_id, EVERY_AGENCY):
+            raise Refused("object access", f"The object belongs to {agency_id}.")
+
+    async def _ensure_bucket(self, bucket: str) -> None:
+        if bucket in self._buckets:
+            return
+
+        def ensure() -> None:
+            if not self._client.bucket_exists(bucket):
+                try:
+                    self._client.make_bucket(bucket)
+                except S3Error as error:
+                    if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                        raise
+
+        await self._call(ensure)
+        self._buckets.add(bucket)
+
+    async def _call(self, work: Callable[[], Any], key: str = "") -> Any:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except S3Error as error:
+            if error.code in _MISSING:
+                raise NotFound("object", key) from error
+            raise Unavailable("the object store", f"it answered {error.code}") from error
+        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unavailable("the object store") from error
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
