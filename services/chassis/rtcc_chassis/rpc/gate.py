@@ -102,6 +102,10 @@ class Gate:
                 refused = isinstance(error, Refused | Unauthenticated | PurposeRequired | FreshSignInRequired)
                 await self._record(rule, access, scope, named, touches, Outcome.DENIED if refused else Outcome.FAILED, error.message)
                 raise
+            except Exception as error:
+                # R8: a try that our own mistake ended is a try
+                await self._record(rule, access, scope, named, touches, Outcome.FAILED, f"internal error {type(error).__name__}")
+                raise
             touches.policy_ids.update(policy_ids)
             if rule.audit != AUDIT_CLASS_EVENT:
                 await self._record(rule, access, scope, named, touches, Outcome.ALLOWED, "", bytes_out=response.ByteSize())
