@@ -1,0 +1,68 @@
+"""Ports: chosen once for an installation, outside the kernel's range for outgoing connections, so that they stay ours."""
+
+import random
+import socket
+from collections.abc import Iterable, Mapping
+
+_LOOPBACK = "127.0.0.1"
+# below 32768: nobody's outgoing connection takes them (ip_local_port_range)
+_RANGE = range(20_000, 30_000)
+# what a person types or opens in a firewall is the same everywhere when it is free
+_PREFERRED = {"gateway": 8711, "media": 8712}
+
+NAMES = (
+    "gateway",
+    "media",
+    "nats",
+    "postgres",
+    "s3",
+    "s3_grpc",
+    "s3_master",
+    "s3_master_grpc",
+    "s3_filer",
+    "s3_filer_grpc",
+    "s3_volume",
+    "s3_volume_grpc",
+    "s3_admin",
+    "s3_admin_grpc",
+    "core_rpc",
+    "gateway_rpc",
+    "video_rpc",
+    "location_rpc",
+)
+
+
+def is_free(port: int, *, datagrams: bool = False) -> bool:
+    """Whether a server could listen there now (loopback; UDP too when asked)."""
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM) if datagrams else (socket.SOCK_STREAM,)
+    for kind in kinds:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_LOOPBACK, port))
+            except OSError:
+                return False
+    return True
+
+
+def choose(wanted: Mapping[str, int], taken: Iterable[int] = ()) -> dict[str, int]:
+    """A port for each of NAMES: the wanted one, the preferred one when free, else any free one."""
+    used = {*taken, *wanted.values()}
+    chosen = dict(wanted)
+    for name in NAMES:
+        if name in chosen:
+            continue
+        preferred = _PREFERRED.get(name)
+        if preferred is not None and preferred not in used and is_free(preferred, datagrams=name == "media"):
+            chosen[name] = preferred
+        else:
+            chosen[name] = _any_free(used, datagrams=name == "media")
+        used.add(chosen[name])
+    return chosen
+
+
+def _any_free(used: set[int], *, datagrams: bool) -> int:
+    candidates = list(_RANGE)
+    random.shuffle(candidates)
+    return next(port for port in candidates if port not in used and is_free(port, datagrams=datagrams))

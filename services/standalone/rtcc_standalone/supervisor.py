@@ -1,0 +1,178 @@
+"""Keeps all servers of one installation alive: ordered start, restart with back-off, ordered stop, and a status file for others."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rtcc_standalone.credentials import agency_passwords
+from rtcc_standalone.errors import PortTakenError
+from rtcc_standalone.folder import write_json
+from rtcc_standalone.installation import PROCESSES, Installation
+from rtcc_standalone.ports import is_free
+from rtcc_standalone.servers.nats import NatsServer
+from rtcc_standalone.servers.server import Server
+from rtcc_standalone.servers.service_process import ServiceProcess
+from rtcc_standalone.supervised import Supervised
+
+_LOG = logging.getLogger(__name__)
+_HOUSEKEEPING_S = 0.5
+_LOG_LIMIT_BYTES = 20 * 1024 * 1024
+INFRASTRUCTURE = ("nats", "postgres", "objects")
+
+Progress = Callable[[str], None]
+
+
+class Supervisor:
+    """One per data folder and process; must run in the main thread (see `launching.spawn`)."""
+
+    def __init__(
+        self, installation: Installation, *, processes: Sequence[str] = tuple(PROCESSES), progress: Progress = lambda _: None
+    ) -> None:
+        self.installation = installation
+        self._progress = progress
+        self._processes = tuple(processes)
+        self._agencies = agency_passwords(installation.folder)
+        self._nats = installation.nats_server(self._agencies)
+        self._postgres = installation.postgres_server()
+        servers: list[Server] = [self._nats, self._postgres, installation.object_server(), *self._service_processes()]
+        self.supervised = {server.name: Supervised(server, self._write_status) for server in servers}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._started_at = time.time()
+
+    async def start(self) -> None:
+        """Returns when everything is ready; raises what kept a server from starting, after stopping the others."""
+        self._check_ports()
+        place = self._postgres.place
+        if place.moved:
+            self._progress(place.moved)
+        await self._postgres.wait_for_predecessor()
+        for name, supervised in self.supervised.items():
+            self._tasks[name] = asyncio.create_task(self._run(supervised), name=name)
+        self._tasks["housekeeping"] = asyncio.create_task(self._housekeeping(), name="housekeeping")
+        try:
+            await self._until_ready()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def wait(self) -> None:
+        """Until something ends that must not end."""
+        done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """In the opposite order of the start: the door first, the stores last."""
+        self._tasks.pop("housekeeping", asyncio.create_task(asyncio.sleep(0))).cancel()
+        for name in reversed(list(self.supervised)):
+            if name in INFRASTRUCTURE:
+                continue
+            await self._stop_one(name)
+        await asyncio.gather(*(self._stop_one(name) for name in INFRASTRUCTURE))
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self.installation.folder.status.unlink(missing_ok=True)
+
+    async def _stop_one(self, name: str) -> None:
+        self._progress(f"stopping {name}")
+        await self.supervised[name].stop()
+
+    def _service_processes(self) -> list[ServiceProcess]:
+        installation, environment = self.installation, self.installation.environment()
+        result = []
+        for process in self._processes:
+            listening = [installation.ports[f"{process}_rpc"]]
+            if process == "gateway":
+                listening.append(installation.ports["gateway"])
+            result.append(
+                ServiceProcess(
+                    process,
+                    PROCESSES[process],
+                    after=INFRASTRUCTURE,
+                    folder=installation.folder.path,
+                    log=installation.folder.log(process),
+                    environment=environment,
+                    ready_ports=tuple(listening),
+                )
+            )
+        return result
+
+    async def _run(self, supervised: Supervised) -> None:
+        for name in supervised.server.after:
+            await self.supervised[name].ready.wait()
+        await supervised.keep_alive()
+
+    async def _until_ready(self) -> None:
+        waiting: dict[str, asyncio.Task[Any]] = {
+            name: asyncio.create_task(supervised.ready.wait()) for name, supervised in self.supervised.items()
+        }
+        try:
+            while waiting:
+                await asyncio.wait([*waiting.values(), *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+                for task in self._tasks.values():
+                    if task.done():
+                        task.result()
+                for name in [name for name, task in waiting.items() if task.done()]:
+                    del waiting[name]
+                    self._progress(f"{name} is ready after {self.supervised[name].facts.ready_after_s:.1f} s")
+        finally:
+            for task in waiting.values():
+                task.cancel()
+
+    def _check_ports(self) -> None:
+        for name, port in self.installation.ports.items():
+            if not is_free(port, datagrams=name == "media"):
+                raise PortTakenError(name, port)
+
+    async def _housekeeping(self) -> None:
+        """New agencies to NATS, big logs cut, the status file kept fresh."""
+        ticks = 0
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            await self._follow_agencies()
+            ticks += 1
+            if ticks % 60 == 0:
+                for log in self.installation.folder.logs.glob("*.log"):
+                    _cut(log)
+
+    async def _follow_agencies(self) -> None:
+        known = agency_passwords(self.installation.folder)
+        if known == self._agencies:
+            return
+        nats = self.supervised["nats"]
+        assert isinstance(self._nats, NatsServer)
+        self._agencies = known
+        await asyncio.to_thread(self._nats.set_agencies, known)
+        nats.signal(signal.SIGHUP)
+        _LOG.info("nats: accounts of %d agencies", len(known))
+
+    def _write_status(self) -> None:
+        installation = self.installation
+        write_json(
+            installation.folder.status,
+            {
+                "supervisor_process_id": os.getpid(),
+                "started_at": self._started_at,
+                "mode": installation.mode,
+                "url": installation.url,
+                "ports": installation.ports,
+                "processes": {name: asdict(supervised.facts) for name, supervised in self.supervised.items()},
+            },
+        )
+
+
+def _cut(log: Path) -> None:
+    """Move a big log aside by copy: its writers keep the file open in append mode."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > _LOG_LIMIT_BYTES:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)

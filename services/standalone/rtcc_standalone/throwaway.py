@@ -1,0 +1,41 @@
+"""An installation for a test: own folder, free ports, gone afterwards."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rtcc_standalone.installation import PROCESSES, Mode, open_installation
+from rtcc_standalone.ports import NAMES, choose
+from rtcc_standalone.supervisor import Supervisor
+
+
+@asynccontextmanager
+async def throwaway_platform(
+    *, processes: Sequence[str] = tuple(PROCESSES), mode: Mode = "production", settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Supervisor]:
+    """Real NATS, PostgreSQL and S3 and, as asked, service processes (`processes=()`: none). The supervisor's `installation` tells the rest.
+
+    Must be entered in the main thread's event loop.
+    """
+    # not pytest's tmp_path: PostgreSQL runs as another user when we are root, and that folder is closed to others
+    folder = Path(tempfile.mkdtemp(prefix="rtcc-test-"))
+    try:
+        folder.chmod(0o711)
+        installation = open_installation(folder, mode=mode, wanted_ports=_unusual_ports(), settings=settings)
+        with installation.folder.exclusive():
+            supervisor = Supervisor(installation, processes=processes)
+            await supervisor.start()
+            try:
+                yield supervisor
+            finally:
+                await supervisor.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unusual_ports() -> dict[str, int]:
+    """Never the preferred ports: a platform may run beside the tests."""
+    chosen = choose({}, taken=(8711, 8712))
+    return {name: chosen[name] for name in NAMES}
