@@ -1,0 +1,75 @@
+"""Who may send: sources from the directory's mirror, their secrets from the registry, kept for a minute."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from rtcc.registry.v1.registry_pb2 import Agency, GetSourceSecretRequest, Source
+from rtcc.registry.v1.registry_pb2_grpc import RegistryServiceStub
+from rtcc_chassis.directory import Directory
+from rtcc_chassis.errors import NotFound, from_rpc
+from rtcc_chassis.rpc import Channels
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.tokens import TokenIssuer
+from rtcc_intake.app import RegisteredSource
+
+# a wrong signature may mean a changed secret, but it may not make us ask the registry for every wrong signature
+_ASK_AGAIN_AFTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptSecret:
+    secret: str
+    asked_at_s: float
+
+
+class RegistrySources:
+    """Implements `app.Sources`."""
+
+    def __init__(self, directory: Directory, channels: Channels, tokens: TokenIssuer, lifetime_s: float) -> None:
+        self._sources = directory.mirror("source", Source)
+        self._agencies = directory.mirror("agency", Agency)
+        self._channels = channels
+        self._tokens = tokens
+        self._lifetime_s = lifetime_s
+        self._secrets: dict[str, _KeptSecret] = {}
+        self._sources.on_change(self._forget)
+
+    async def ready(self) -> None:
+        await self._sources.ready()
+
+    def get(self, source_id: str) -> RegisteredSource | None:
+        source = self._sources.get(source_id)
+        if source is None:
+            return None
+        agency = self._agencies.get(source.agency_id)
+        enabled = source.enabled and (agency is None or agency.enabled)
+        return RegisteredSource(source.source_id, source.agency_id, source.adapter, enabled)
+
+    async def secret(self, source: RegisteredSource, *, newest: bool) -> str | None:
+        kept = self._secrets.get(source.source_id)
+        age_s = time.monotonic() - kept.asked_at_s if kept else float("inf")
+        if kept is not None and age_s < self._lifetime_s and not newest:
+            return kept.secret
+        if newest and age_s < _ASK_AGAIN_AFTER_S:
+            return None
+        secret = await self._ask(source)
+        self._secrets[source.source_id] = _KeptSecret(secret, time.monotonic())
+        return secret or None
+
+    async def _ask(self, source: RegisteredSource) -> str:
+        stub: Any = self._channels.stub("registry", RegistryServiceStub)
+        metadata = self._tokens.metadata(Scope.service("intake", source.agency_id))
+        try:
+            answer = await stub.GetSourceSecret(GetSourceSecretRequest(source_id=source.source_id), metadata=metadata)
+        except grpc.RpcError as error:
+            mapped = from_rpc(error)
+            if isinstance(mapped, NotFound):
+                return ""
+            raise mapped from error
+        return str(answer.secret)
+
+    def _forget(self, source_id: str, old: Source | None, new: Source | None) -> None:
+        self._secrets.pop(source_id, None)
