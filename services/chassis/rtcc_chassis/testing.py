@@ -84,6 +84,8 @@ class Servers:
         url = f"nats://127.0.0.1:{port}"
 
         async def answers() -> bool:
+            if not await _listens(port):
+                return False
             try:
                 client = await nats.connect(url, max_reconnect_attempts=0, connect_timeout=1, error_cb=_ignore)
                 await client.jetstream().account_info()
@@ -115,8 +117,11 @@ class Servers:
             str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256",
             "--pwfile", str(password_file), "-E", "UTF8", "--no-locale", "--no-sync",
         ]  # fmt: skip
-        done = await asyncio.to_thread(subprocess.run, initialise, capture_output=True, cwd="/", check=False, **options)
-        assert done.returncode == 0, done.stderr.decode()
+        initialising = await asyncio.create_subprocess_exec(
+            *initialise, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", **options
+        )
+        output, _ = await initialising.communicate()
+        assert initialising.returncode == 0, output.decode()
         settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off", "max_connections": 200}
         command = [
             str(binaries / "postgres"),
@@ -147,9 +152,8 @@ class Servers:
         administrator = await asyncpg.connect(self._administrator_url(port))
         try:
             for service in SERVICES:
-                await administrator.execute(
-                    f"do $$ begin create role rtcc_{service} login password '{self.password}'; exception when duplicate_object then null; end $$"
-                )
+                role = f"create role rtcc_{service} login password '{self.password}'"
+                await administrator.execute(f"do $$ begin {role}; exception when duplicate_object then null; end $$")
             await administrator.execute(f"create database {name}")
         finally:
             await administrator.close()
@@ -178,20 +182,15 @@ class Servers:
         }
         config.write_text(json.dumps({"identities": [identity]}))
         ports = {name: _free_port_pair() for name in ("master.port", "volume.port", "filer.port", "s3.port")}
-        command = [_weed_binary(), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}", "-webdav=false",
-                   "-admin.ui=false", "-master.telemetry=false", *(f"-{name}={port}" for name, port in ports.items()), f"-admin.port={_free_port_pair()}"]  # fmt: skip
+        command = [
+            _weed_binary(), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}", "-webdav=false",
+            "-admin.ui=false", "-master.telemetry=false", f"-admin.port={_free_port_pair()}",
+            *(f"-{name}={port}" for name, port in ports.items()),
+        ]  # fmt: skip
         self._spawn(command, "weed", cwd=str(folder))
         endpoint = f"127.0.0.1:{ports['s3.port']}"
 
-        async def answers() -> bool:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", ports["s3.port"])
-                writer.close()
-                return True
-            except OSError:
-                return False
-
-        await poll(answers, deadline_s=30)
+        await poll(lambda: _listens(ports["s3.port"]), deadline_s=30)
         self._s3_endpoint = endpoint
         return endpoint
 
@@ -291,6 +290,15 @@ class TestPlatform:
 
 async def _run(serve: Serve, context: ServiceContext) -> None:
     await serve(context)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _ignore(error: Exception) -> None:

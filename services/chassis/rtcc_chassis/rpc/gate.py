@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import SpanKind
 
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_DEVICE, AUDIENCE_PERSON, AUDIENCE_SERVICE, AUDIT_CLASS_EVENT
@@ -17,6 +17,7 @@ from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import (
     Exhausted,
     FreshSignInRequired,
+    InvalidInput,
     PurposeRequired,
     Refused,
     RtccError,
@@ -51,7 +52,7 @@ class Gate:
         self.device_authenticator: DeviceAuthenticator | None = None
 
     async def call(self, rule: CallRule, access: Access, handler: Handler, request: Any, context: Any) -> Message:
-        """A call with one answer; `request` is a message or, for a client stream, an iterator of them."""
+        """A call with one answer; `request` is serialized, or an iterator of such for a client stream: nobody unknown is parsed."""
         started = time.perf_counter()
         metadata = _metadata(context)
         code = "OK"
@@ -82,14 +83,19 @@ class Gate:
     async def _guarded(
         self, rule: CallRule, access: Access, handler: Handler, request: Any, context: Any, metadata: dict[str, str]
     ) -> Message:
-        object_id = "" if rule.client_streaming else rule.object_id(request)
-        named = (f"{rule.object_kind}:{object_id}",) if object_id else ()
+        named: tuple[str, ...] = ()
         scope: Scope | None = None
         with collect_touches() as touches:
             try:
                 if self._free < 0:
                     raise Exhausted("the number of calls at once", self._concurrency)
                 scope = self._identify(metadata)
+                if rule.client_streaming:
+                    request = _parsed_stream(rule, request)
+                else:
+                    request = _parsed(rule, request)
+                    if object_id := rule.object_id(request):
+                        named = (f"{rule.object_kind}:{object_id}",)
                 policy_ids = self._admit(rule, access, scope)
                 enter_scope(scope)
                 async with asyncio.timeout(_remaining_s(context, rule)):
@@ -158,6 +164,18 @@ class Gate:
         )
         drafts: Sequence[AuditDraft] = draft.with_touches(touches)
         await access.record_many(drafts)
+
+
+def _parsed(rule: CallRule, data: bytes) -> Message:
+    try:
+        return rule.request_type.FromString(data)
+    except DecodeError as error:
+        raise InvalidInput.one("", f"the {len(data)} bytes sent are no {rule.request_type.DESCRIPTOR.full_name}: {error}") from error
+
+
+async def _parsed_stream(rule: CallRule, requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for data in requests:
+        yield _parsed(rule, data)
 
 
 def _metadata(context: Any) -> dict[str, str]:

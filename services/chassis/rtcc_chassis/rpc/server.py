@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
@@ -54,7 +53,8 @@ def _guarded_handler(gate: Gate, rule: CallRule, access: Access, handler: Any) -
         return await gate.call(rule, access, behaviour, request, context)
 
     make = grpc.stream_unary_rpc_method_handler if rule.client_streaming else grpc.unary_unary_rpc_method_handler
-    return make(guarded, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer)
+    # the gate parses, so that garbage from nobody costs nothing and garbage from somebody is an error with a reason
+    return make(guarded, request_deserializer=None, response_serializer=handler.response_serializer)
 
 
 class RpcServer:
@@ -150,6 +150,3 @@ def _reloading_credentials(settings: ChassisSettings) -> Any:
             return None
 
     return grpc.dynamic_ssl_server_credentials(load(), fetch, require_client_authentication=False)
-
-
-__all__ = ["DecodeError", "RpcServer", "ServiceRpc"]

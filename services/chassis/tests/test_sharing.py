@@ -1,0 +1,110 @@
+"""Agreements: default nothing, and each condition alone takes the grant away."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtcc.alerting.v1.alerting_pb2 import Alert
+from rtcc.geo.v1.geo_pb2 import Coordinate, Polygon
+from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement, Camera
+from rtcc_chassis.sharing import REDACTIONS, camera_grant, grants_alert, in_force, redacted, units_grant
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SQUARE = Polygon(corners=[Coordinate(latitude_deg=a, longitude_deg=b) for a, b in ((60, 24), (60, 25), (61, 25), (61, 24))])
+
+
+def _agreement(**changes: object) -> Agreement:
+    agreement = Agreement(
+        agreement_id="g1", grantor_agency_id="a", grantee_agency_id="b", status=AGREEMENT_STATUS_ACTIVE,
+        alert_kinds=["plate_hit"], camera_ids=["c1"], cameras_live=True, units=True, area=SQUARE,
+    )  # fmt: skip
+    agreement.MergeFrom(Agreement(**changes))
+    return agreement
+
+
+def _camera(**changes: object) -> Camera:
+    camera = Camera(camera_id="c1", agency_id="a", coordinate=Coordinate(latitude_deg=60.5, longitude_deg=24.5), enabled=True)
+    camera.MergeFrom(Camera(**changes))
+    return camera
+
+
+def _alert() -> Alert:
+    alert = Alert(alert_id="x", agency_id="a", kind="plate_hit", note="secret note", acknowledged_by="p1", acknowledged_by_name="Ann")
+    alert.position.coordinate.CopyFrom(Coordinate(latitude_deg=60.5, longitude_deg=24.5))
+    alert.event.plate_read.image_object = "image"
+    alert.event.plate_read.vehicle_make = "Volvo"
+    alert.plate_match.entry_source = "ORI1"
+    for camera_id in ("c1", "c2"):
+        alert.context.cameras.add(camera_id=camera_id, agency_id="a")
+    alert.context.units.add(unit_id="u1")
+    return alert
+
+
+def test_a_full_agreement_grants() -> None:
+    assert camera_grant([_agreement()], _camera(), "b", NOW) is not None
+    assert grants_alert(_agreement(), _alert(), NOW)
+    assert units_grant([_agreement()], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is not None
+
+
+def test_an_empty_agreement_grants_nothing() -> None:
+    empty = Agreement(agreement_id="g", grantor_agency_id="a", grantee_agency_id="b", status=AGREEMENT_STATUS_ACTIVE)
+    assert camera_grant([empty], _camera(), "b", NOW) is None
+    assert not grants_alert(empty, _alert(), NOW)
+    assert units_grant([empty], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is None
+
+
+@pytest.mark.parametrize("viewer", ["a2", "c", ""])
+def test_nobody_but_the_grantee_gets_the_camera(viewer: str) -> None:
+    assert camera_grant([_agreement()], _camera(), viewer, NOW) is None
+
+
+def test_conditions_end_a_grant() -> None:  # R16
+    revoked = _agreement()
+    revoked.status = AGREEMENT_STATUS_REVOKED
+    ended, future, unattested = _agreement(), _agreement(), _agreement(attestation_required=True)
+    ended.valid_until.FromDatetime(NOW)
+    future.valid_from.FromDatetime(NOW + timedelta(seconds=1))
+    for agreement in (revoked, ended, future, unattested):
+        assert not in_force(agreement, NOW)
+        assert camera_grant([agreement], _camera(), "b", NOW) is None
+        assert not grants_alert(agreement, _alert(), NOW)
+
+
+def test_attestation_opens_what_demands_it() -> None:  # R20
+    agreement = _agreement(attestation_required=True)
+    agreement.attested_at.FromDatetime(NOW)
+    assert in_force(agreement, NOW)
+
+
+def test_outside_the_area_nothing_is_granted() -> None:
+    outside = _camera(coordinate=Coordinate(latitude_deg=62, longitude_deg=24.5))
+    assert camera_grant([_agreement()], outside, "b", NOW) is None
+
+
+def test_cameras_granted_during_alerts_need_an_open_one() -> None:
+    agreement = _agreement(cameras_only_during_alert=True)
+    assert camera_grant([agreement], _camera(), "b", NOW) is None
+    assert camera_grant([agreement], _camera(), "b", NOW, frozenset({"g1"})) is not None
+
+
+def test_a_shared_copy_names_no_people_and_only_granted_cameras() -> None:
+    copy = redacted(_alert(), _agreement())
+    assert [choice.camera_id for choice in copy.context.cameras] == ["c1"]
+    assert (copy.note, copy.acknowledged_by, copy.acknowledged_by_name) == ("", "", "")
+    assert copy.agreement_id == "g1"
+
+
+@given(st.sets(st.sampled_from(REDACTIONS)), st.booleans())
+def test_redactions_remove_their_fields_and_touch_nothing_else(names: set[str], units: bool) -> None:
+    agreement = _agreement()
+    agreement.redactions[:] = sorted(names)
+    agreement.units = units
+    original = _alert()
+    copy = redacted(original, agreement)
+    assert (copy.event.plate_read.image_object == "") == ("image" in names)
+    assert (copy.event.plate_read.vehicle_make == "") == ("vehicle" in names)
+    assert (copy.plate_match.entry_source == "") == ("hot_list_source" in names)
+    assert bool(copy.context.units) == units
+    assert original == _alert()
