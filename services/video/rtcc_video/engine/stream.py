@@ -1,12 +1,13 @@
 """One camera's live stream: access units in, packetised frames out to every viewer."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from rtcc_video.engine.frames import Frame, Ring
-from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream, ParameterSets, SequenceParameters, is_b_slice
+from rtcc_video.engine.h264 import AccessUnit, ParameterSets, SequenceParameters, is_b_slice
 from rtcc_video.engine.packetizer import packetize
 from rtcc_video.engine.rtp import CLOCK_HZ, build_sender_report
 
@@ -69,6 +70,7 @@ class LiveStream:
         self.ssrc = secrets.randbits(31) | 1
         self.cname = secrets.token_hex(8)
         self.key_picture: KeyPicture | None = None
+        self.first_key_picture = asyncio.Event()
         self.last_unit_s: float | None = None
         self.frames_total = 0
         self.octets_total = 0
@@ -105,6 +107,7 @@ class LiveStream:
         self._cache(frame, now_s)
         if complete.key:
             self.key_picture = KeyPicture(complete, now_s)
+            self.first_key_picture.set()
         self.last_unit_s = now_s
         self.frames_total += 1
         self.octets_total += frame.octets
@@ -170,6 +173,3 @@ class LiveStream:
     def _forget_group(self) -> None:
         self._group = []
         self._group_bytes = 0
-
-
-__all__ = ["KeyPicture", "LiveStream", "MalformedBitstream", "StreamLimits", "StreamViewer", "UnforwardableVideo"]

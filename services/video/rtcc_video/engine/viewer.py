@@ -47,6 +47,7 @@ class ViewerCounters:
     """What happened to one viewer so far."""
 
     packets_sent: int = 0
+    octets_sent: int = 0
     packets_dropped: int = 0
     packets_resent: int = 0
     groups_resent: int = 0
@@ -299,6 +300,7 @@ class Viewer:
                 continue
             if path.send_run(buffers, stop - start, size + overhead):
                 self.counters.packets_sent += stop - start
+                self.counters.octets_sent += (stop - start) * (size + overhead)
             else:
                 self.counters.packets_dropped += stop - start
 

@@ -1,0 +1,225 @@
+"""The use cases: open and close a view, snapshot, health, who watches; and ending views whose right is gone."""
+
+import logging
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
+from rtcc_chassis.access import Access, Decision, Grant, Resource, touched
+from rtcc_chassis.clock import Clock
+from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, RtccError, Unavailable
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.sharing import camera_grant
+from rtcc_video.domain import CameraHealth, View
+from rtcc_video.engine.endpoint import Endpoint, TooManyViewers
+from rtcc_video.engine.sdp import UnusableOffer
+from rtcc_video.engine.viewer import CloseReason, Viewer
+from rtcc_video.feed import Feed
+from rtcc_video.feeds import Feeds
+from rtcc_video.settings import VideoSettings
+from rtcc_video.snapshots import NoPicture, Snapshot, Snapshots
+
+_log = logging.getLogger(__name__)
+
+VIEW_LIVE = "camera.view_live"
+SNAPSHOT = "camera.snapshot"
+
+# Told of every view that ended: the view, why, and about how many bytes were sent.
+type ViewEnded = Callable[[View, CloseReason, int], None]
+
+
+class Mirror[M](Protocol):
+    """The part of a directory mirror that is read here."""
+
+    def get(self, identifier: str) -> M | None: ...
+
+    def values(self) -> list[M]: ...
+
+
+class Rights:
+    """What the directory says about cameras, agreements and people, and the alerts that are open under an agreement."""
+
+    def __init__(
+        self, access: Access, cameras: Mirror[Camera], agreements: Mirror[Agreement], people: Mirror[Person], clock: Clock
+    ) -> None:
+        self.cameras = cameras
+        self._access = access
+        self._agreements = agreements
+        self._people = people
+        self._clock = clock
+        self.open_shared_agreements: Callable[[], frozenset[str]] = frozenset
+
+    def camera(self, camera_id: str) -> Camera:
+        """An enabled camera. Raises `NotFound`."""
+        camera = self.cameras.get(camera_id)
+        if camera is None or not camera.enabled:
+            raise NotFound("camera", camera_id[:80])
+        return camera
+
+    def require(self, scope: Scope, action: str, camera: Camera) -> Resource:
+        """The camera as the caller may have it, named in the call's audit entry. Raises `Refused` or `PurposeRequired`."""
+        resource = Resource("camera", camera.camera_id, camera.agency_id, self.grant(camera, scope.agency_id))
+        self._access.require(scope, action, resource)
+        return resource
+
+    def grant(self, camera: Camera, agency_id: str) -> Grant | None:
+        """The agreement that gives the camera to another agency now; None for the owner and for strangers."""
+        if camera.agency_id == agency_id:
+            return None
+        return camera_grant(self._agreements.values(), camera, agency_id, self._clock(), self.open_shared_agreements())
+
+    def still(self, view: View) -> Decision:
+        """Whether a running view would be allowed if it were asked for now, with the roles that the person has now."""
+        camera = self.cameras.get(view.camera_id)
+        if camera is None or not camera.enabled or camera.agency_id != view.owner_agency_id:
+            return Decision(False, (), "The camera was removed, disabled or given to another agency.")
+        person = self._people.get(view.scope.principal_id)
+        if person is not None:
+            if not person.enabled:
+                return Decision(False, (), "The account is disabled.")
+            view = view.with_roles(frozenset(person.roles))
+        grant = self.grant(camera, view.scope.agency_id)
+        return self._access.decide(view.scope, VIEW_LIVE, Resource("camera", camera.camera_id, camera.agency_id, grant))
+
+
+class VideoApp:
+    """See the module. `on_ended` is called once for every view, whatever ended it."""
+
+    def __init__(
+        self,
+        settings: VideoSettings,
+        rights: Rights,
+        feeds: Feeds,
+        endpoint: Endpoint,
+        snapshots: Snapshots,
+        clock: Clock,
+        on_ended: ViewEnded,
+    ) -> None:
+        self._settings = settings
+        self._rights = rights
+        self._feeds = feeds
+        self._endpoint = endpoint
+        self._snapshots = snapshots
+        self._clock = clock
+        self._on_ended = on_ended
+        self._views: dict[str, View] = {}
+        self._health: dict[str, CameraHealth] = {}
+
+    @property
+    def views(self) -> list[View]:
+        """Every open view."""
+        return list(self._views.values())
+
+    def open_viewer(self, scope: Scope, camera_id: str, offer_sdp: str) -> tuple[str, str]:
+        """A live view of a camera: its id and the SDP answer.
+
+        Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Exhausted`, `Unavailable`.
+        """
+        camera = self._rights.camera(camera_id)
+        resource = self._rights.require(scope, VIEW_LIVE, camera)
+        feed = self._feed(camera)
+        mine = sum(view.scope.agency_id == scope.agency_id for view in self._views.values())
+        if mine >= self._settings.agency_viewer_limit:
+            raise Exhausted("the number of live views of your agency", self._settings.agency_viewer_limit)
+        viewer_id = new_id()
+        now = self._clock()
+        ends_in_s = float(self._settings.view_limit_s)
+        try:
+            _, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, self._endpoint.clock() + ends_in_s)
+        except UnusableOffer as error:
+            raise InvalidInput.one("offer_sdp", str(error)) from error
+        except TooManyViewers as error:
+            raise Exhausted("the number of live views", error.limit) from error
+        feed.start()
+        feed.retry()
+        agreement_id = resource.grant.agreement_id if resource.grant else ""
+        self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, now, now + timedelta(seconds=ends_in_s))
+        return viewer_id, answer
+
+    def close_viewer(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
+        """Ends the caller's own view. Raises `NotFound` for any other."""
+        view = self._views.get(viewer_id)
+        if view is None or view.camera_id != camera_id or not view.belongs_to(scope):
+            raise NotFound("view", viewer_id[:80])
+        touched(f"camera:{view.camera_id}", owner_agency_id=view.owner_agency_id, agreement_id=view.agreement_id)
+        self._endpoint.close(viewer_id, CloseReason.CLIENT_LEFT)
+
+    async def snapshot(self, scope: Scope, camera_id: str) -> tuple[Snapshot, datetime]:
+        """The newest key picture as JPEG and when it came. Raises `NotFound`, `Refused`, `PurposeRequired`, `Unavailable`."""
+        camera = self._rights.camera(camera_id)
+        self._rights.require(scope, SNAPSHOT, camera)
+        feed = self._feed(camera)
+        feed.start()
+        try:
+            snapshot = await self._snapshots.take(feed.stream)
+        except NoPicture as error:
+            health = self._health.get(camera_id)
+            raise Unavailable(f"a picture of camera {camera_id}", health.reason if health and health.reason else str(error)) from error
+        age_s = max(0.0, self._endpoint.clock() - snapshot.received_s)
+        return snapshot, self._clock() - timedelta(seconds=age_s)
+
+    def list_health(self, scope: Scope) -> list[CameraHealth]:
+        """The caller agency's cameras, and those that it may watch under an agreement."""
+        found: list[CameraHealth] = []
+        for health in self._health.values():
+            camera = self._rights.cameras.get(health.camera_id)
+            if camera is None:
+                continue
+            if camera.agency_id == scope.agency_id:
+                found.append(health)
+                continue
+            grant = self._rights.grant(camera, scope.agency_id)
+            if grant is not None:
+                touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id, agreement_id=grant.agreement_id)
+                found.append(health)
+        return found
+
+    def list_viewers(self, scope: Scope) -> list[View]:
+        """Who watches the caller agency's cameras now, partners included."""
+        return [view for view in self._views.values() if view.owner_agency_id == scope.agency_id]
+
+    def end_views_without_right(self, concerned: Callable[[View], bool]) -> list[View]:
+        """Asks again for every view that `concerned` picks, and ends those that would be refused. Returns the ended."""
+        ended: list[View] = []
+        for view in [view for view in self._views.values() if concerned(view)]:
+            try:
+                decision = self._rights.still(view)
+            except RtccError as error:
+                decision = Decision(False, (), error.message)
+            if not decision.allowed:
+                _log.info("view %s of camera %s ends: %s", view.viewer_id, view.camera_id, decision.reason)
+                gone = self._rights.cameras.get(view.camera_id) is None
+                self._endpoint.close(view.viewer_id, CloseReason.CAMERA_REMOVED if gone else CloseReason.REVOKED)
+                ended.append(view)
+        return ended
+
+    def measure(self) -> list[CameraHealth]:
+        """Takes every camera's health; returns those that somebody must be told of at once."""
+        viewers = Tally(view.camera_id for view in self._views.values())
+        changed: list[CameraHealth] = []
+        current: dict[str, CameraHealth] = {}
+        for health in self._feeds.measure(dict(viewers)):
+            if health.differs(self._health.get(health.camera_id)):
+                changed.append(health)
+            current[health.camera_id] = health
+        self._health = current
+        return changed
+
+    def health(self) -> Iterable[CameraHealth]:
+        """Every camera as last measured."""
+        return self._health.values()
+
+    def _feed(self, camera: Camera) -> Feed:
+        feed = self._feeds.get(camera.camera_id)
+        if feed is None:
+            why = "it has no stream address: enter one in the camera registry" if not camera.has_stream else "it is not being relayed"
+            raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", why)
+        return feed
+
+    def _closed(self, viewer: Viewer, reason: CloseReason) -> None:
+        view = self._views.pop(viewer.setup.viewer_id, None)
+        if view is not None:
+            self._on_ended(view, reason, viewer.counters.octets_sent)

@@ -1,0 +1,123 @@
+"""What leaves and enters by NATS: camera health out, shared alerts in, audit entries of ended views out."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+
+from google.protobuf.message import DecodeError
+
+from rtcc.alerting.v1.alerting_pb2 import ALERT_STATE_CLOSED, Alert
+from rtcc_chassis.access import Access, AuditDraft, Outcome
+from rtcc_chassis.bus import Bus, Delivery
+from rtcc_chassis.errors import RtccError
+from rtcc_video.domain import CameraHealth, View
+from rtcc_video.engine.viewer import CloseReason
+from rtcc_video.rpc import health_message
+
+_log = logging.getLogger(__name__)
+
+_ENDED = "camera.view_ended"
+_AUDIT_TRIES = 30
+_AUDIT_RETRY_S = 2.0
+_OPEN_ALERTS_LIMIT = 100_000
+
+
+def health_subject(agency_id: str) -> str:
+    """Where an agency's camera health is told (core NATS: it is sent again anyway)."""
+    return f"camera_health.{agency_id}"
+
+
+async def publish_health(bus: Bus, cameras: Iterable[CameraHealth]) -> None:
+    """Tells each camera's health to its agency; a bus that is away is no failure, for the next round says it again."""
+    for health in cameras:
+        if not health.agency_id:
+            continue
+        try:
+            await bus.publish_core(health_subject(health.agency_id), health_message(health))
+        except RtccError as error:
+            _log.warning("camera health isn't told now: %s", error.message)
+            return
+
+
+class OpenSharedAlerts:
+    """Which agreements have an open shared alert: some agreements grant cameras only then."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], None] = {}
+        self._agreements: frozenset[str] = frozenset()
+
+    def agreements(self) -> frozenset[str]:
+        """The ids of those agreements."""
+        return self._agreements
+
+    async def on_batch(self, deliveries: Sequence[Delivery]) -> None:
+        """Takes messages of the stream SHARED; one that can't be read is skipped with a log line."""
+        for delivery in deliveries:
+            try:
+                alert = Alert.FromString(delivery.data)
+            except DecodeError:
+                _log.error("a shared alert on %s can't be read", delivery.subject)
+                continue
+            key = (alert.agreement_id, alert.alert_id)
+            if alert.state == ALERT_STATE_CLOSED:
+                self._open.pop(key, None)
+            elif alert.agreement_id:
+                self._open[key] = None
+                if len(self._open) > _OPEN_ALERTS_LIMIT:
+                    self._open.pop(next(iter(self._open)))
+        self._agreements = frozenset(agreement_id for agreement_id, _ in self._open)
+
+
+class EndedViews:
+    """Writes the audit entry of every ended view: who watched what, for how long, how many bytes, why it ended."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._queue: asyncio.Queue[AuditDraft] = asyncio.Queue(maxsize=10_000)
+
+    def put(self, view: View, reason: CloseReason, octets: int) -> None:
+        """Takes an ended view; when 10,000 wait because the log is away, it is written to the service's own log instead."""
+        draft = AuditDraft(
+            action=_ENDED,
+            place="video",
+            outcome=Outcome.ALLOWED,
+            scope=view.scope,
+            reason=f"{reason.value}; view {view.viewer_id} since {view.since.isoformat(timespec='milliseconds')}",
+            object_ids=(f"camera:{view.camera_id}",),
+            owner_agency_id=view.owner_agency_id,
+            agreement_id=view.agreement_id,
+            bytes_out=octets,
+        )
+        try:
+            self._queue.put_nowait(draft)
+        except asyncio.QueueFull:
+            _log.error("the audit log is away and 10,000 entries wait: view %s ended (%s)", view.viewer_id, reason.value)
+
+    async def run(self) -> None:
+        """Writes for ever, a batch at a time, and tries again while the log is away."""
+        while True:
+            drafts = [await self._queue.get()]
+            while not self._queue.empty() and len(drafts) < 100:
+                drafts.append(self._queue.get_nowait())
+            await self._write(drafts)
+
+    async def flush(self) -> None:
+        """Writes what waits, once: for the end of the process."""
+        drafts: list[AuditDraft] = []
+        while not self._queue.empty():
+            drafts.append(self._queue.get_nowait())
+        if drafts:
+            try:
+                await self._access.record_many(drafts)
+            except RtccError as error:
+                _log.error("%d ended views have no audit entry: %s", len(drafts), error.message)
+
+    async def _write(self, drafts: Sequence[AuditDraft]) -> None:
+        for _ in range(_AUDIT_TRIES):
+            try:
+                await self._access.record_many(drafts)
+            except RtccError:
+                await asyncio.sleep(_AUDIT_RETRY_S)
+            else:
+                return
+        _log.error("%d ended views have no audit entry: the log was away for a minute", len(drafts))

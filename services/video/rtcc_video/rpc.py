@@ -1,0 +1,89 @@
+"""proto <-> domain."""
+
+from collections.abc import Iterable
+
+from rtcc.video.v1 import video_pb2 as pb
+from rtcc.video.v1 import video_pb2_grpc
+from rtcc_chassis.errors import InvalidInput
+from rtcc_chassis.scope import current_scope
+from rtcc_video.app import VideoApp
+from rtcc_video.domain import CameraHealth, CameraState, View
+
+_OFFER_LIMIT = 64 * 1024
+
+_STATES: dict[CameraState, pb.CameraState.ValueType] = {
+    CameraState.IDLE: pb.CAMERA_STATE_IDLE,
+    CameraState.CONNECTING: pb.CAMERA_STATE_CONNECTING,
+    CameraState.LIVE: pb.CAMERA_STATE_LIVE,
+    CameraState.STALLED: pb.CAMERA_STATE_STALLED,
+    CameraState.FAILED: pb.CAMERA_STATE_FAILED,
+}
+
+
+class VideoServicer(video_pb2_grpc.VideoServiceServicer):
+    """The contract's calls; rights and audit are the gate's and the app's."""
+
+    def __init__(self, app: VideoApp) -> None:
+        self._app = app
+
+    async def OpenViewer(self, request: pb.OpenViewerRequest, context: object) -> pb.OpenViewerResponse:
+        _need(request.camera_id, "camera_id")
+        _need(request.offer_sdp, "offer_sdp")
+        if len(request.offer_sdp) > _OFFER_LIMIT:
+            raise InvalidInput.one("offer_sdp", f"at most {_OFFER_LIMIT} characters are taken")
+        viewer_id, answer = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp)
+        return pb.OpenViewerResponse(viewer_id=viewer_id, answer_sdp=answer)
+
+    async def CloseViewer(self, request: pb.CloseViewerRequest, context: object) -> pb.CloseViewerResponse:
+        _need(request.viewer_id, "viewer_id")
+        self._app.close_viewer(current_scope(), request.camera_id, request.viewer_id)
+        return pb.CloseViewerResponse()
+
+    async def GetSnapshot(self, request: pb.GetSnapshotRequest, context: object) -> pb.GetSnapshotResponse:
+        _need(request.camera_id, "camera_id")
+        snapshot, taken_at = await self._app.snapshot(current_scope(), request.camera_id)
+        response = pb.GetSnapshotResponse(jpeg=snapshot.jpeg)
+        response.taken_at.FromDatetime(taken_at)
+        return response
+
+    async def ListCameraHealth(self, request: pb.ListCameraHealthRequest, context: object) -> pb.ListCameraHealthResponse:
+        return pb.ListCameraHealthResponse(cameras=map(health_message, self._app.list_health(current_scope())))
+
+    async def ListViewers(self, request: pb.ListViewersRequest, context: object) -> pb.ListViewersResponse:
+        return pb.ListViewersResponse(viewers=_viewer_messages(self._app.list_viewers(current_scope())))
+
+
+def health_message(health: CameraHealth) -> pb.CameraHealth:
+    """A camera's health as on the wire; an age of -1 s means that no frame came yet."""
+    return pb.CameraHealth(
+        camera_id=health.camera_id,
+        agency_id=health.agency_id,
+        state=_STATES[health.state],
+        reason=health.reason,
+        frames_per_second=round(health.frames_per_second, 1),
+        kilobits_per_second=round(health.kilobits_per_second, 1),
+        width_px=health.width_px,
+        height_px=health.height_px,
+        last_frame_age_s=-1.0 if health.last_frame_age_s is None else round(health.last_frame_age_s, 2),
+        viewers=health.viewers,
+    )
+
+
+def _viewer_messages(views: Iterable[View]) -> list[pb.Viewer]:
+    messages: list[pb.Viewer] = []
+    for view in views:
+        message = pb.Viewer(
+            viewer_id=view.viewer_id,
+            camera_id=view.camera_id,
+            viewer_agency_id=view.scope.agency_id,
+            viewer_name=view.scope.display_name,
+            agreement_id=view.agreement_id,
+        )
+        message.since.FromDatetime(view.since)
+        messages.append(message)
+    return messages
+
+
+def _need(value: str, field: str) -> None:
+    if not value:
+        raise InvalidInput.one(field, "it is needed")

@@ -1,0 +1,116 @@
+"""Wiring of the video service."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import grpc
+from prometheus_client import Gauge
+
+from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
+from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
+from rtcc.video.v1 import video_pb2_grpc
+from rtcc_chassis.context import ServiceContext
+from rtcc_chassis.errors import RtccError, from_rpc
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.settings import read
+from rtcc_chassis.streams import SHARED
+from rtcc_video.app import Rights, VideoApp
+from rtcc_video.domain import CameraState, View
+from rtcc_video.engine.endpoint import Endpoint
+from rtcc_video.events import EndedViews, OpenSharedAlerts, publish_health
+from rtcc_video.feeds import Feeds, ReadAddress
+from rtcc_video.rpc import VideoServicer
+from rtcc_video.settings import VideoSettings
+from rtcc_video.snapshots import Snapshots
+from rtcc_video.sources.source import SourceFailed
+
+_HEALTH_TICK_S = 1.0
+_HEALTH_REPEAT_TICKS = 10
+_ADDRESS_CALLS_AT_ONCE = 8
+
+VIEWERS = Gauge("rtcc_video_viewers", "Open live views.")
+CAMERAS = Gauge("rtcc_video_cameras", "Cameras by state.", ["state"])
+LOOP_LAG = Gauge("rtcc_video_loop_lag_seconds", "How late the last tick was: delay that viewers see.")
+
+
+async def serve(ctx: ServiceContext) -> None:
+    """Runs the service for the life of the process."""
+    settings = read(VideoSettings, ctx.name)
+    cameras = ctx.directory.mirror("camera", Camera)
+    agreements = ctx.directory.mirror("agreement", Agreement)
+    people = ctx.directory.mirror("person", Person)
+    endpoint = Endpoint(settings.endpoint())
+    feeds = Feeds(settings, _address_reader(ctx))
+    snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
+    shared, ended = OpenSharedAlerts(), EndedViews(ctx.access)
+    rights = Rights(ctx.access, cameras, agreements, people, ctx.clock)
+    rights.open_shared_agreements = shared.agreements
+    app = VideoApp(settings, rights, feeds, endpoint, snapshots, ctx.clock, ended.put)
+
+    def recheck(concerned: Callable[[View], bool]) -> None:
+        app.end_views_without_right(concerned)
+
+    async def stop() -> None:
+        await endpoint.stop()
+        await feeds.stop()
+        await snapshots.stop()
+        await ended.flush()
+
+    await endpoint.start()
+    ctx.lifecycle.on_drain(stop)
+    tail = ctx.bus.tail(SHARED, ["shared.*.alert"], shared.on_batch, start="all")
+    ctx.lifecycle.spawn(tail.run(), "video-shared-alerts")
+    await cameras.ready()
+    await agreements.ready()
+    for camera in cameras.values():
+        feeds.apply(camera.camera_id, camera)
+
+    def on_camera(camera_id: str, old: Camera | None, new: Camera | None) -> None:
+        feeds.apply(camera_id, new)
+        recheck(lambda view: view.camera_id == camera_id)
+
+    cameras.on_change(on_camera)
+    agreements.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
+    people.on_change(lambda person_id, old, new: recheck(lambda view: view.scope.principal_id == person_id))
+    ctx.lifecycle.spawn(ended.run(), "video-ended-views")
+    ctx.lifecycle.spawn(_tick_forever(ctx, app, snapshots), "video-tick")
+    ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app))
+    ctx.lifecycle.ready()
+    await ctx.lifecycle.stopping.wait()
+
+
+def _address_reader(ctx: ServiceContext) -> ReadAddress:
+    at_once = asyncio.Semaphore(_ADDRESS_CALLS_AT_ONCE)
+
+    async def read_address(agency_id: str, camera_id: str) -> str:
+        request = registry_pb2.GetCameraStreamRequest(camera_id=camera_id)
+        async with at_once:
+            try:
+                stub = ctx.channels.stub("registry", registry_pb2_grpc.RegistryServiceStub)
+                metadata = ctx.tokens.metadata(Scope.service(ctx.name, agency_id))
+                response = await stub.GetCameraStream(request, metadata=metadata)
+            except grpc.RpcError as error:
+                raise SourceFailed(f"The registry doesn't give the camera's stream address: {from_rpc(error).message}") from error
+            except RtccError as error:
+                raise SourceFailed(f"The registry doesn't give the camera's stream address: {error.message}") from error
+        return str(response.stream_url)
+
+    return read_address
+
+
+async def _tick_forever(ctx: ServiceContext, app: VideoApp, snapshots: Snapshots) -> None:
+    """Once a second: health and its changes, rights that end by the clock, the idle snapshot child."""
+    ticks = 0
+    while True:
+        due_s = time.monotonic() + _HEALTH_TICK_S
+        await asyncio.sleep(_HEALTH_TICK_S)
+        LOOP_LAG.set(max(0.0, time.monotonic() - due_s))
+        ticks += 1
+        changed = app.measure()
+        await publish_health(ctx.bus, app.health() if ticks % _HEALTH_REPEAT_TICKS == 0 else changed)
+        app.end_views_without_right(lambda view: view.scope.agency_id != view.owner_agency_id)
+        await snapshots.end_when_idle()
+        VIEWERS.set(len(app.views))
+        for state in CameraState:
+            CAMERAS.labels(state.value).set(sum(health.state is state for health in app.health()))

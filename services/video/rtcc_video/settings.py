@@ -1,0 +1,78 @@
+"""Every setting of the video service, read from RTCC_VIDEO_<NAME>."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rtcc_chassis.settings import InvalidSetting
+from rtcc_video.engine.endpoint import EndpointSettings
+from rtcc_video.engine.stream import StreamLimits
+from rtcc_video.sources.rtsp import RtspSettings
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSettings:
+    """Sizes in bytes, times in seconds."""
+
+    # host:port for media, one number for UDP and TCP; port 0: any free one. On a machine with several addresses bind the announced one.
+    media_listen: str = "127.0.0.1:0"
+    # where browsers reach media_listen; empty: its host
+    public_addresses: tuple[str, ...] = ()
+    # ICE over TCP for networks that block UDP
+    media_tcp: bool = True
+    viewer_limit: int = 400
+    camera_limit: int = 500
+    # an agency's share of viewer_limit, so that one can't take all
+    agency_viewer_limit: int = 200
+    # a view ends after this long and must be asked for again (R4)
+    view_limit_s: int = 12 * 3600
+    # no sign of life from a browser for so long ends its view
+    consent_timeout_s: float = 30.0
+    # "at_once" keeps every camera connected, so that joining is instant; "on_demand" connects with the first viewer
+    source_start: str = "at_once"
+    # clips that cameras may name as file:<name>; empty: none
+    files_folder: Path | None = None
+    # CIDR networks in which cameras may stand; empty: any. Keeps an address typed in the registry from probing other machines.
+    camera_networks: tuple[str, ...] = ()
+    verify_camera_certificates: bool = True
+    # one picture of one camera
+    unit_limit_bytes: int = 4_000_000
+    # the cached group of pictures of one camera, for joiners
+    group_limit_bytes: int = 4_000_000
+    group_limit_s: float = 4.0
+    snapshot_age_s: float = 3.0
+    snapshot_width_px: int = 960
+
+    def endpoint(self) -> EndpointSettings:
+        """The engine's socket settings. Raises `InvalidSetting`."""
+        host, _, port = self.media_listen.rpartition(":")
+        host = host.strip("[]")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise InvalidSetting("RTCC_VIDEO_MEDIA_LISTEN", f"{self.media_listen!r} is not host:port")
+        addresses = self.public_addresses or (host,)
+        if any(address in ("0.0.0.0", "::") for address in addresses):
+            raise InvalidSetting("RTCC_VIDEO_PUBLIC_ADDRESSES", "browsers need a real address when media_listen is a wildcard; name it")
+        return EndpointSettings(
+            bind_host=host,
+            port=int(port),
+            public_addresses=addresses,
+            tcp=self.media_tcp,
+            viewer_limit=self.viewer_limit,
+            consent_timeout_s=self.consent_timeout_s,
+        )
+
+    def stream_limits(self) -> StreamLimits:
+        """The bounds of one camera's memory."""
+        return StreamLimits(self.group_limit_bytes, self.group_limit_s)
+
+    def rtsp(self) -> RtspSettings:
+        """The RTSP client's settings."""
+        return RtspSettings(unit_limit_bytes=self.unit_limit_bytes, verify_certificates=self.verify_camera_certificates)
+
+    def start(self) -> Literal["at_once", "on_demand"]:
+        """When cameras connect. Raises `InvalidSetting`."""
+        if self.source_start == "at_once":
+            return "at_once"
+        if self.source_start == "on_demand":
+            return "on_demand"
+        raise InvalidSetting("RTCC_VIDEO_SOURCE_START", f"{self.source_start!r} is neither at_once nor on_demand")

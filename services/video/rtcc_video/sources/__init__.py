@@ -1,0 +1,1 @@
+"""Where pictures come from: cameras over RTSP, and clips in files."""

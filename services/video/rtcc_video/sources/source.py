@@ -1,0 +1,37 @@
+"""The seam between what sends pictures and the camera that forwards them."""
+
+from typing import Protocol
+
+from rtcc_video.engine.h264 import AccessUnit
+
+
+class SourceFailed(Exception):
+    """A source can't give pictures. `reason` tells an operator what is wrong and what to do, without any credential.
+
+    `lasting` says that trying again soon is pointless: something must be changed at the camera or in its registration.
+    """
+
+    def __init__(self, reason: str, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lasting = lasting
+
+
+class Sink(Protocol):
+    """What takes the pictures. Both calls are on the event loop and may raise `SourceFailed`."""
+
+    def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:
+        """Parameter sets that stand beside the stream, at its (re)start: the source's clock begins anew."""
+        ...
+
+    def on_unit(self, unit: AccessUnit) -> None:
+        """The next picture."""
+        ...
+
+
+class Source(Protocol):
+    """Something that plays until it fails or is cancelled."""
+
+    async def run(self, sink: Sink) -> None:
+        """Feeds the sink; returns only when the source ended by itself. Raises `SourceFailed`."""
+        ...
