@@ -64,7 +64,12 @@ def _make_server(files: TlsFiles, authority_key_file: Path, now: datetime) -> No
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "OpenRTCC services")])
     names = x509.SubjectAlternativeName(
-        [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.IPAddress(ipaddress.ip_address("::1"))]
+        [
+            x509.DNSName("rtcc.internal"),
+            x509.DNSName("localhost"),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+            x509.IPAddress(ipaddress.ip_address("::1")),
+        ]
     )
     certificate = (
         _unsigned(name, authority.subject, key.public_key(), now, _SERVER_DAYS)

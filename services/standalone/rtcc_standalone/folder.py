@@ -31,6 +31,9 @@ class DataFolder:
         self.postgres = self.path / "postgres"
         self.files = self.path / "files"
         self.status = self.run / "status.json"
+        # a backup asks by the first file, the supervisor answers by the second
+        self.rest_request = self.run / "rest.request"
+        self.rest_granted = self.run / "rest.granted"
         self._lock = self.run / "supervisor.lock"
 
     def create(self) -> None:

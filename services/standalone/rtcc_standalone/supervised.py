@@ -52,7 +52,7 @@ class Supervised:
 
     async def keep_alive(self) -> None:
         """Run until `stop`. The first start must succeed (raises ServerStartError); later ones are repeated for ever."""
-        crashes = 0
+        crashes, self._stopping = 0, False
         while not self._stopping:
             began = time.monotonic()
             try:
@@ -77,6 +77,7 @@ class Supervised:
     async def stop(self) -> None:
         """Ask it to end, wait its time, then insist."""
         self._stopping = True
+        self.ready.clear()
         process = self._process
         if process is None or process.returncode is not None:
             self._set("stopped")

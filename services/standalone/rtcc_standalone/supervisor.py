@@ -14,9 +14,10 @@ from typing import Any
 
 from rtcc_standalone.credentials import agency_passwords
 from rtcc_standalone.errors import PortTakenError
-from rtcc_standalone.folder import write_json
+from rtcc_standalone.folder import write_json, write_private
 from rtcc_standalone.installation import PROCESSES, Installation
 from rtcc_standalone.ports import is_free
+from rtcc_standalone.process_facts import exists
 from rtcc_standalone.servers.nats import NatsServer
 from rtcc_standalone.servers.server import Server
 from rtcc_standalone.servers.service_process import ServiceProcess
@@ -24,6 +25,7 @@ from rtcc_standalone.supervised import Supervised
 
 _LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_S = 0.5
+_LOGS_S = 30.0
 _LOG_LIMIT_BYTES = 20 * 1024 * 1024
 INFRASTRUCTURE = ("nats", "postgres", "objects")
 
@@ -46,45 +48,74 @@ class Supervisor:
         self.supervised = {server.name: Supervised(server, self._write_status) for server in servers}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started_at = time.time()
+        self._logs_next = 0.0
 
     async def start(self) -> None:
         """Returns when everything is ready; raises what kept a server from starting, after stopping the others."""
         self._check_ports()
-        place = self._postgres.place
-        if place.moved:
-            self._progress(place.moved)
+        if self._postgres.place.moved:
+            self._progress(self._postgres.place.moved)
         await self._postgres.wait_for_predecessor()
-        for name, supervised in self.supervised.items():
-            self._tasks[name] = asyncio.create_task(self._run(supervised), name=name)
-        self._tasks["housekeeping"] = asyncio.create_task(self._housekeeping(), name="housekeeping")
+        for request in (self.installation.folder.rest_request, self.installation.folder.rest_granted):
+            request.unlink(missing_ok=True)
         try:
-            await self._until_ready()
+            await self._start_all()
         except BaseException:
             await self.stop()
             raise
 
     async def wait(self) -> None:
-        """Until something ends that must not end."""
-        done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        """Look after everything until something fails that restarts can't heal."""
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            for task in self._tasks.values():
+                if task.done():
+                    task.result()
+            await self._follow_agencies()
+            self._cut_logs()
+            if self.installation.folder.rest_request.is_file():
+                await self._rest()
 
     async def stop(self) -> None:
         """In the opposite order of the start: the door first, the stores last."""
-        self._tasks.pop("housekeeping", asyncio.create_task(asyncio.sleep(0))).cancel()
+        await self._stop_all()
+        self.installation.folder.status.unlink(missing_ok=True)
+
+    async def _start_all(self) -> None:
+        for name, supervised in self.supervised.items():
+            self._tasks[name] = asyncio.create_task(self._run(supervised), name=name)
+        await self._until_ready()
+
+    async def _stop_all(self) -> None:
         for name in reversed(list(self.supervised)):
-            if name in INFRASTRUCTURE:
-                continue
-            await self._stop_one(name)
+            if name not in INFRASTRUCTURE:
+                await self._stop_one(name)
         await asyncio.gather(*(self._stop_one(name) for name in INFRASTRUCTURE))
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        self.installation.folder.status.unlink(missing_ok=True)
+        self._tasks.clear()
 
     async def _stop_one(self, name: str) -> None:
         self._progress(f"stopping {name}")
         await self.supervised[name].stop()
+
+    async def _rest(self) -> None:
+        """Everything stopped while a backup reads the files; it ends with its request, or with the process that made it."""
+        folder = self.installation.folder
+        self._progress("resting for a backup")
+        await self._stop_all()
+        write_private(folder.rest_granted, "")
+        try:
+            # another process writes the file: no event can tell
+            while folder.rest_request.is_file() and exists(int(folder.rest_request.read_text())):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        except FileNotFoundError:
+            pass
+        finally:
+            folder.rest_request.unlink(missing_ok=True)
+            folder.rest_granted.unlink(missing_ok=True)
+        await self._start_all()
 
     def _service_processes(self) -> list[ServiceProcess]:
         installation, environment = self.installation, self.installation.environment()
@@ -133,17 +164,6 @@ class Supervisor:
             if not is_free(port, datagrams=name == "media"):
                 raise PortTakenError(name, port)
 
-    async def _housekeeping(self) -> None:
-        """New agencies to NATS, big logs cut, the status file kept fresh."""
-        ticks = 0
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            await self._follow_agencies()
-            ticks += 1
-            if ticks % 60 == 0:
-                for log in self.installation.folder.logs.glob("*.log"):
-                    _cut(log)
-
     async def _follow_agencies(self) -> None:
         known = agency_passwords(self.installation.folder)
         if known == self._agencies:
@@ -154,6 +174,13 @@ class Supervisor:
         await asyncio.to_thread(self._nats.set_agencies, known)
         nats.signal(signal.SIGHUP)
         _LOG.info("nats: accounts of %d agencies", len(known))
+
+    def _cut_logs(self) -> None:
+        if time.monotonic() < self._logs_next:
+            return
+        self._logs_next = time.monotonic() + _LOGS_S
+        for log in self.installation.folder.logs.glob("*.log"):
+            _cut(log)
 
     def _write_status(self) -> None:
         installation = self.installation

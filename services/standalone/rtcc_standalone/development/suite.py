@@ -1,0 +1,20 @@
+"""`./rtcc test`: the tests, with what they need found or installed first."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rtcc_standalone.development.chromium import ENVIRONMENT_NAME, ensure_chromium
+from rtcc_standalone.terminal import Steps
+
+
+def run_tests(root: Path, arguments: Sequence[str], *, soak: bool) -> int:
+    """pytest over `arguments` (paths and pytest's own options; none: everything). The answer is its exit code."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    if (chromium := ensure_chromium(Steps())) is not None:
+        environment[ENVIRONMENT_NAME] = str(chromium)
+    if soak:
+        environment["RTCC_SOAK"] = "1"
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=root, env=environment, check=False).returncode

@@ -1,0 +1,1 @@
+"""What `./rtcc VERB` does, one module a topic. Each function takes the parsed options and answers the exit code."""
