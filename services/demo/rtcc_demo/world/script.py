@@ -1,0 +1,136 @@
+"""The scripted day: what happens, when and where, in a cycle of fifteen minutes. Everything is invented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtcc_demo.world.city import EAST, WEST, Corner
+
+CYCLE_S = 900.0
+
+TRUCK_ENTERS_S = 2.0
+TRUCK_LEAVES_S = 520.0
+TRUCK_CAMERAS = (
+    "helsinki-west-cam-12",
+    "helsinki-west-cam-05",
+    "helsinki-east-cam-03",
+    "helsinki-east-cam-08",
+    "helsinki-east-cam-06",
+    "helsinki-east-cam-13",
+    "helsinki-east-cam-01",
+    "helsinki-west-cam-11",
+    "helsinki-west-cam-07",
+)
+"""The stolen truck's way: in from the west, over the border, through the east, and back."""
+WANTED_ENTERS_S = 560.0
+WANTED_LEAVES_S = 760.0
+WANTED_CAMERAS = ("helsinki-east-cam-07", "helsinki-east-cam-14", "helsinki-east-cam-03", "helsinki-west-cam-05", "helsinki-west-cam-12")
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedCall:
+    """A call for service and how it ends."""
+
+    at_s: float
+    agency_id: str
+    call_type: str
+    priority: int
+    place: Corner
+    address: str
+    narrative: str
+    update: str
+    lasts_s: float
+    units: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedGunshot:
+    """A sensor network's incident: detected, then refined by a reviewer, then closed."""
+
+    at_s: float
+    agency_id: str
+    place: Corner
+    rounds: int
+    sensors: int
+    reviewed_after_s: float
+    review: str
+    closed_after_s: float
+
+
+CALLS = (
+    ScriptedCall(
+        40,
+        WEST,
+        "Theft",
+        3,
+        (24.94010, 60.16850),
+        "Mannerheimintie 8",
+        "Two persons left a shop with unpaid phones, walking north.",
+        "Goods found in a bin.",
+        300,
+    ),
+    ScriptedCall(
+        110,
+        EAST,
+        "Traffic collision",
+        2,
+        (24.94970, 60.16745),
+        "Eteläesplanadi 16",
+        "Car against bicycle, cyclist sits on the kerb.",
+        "Cyclist refuses transport.",
+        360,
+    ),
+    ScriptedCall(
+        212,
+        EAST,
+        "Shots heard",
+        1,
+        (24.94560, 60.17330),
+        "Kaisaniemenranta",
+        "Caller heard four bangs from the park, people running.",
+        "Casings found.",
+        420,
+        3,
+    ),
+    ScriptedCall(
+        345, WEST, "Disturbance", 3, (24.94180, 60.17060), "Rautatientori", "Group shouting at the tram stop.", "Group has left.", 240
+    ),
+    ScriptedCall(
+        470,
+        EAST,
+        "Medical assist",
+        2,
+        (24.95120, 60.17260),
+        "Snellmaninkatu 10",
+        "Man lying on the stairs, breathing.",
+        "Ambulance has taken over.",
+        260,
+    ),
+    ScriptedCall(
+        610,
+        WEST,
+        "Suspicious person",
+        3,
+        (24.93890, 60.16620),
+        "Bulevardi 6",
+        "Someone tries the doors of parked cars.",
+        "Nobody found.",
+        240,
+    ),
+    ScriptedCall(
+        735,
+        EAST,
+        "Burglar alarm",
+        2,
+        (24.94830, 60.16580),
+        "Kasarmikatu 23",
+        "Office alarm, second floor, motion.",
+        "Cleaner had the wrong code.",
+        200,
+    ),
+)
+
+GUNSHOTS = (
+    ScriptedGunshot(185, EAST, (24.94520, 60.17360), 4, 5, 28, "gunfire", 330),
+    ScriptedGunshot(640, WEST, (24.93960, 60.16510), 7, 4, 35, "fireworks", 90),
+)
