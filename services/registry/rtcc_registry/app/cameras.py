@@ -1,0 +1,200 @@
+"""The camera inventory: made by hand or imported, ranked for a place, its stream addresses kept inside."""
+
+from collections.abc import Callable
+
+from rtcc.exchange.v1.exchange_pb2 import SharedAlert
+from rtcc.geo.v1 import geo_pb2
+from rtcc.registry.v1 import registry_pb2 as pb
+from rtcc_chassis.access import Access, Resource, touched
+from rtcc_chassis.clock import Clock
+from rtcc_chassis.directory import Mirror
+from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, Refused
+from rtcc_chassis.geometry import coordinate_violations
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.sharing import camera_grant
+from rtcc_registry.app.acting import as_json, created_id, require_agency, same_or_conflict
+from rtcc_registry.app.records import AGREEMENT, CAMERA, Store, Work
+from rtcc_registry.domain.agreements import stamped, without_camera
+from rtcc_registry.domain.camera_import import Parsed, parse
+from rtcc_registry.domain.cameras import Ranked, checked_camera, checked_rank_limit, in_box, rank, without_stream
+from rtcc_registry.domain.people import owning_agency
+
+VIDEO = "service:video"
+
+
+class Cameras:
+    """`cameras`, `agreements` and `shared_alerts` are directory mirrors: ranking reads no table."""
+
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        clock: Clock,
+        most: int,
+        cameras: Mirror[pb.Camera],
+        agreements: Mirror[pb.Agreement],
+        shared_alerts: Mirror[SharedAlert],
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._clock = clock
+        self._most = most
+        self._cameras = cameras
+        self._agreements = agreements
+        self._shared_alerts = shared_alerts
+
+    async def create(self, scope: Scope, camera: pb.Camera) -> pb.Camera:
+        camera = checked_camera(camera)
+        camera.agency_id = owning_agency(scope, camera.agency_id, "camera.create")
+        camera.camera_id = created_id(scope, "camera.create", camera.camera_id)
+        camera.enabled = True
+        async with self._store.work(scope) as work:
+            await self._require_room(work, camera.agency_id, 1)
+            stored = without_stream(camera)
+            if not await work.insert(CAMERA, stored, secret=camera.stream_url):
+                return same_or_conflict(CAMERA, stored, await work.get(CAMERA, camera.camera_id))
+        touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id, new_value=as_json(stored))
+        return stored
+
+    async def update(self, scope: Scope, camera: pb.Camera) -> pb.Camera:
+        """Replaces all but the agency; an empty stream address keeps the stored one."""
+        camera = checked_camera(camera)
+        async with self._store.work(scope) as work:
+            old = await self._own(scope, work, camera.camera_id, "camera.update")
+            new = await self._replace(work, old, camera)
+        touched(f"camera:{new.camera_id}", owner_agency_id=new.agency_id, old_value=as_json(old), new_value=as_json(new))
+        return new
+
+    async def delete(self, scope: Scope, camera_id: str) -> None:
+        """Gone here and from every agreement that named it, so that a later camera with its id isn't granted by accident."""
+        async with self._store.work(scope) as work:
+            old = await self._own(scope, work, camera_id, "camera.delete")
+            for listed in await work.all(AGREEMENT):
+                if camera_id in listed.camera_ids and listed.grantor_agency_id == old.agency_id:
+                    await self._withdraw(scope, work, listed.agreement_id, camera_id)
+            await work.delete(CAMERA, old)
+        touched(f"camera:{camera_id}", owner_agency_id=old.agency_id, old_value=as_json(old))
+
+    async def list_all(self, scope: Scope, box: geo_pb2.BoundingBox | None) -> list[pb.Camera]:
+        async with self._store.work(scope) as work:
+            cameras = await work.all(CAMERA)
+        cameras = [camera for camera in cameras if box is None or in_box(camera, box)]
+        touched(*(f"camera:{camera.camera_id}" for camera in cameras))
+        return cameras
+
+    async def rank(self, scope: Scope, coordinate: geo_pb2.Coordinate | None, limit: int) -> list[Ranked]:
+        """Own cameras and those that an agreement gives the caller's agency at this moment."""
+        limit = checked_rank_limit(limit)
+        if coordinate is None:
+            raise InvalidInput.one("coordinate", "is needed: the place to look at")
+        if violations := coordinate_violations(coordinate, "coordinate"):
+            raise InvalidInput(violations)
+        best = rank(self._cameras.values(), coordinate, limit, self._grants_of(scope))
+        for choice in best:
+            touched(f"camera:{choice.camera.camera_id}", owner_agency_id=choice.camera.agency_id, agreement_id=choice.agreement_id)
+        return best
+
+    async def stream_url(self, scope: Scope, camera_id: str) -> str:
+        """The address with its credentials, for the video service."""
+        if scope.principal_id != VIDEO:
+            raise Refused("camera.read_stream", "Only the video service opens streams.")
+        async with self._store.work(scope) as work:
+            camera = await work.get(CAMERA, camera_id)
+            url = await work.secret(CAMERA, camera_id)
+        if camera is None:
+            raise NotFound("camera", camera_id)
+        touched(f"camera:{camera_id}", owner_agency_id=camera.agency_id)
+        return url or ""
+
+    async def import_cameras(
+        self, scope: Scope, format_name: str, content: bytes, *, dry_run: bool
+    ) -> tuple[int, int, list[pb.ImportProblem]]:
+        """(created, updated, problems). Importing the same file again changes nothing: rows meet by id, else by name."""
+        parsed = parse(format_name, content)
+        agency_id = owning_agency(scope, "", "camera.import")
+        created = updated = 0
+        async with self._store.work(scope) as work:
+            await require_agency(work, agency_id)
+            stored = await work.all(CAMERA)
+            by_id = {camera.camera_id: camera for camera in stored}
+            by_name = {camera.name.casefold(): camera for camera in stored}
+            room = self._most - len(stored)
+            for row, camera in parsed.cameras:
+                old = by_id.get(camera.camera_id) if camera.camera_id else by_name.get(camera.name.casefold())
+                namesake = by_name.get(camera.name.casefold())
+                if namesake is not None and namesake is not old:
+                    parsed.problem(row, "name", f"belongs to the camera {namesake.camera_id} already")
+                elif old is not None:
+                    updated += await self._import_old(work, old, camera, dry_run=dry_run)
+                elif created >= room:
+                    parsed.problem(row, "", f"your agency has {self._most} cameras, which is its limit")
+                else:
+                    created += await self._import_new(scope, work, agency_id, row, camera, parsed, dry_run=dry_run)
+        return created, updated, parsed.listed_problems()
+
+    async def _import_old(self, work: Work, old: pb.Camera, camera: pb.Camera, *, dry_run: bool) -> int:
+        camera.camera_id = old.camera_id
+        new = without_stream(camera)
+        new.agency_id = old.agency_id
+        new.has_stream = old.has_stream or bool(camera.stream_url)
+        changed = new != old or (bool(camera.stream_url) and camera.stream_url != await work.secret(CAMERA, old.camera_id))
+        if changed and not dry_run:
+            await self._replace(work, old, camera)
+        if changed:
+            touched(f"camera:{old.camera_id}", owner_agency_id=old.agency_id)
+        return int(changed)
+
+    async def _import_new(
+        self, scope: Scope, work: Work, agency_id: str, row: int, camera: pb.Camera, parsed: Parsed, *, dry_run: bool
+    ) -> int:
+        camera.agency_id = agency_id
+        # without an id in the file, the same name is the same camera also when two imports run at once
+        camera.camera_id = camera.camera_id or created_id(scope, f"camera.import/{camera.name.casefold()}", "")
+        if not dry_run and not await work.insert(CAMERA, without_stream(camera), secret=camera.stream_url):
+            parsed.problem(row, "camera_id", "is taken in this installation: choose another")
+            return 0
+        touched(f"camera:{camera.camera_id}", owner_agency_id=agency_id)
+        return 1
+
+    async def _replace(self, work: Work, old: pb.Camera, camera: pb.Camera) -> pb.Camera:
+        new = without_stream(camera)
+        new.agency_id = old.agency_id
+        new.has_stream = old.has_stream or bool(camera.stream_url)
+        if camera.stream_url:
+            await work.set_secret(CAMERA, new.camera_id, camera.stream_url)
+        await work.replace(CAMERA, new)
+        return new
+
+    async def _own(self, scope: Scope, work: Work, camera_id: str, action: str) -> pb.Camera:
+        camera = await work.get(CAMERA, camera_id, lock=True)
+        if camera is None:
+            raise NotFound("camera", camera_id)
+        self._access.require(scope, action, Resource("camera", camera_id, camera.agency_id))
+        return camera
+
+    async def _withdraw(self, scope: Scope, work: Work, agreement_id: str, camera_id: str) -> None:
+        old = await work.get(AGREEMENT, agreement_id, lock=True)
+        if old is None or camera_id not in old.camera_ids:
+            return
+        new = stamped(without_camera(old, camera_id), scope.principal_id, self._clock())
+        await work.replace(AGREEMENT, new)
+        await work.add_change(old, new)
+        touched(f"agreement:{agreement_id}", owner_agency_id=old.grantor_agency_id, told_agency_ids=(old.grantee_agency_id,))
+
+    async def _require_room(self, work: Work, agency_id: str, wanted: int) -> None:
+        await require_agency(work, agency_id)
+        if await work.count_of_agency(CAMERA, agency_id) + wanted > self._most:
+            raise Exhausted(f"the number of cameras of {agency_id}", self._most)
+
+    def _grants_of(self, scope: Scope) -> Callable[[pb.Camera], str | None]:
+        agreements = [agreement for agreement in self._agreements.values() if agreement.grantee_agency_id == scope.agency_id]
+        open_agreements = frozenset(shared.agreement_id for shared in self._shared_alerts.values())
+        now = self._clock()
+
+        def granted_by(camera: pb.Camera) -> str | None:
+            if camera.agency_id == scope.agency_id:
+                return ""
+            grant = camera_grant(agreements, camera, scope.agency_id, now, open_agreements)
+            return grant.agreement_id if grant is not None else None
+
+        return granted_by

@@ -1,0 +1,48 @@
+"""Rules about zones, sources and units."""
+
+from rtcc.registry.v1 import registry_pb2 as pb
+from rtcc_chassis.geometry import polygon_violations
+from rtcc_registry.domain.findings import Findings
+
+ADAPTERS = frozenset({"plate_read", "gunshot", "eido"})
+UNIT_KINDS = frozenset({"patrol", "officer", "drone", "command"})
+ZONE_KINDS = frozenset({"district", "school", "event", "no_share"})
+
+
+def checked_zone(zone: pb.Zone) -> pb.Zone:
+    found = Findings("zone")
+    result = pb.Zone()
+    result.CopyFrom(zone)
+    result.name = found.text("name", zone.name)
+    found.require(zone.kind in ZONE_KINDS, "kind", f"must be one of {', '.join(sorted(ZONE_KINDS))}")
+    found.extend(polygon_violations(zone.area, "zone.area"))
+    found.chosen_identifier("zone_id", zone.zone_id)
+    found.raise_if_any()
+    return result
+
+
+def checked_source(source: pb.Source) -> pb.Source:
+    found = Findings("source")
+    result = pb.Source()
+    result.CopyFrom(source)
+    result.name = found.text("name", source.name)
+    found.require(source.adapter in ADAPTERS, "adapter", f"must be one of {', '.join(sorted(ADAPTERS))}")
+    found.chosen_identifier("source_id", source.source_id)
+    found.raise_if_any()
+    result.enabled = True
+    return result
+
+
+def checked_unit(unit: pb.Unit) -> pb.Unit:
+    """A new unit; the hash of its device key is set by the caller of this rule."""
+    found = Findings("unit")
+    result = pb.Unit()
+    result.CopyFrom(unit)
+    result.call_sign = found.text("call_sign", unit.call_sign, longest=40)
+    found.require(unit.kind in UNIT_KINDS, "kind", f"must be one of {', '.join(sorted(UNIT_KINDS))}")
+    found.chosen_identifier("unit_id", unit.unit_id)
+    found.identifier("device_id", unit.device_id)
+    found.raise_if_any()
+    result.ClearField("device_key_sha256")
+    result.enabled = True
+    return result

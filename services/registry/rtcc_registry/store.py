@@ -1,0 +1,159 @@
+"""Records in PostgreSQL. Each change and its directory message are one transaction."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+from google.protobuf.message import Message
+
+from rtcc.registry.v1 import registry_pb2 as pb
+from rtcc_chassis.database import Database
+from rtcc_chassis.errors import Conflict, InvalidInput
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.outbox import Outbox
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.streams import directory_subject
+from rtcc_registry.app.records import Kind
+
+DELETED = b""
+
+
+class PostgresWork:
+    """One transaction. Table names come from `Kind`, never from a caller; row-level security limits every statement to the scope."""
+
+    def __init__(self, connection: Any, outbox: Outbox) -> None:
+        self._connection = connection
+        self._outbox = outbox
+
+    async def get[M: Message](self, kind: Kind[M], identifier: str, *, lock: bool = False) -> M | None:
+        suffix = " for update" if lock else ""
+        body = await self._connection.fetchval(f"select record from {kind.name} where id = $1{suffix}", identifier)
+        return None if body is None else kind.message_type.FromString(body)
+
+    async def all[M: Message](self, kind: Kind[M]) -> list[M]:
+        rows = await self._connection.fetch(f"select record from {kind.name} order by id")
+        return [kind.message_type.FromString(row["record"]) for row in rows]
+
+    async def find[M: Message](self, kind: Kind[M], natural_key: str) -> M | None:
+        body = await self._connection.fetchval(f"select record from {kind.name} where natural_key = $1", natural_key)
+        return None if body is None else kind.message_type.FromString(body)
+
+    async def insert[M: Message](self, kind: Kind[M], record: M, *, secret: str = "") -> bool:
+        columns, values = _own_columns(record)
+        names = "".join(f", {name}" for name in columns)
+        places = "".join(f", ${number}" for number in range(6, 6 + len(columns)))
+        try:
+            inserted = await self._connection.fetchval(
+                f"insert into {kind.name} (id, agency_id, natural_key, secret, record{names}) values ($1, $2, $3, $4, $5{places}) "
+                "on conflict (id) do nothing returning true",
+                kind.identifier(record),
+                kind.owner(record),
+                kind.natural_key(record),
+                secret,
+                record.SerializeToString(),
+                *values,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(kind.natural_key_taken) from error
+        except asyncpg.ForeignKeyViolationError as error:
+            raise InvalidInput.one("agency_id", "no such agency in this installation") from error
+        if inserted:
+            await self._publish(kind, record)
+        return bool(inserted)
+
+    async def replace[M: Message](self, kind: Kind[M], record: M) -> None:
+        columns, values = _own_columns(record)
+        sets = "".join(f", {name} = ${number}" for number, name in enumerate(columns, start=4))
+        try:
+            await self._connection.execute(
+                f"update {kind.name} set record = $2, natural_key = $3, changed_at = now(){sets} where id = $1",
+                kind.identifier(record),
+                record.SerializeToString(),
+                kind.natural_key(record),
+                *values,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(kind.natural_key_taken) from error
+        await self._publish(kind, record)
+
+    async def delete[M: Message](self, kind: Kind[M], record: M) -> None:
+        await self._connection.execute(f"delete from {kind.name} where id = $1", kind.identifier(record))
+        await self._publish(kind, record, DELETED)
+
+    async def secret[M: Message](self, kind: Kind[M], identifier: str) -> str | None:
+        value: str | None = await self._connection.fetchval(f"select secret from {kind.name} where id = $1", identifier)
+        return value
+
+    async def set_secret[M: Message](self, kind: Kind[M], identifier: str, secret: str) -> None:
+        await self._connection.execute(f"update {kind.name} set secret = $2, changed_at = now() where id = $1", identifier, secret)
+
+    async def count_of_agency[M: Message](self, kind: Kind[M], agency_id: str) -> int:
+        return int(await self._connection.fetchval(f"select count(*) from {kind.name} where agency_id = $1", agency_id))
+
+    async def add_change(self, old: pb.Agreement | None, new: pb.Agreement) -> None:
+        await self._connection.execute(
+            """insert into agreement_change
+               (agreement_id, revision, agency_id, grantee_agency_id, changed_at, changed_by, old_value, new_value)
+               values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+            new.agreement_id,
+            new.revision,
+            new.grantor_agency_id,
+            new.grantee_agency_id,
+            new.changed_at.ToDatetime(tzinfo=UTC),
+            new.changed_by,
+            None if old is None else old.SerializeToString(),
+            new.SerializeToString(),
+        )
+
+    async def changes(self) -> list[tuple[str, pb.AgreementChange]]:
+        rows = await self._connection.fetch(
+            """select agreement_id, revision, changed_at, changed_by, old_value, new_value
+               from agreement_change order by agreement_id, revision"""
+        )
+        return [(row["agreement_id"], _change(row)) for row in rows]
+
+    async def ended_people(self, now: datetime, limit: int) -> Sequence[pb.Person]:
+        rows = await self._connection.fetch(
+            "select record from person where ends_at <= $1 order by ends_at limit $2 for update skip locked", now, limit
+        )
+        return [pb.Person.FromString(row["record"]) for row in rows]
+
+    async def _publish[M: Message](self, kind: Kind[M], record: M, body: bytes | None = None) -> None:
+        subject = directory_subject(kind.name, kind.owner(record), kind.identifier(record))
+        await self._outbox.add(
+            self._connection, subject, record if body is None else body, message_id=new_id(), agency_id=kind.owner(record)
+        )
+
+
+class RegistryStore:
+    """Opens transactions."""
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox
+
+    @asynccontextmanager
+    async def work(self, scope: Scope) -> AsyncIterator[PostgresWork]:
+        async with self._database.transaction(scope) as connection:
+            yield PostgresWork(connection, self._outbox)
+
+
+def _own_columns(record: Message) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """The columns that only one table has."""
+    if isinstance(record, pb.Agreement):
+        return ("grantee_agency_id",), (record.grantee_agency_id,)
+    if isinstance(record, pb.Person):
+        ends = record.ends_at.ToDatetime(tzinfo=UTC) if record.enabled and record.HasField("ends_at") else None
+        return ("ends_at",), (ends,)
+    return (), ()
+
+
+def _change(row: Any) -> pb.AgreementChange:
+    change = pb.AgreementChange(revision=row["revision"], changed_by=row["changed_by"])
+    change.changed_at.FromDatetime(row["changed_at"])
+    if row["old_value"] is not None:
+        change.old_value.ParseFromString(row["old_value"])
+    change.new_value.ParseFromString(row["new_value"])
+    return change
