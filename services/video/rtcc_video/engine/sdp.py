@@ -12,7 +12,7 @@ from typing import Final
 
 _LIMIT_BYTES: Final = 64 * 1024
 _LIMIT_SECTIONS: Final = 32
-_BASELINE: Final = "42"
+_BASELINE: Final = 66
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_.\-]{1,256}")
 _PROTOCOLS = frozenset({"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF"})
 
@@ -77,15 +77,23 @@ class ViewerOffer:
     def choose_format(self, profile_level_id: str | None) -> H264Format:
         """The format nearest to the source's profile; constrained baseline when the profile is unknown or not offered."""
 
-        def distance(candidate: H264Format) -> tuple[int, int]:
-            profile, wanted = candidate.profile_level_id.lower(), (profile_level_id or "42e01f").lower()
-            if profile[:4] == wanted[:4]:
-                return 0, 0
-            if profile[:2] == wanted[:2]:
-                return 1, 0
-            return (2, 0 if profile.startswith("42e0") else 1) if profile[:2] == _BASELINE else (3, 0)
+        wanted = _profile_of(profile_level_id or "42e01f")
+
+        def distance(candidate: H264Format) -> int:
+            profile = _profile_of(candidate.profile_level_id)
+            if profile == wanted:
+                return 0
+            if profile[0] == wanted[0]:
+                return 1
+            return {(_BASELINE, True): 2, (_BASELINE, False): 3}.get(profile, 4)
 
         return min(self.formats, key=distance)
+
+
+def _profile_of(profile_level_id: str) -> tuple[int, bool]:
+    """profile_idc, and for baseline whether constraint_set1 makes it the constrained one (RFC 6184, 8.1)."""
+    profile_idc, constraints = int(profile_level_id[:2], 16), int(profile_level_id[2:4], 16)
+    return profile_idc, profile_idc == _BASELINE and bool(constraints & 0x40)
 
 
 @dataclass(frozen=True, slots=True)

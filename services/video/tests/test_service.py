@@ -1,0 +1,303 @@
+"""The whole service over real gRPC, NATS and PostgreSQL, with aiortc as the browser and a real RTSP camera."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import grpc
+import pytest
+import pytest_asyncio
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from rtcc.alerting.v1.alerting_pb2 import ALERT_STATE_CLOSED, ALERT_STATE_NEW, Alert
+from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, AuditEntry
+from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
+from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement, Camera, Person
+from rtcc.video.v1 import video_pb2 as pb
+from rtcc.video.v1 import video_pb2_grpc
+from rtcc_chassis.clock import utc_now
+from rtcc_chassis.consumer import Delivery
+from rtcc_chassis.context import ServiceContext
+from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, PurposeRequired, Refused, RtccError, Unavailable, from_rpc
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.streams import AUDIT, directory_subject, shared_alert_subject
+from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_demo.rtsp_server import RtspServer
+from rtcc_video.service import serve
+
+OPERATOR = person("east", "operator", name="East Operator")
+PARTNER = person("west", "operator", name="West Operator", purpose="stolen vehicle", case_number="W-1")
+
+
+class _Registry(registry_pb2_grpc.RegistryServiceServicer):
+    """The one call of the registry that video makes."""
+
+    addresses: ClassVar[dict[str, str]] = {}
+
+    async def GetCameraStream(self, request: Any, context: Any) -> registry_pb2.GetCameraStreamResponse:
+        return registry_pb2.GetCameraStreamResponse(stream_url=self.addresses[request.camera_id])
+
+
+async def _serve_registry(ctx: ServiceContext) -> None:
+    ctx.rpc.add(registry_pb2_grpc.add_RegistryServiceServicer_to_server, _Registry())
+    ctx.lifecycle.ready()
+    await ctx.lifecycle.stopping.wait()
+
+
+class Center:
+    """The service under test with cameras c1 and c2 of agency east, and its callers."""
+
+    def __init__(self, platform: TestPlatform, context: ServiceContext) -> None:
+        self.platform, self.context = platform, context
+        self.stub = video_pb2_grpc.VideoServiceStub(context.channels.channel("video"))
+        self.audit: list[AuditEntry] = []
+
+    async def call(self, scope: Scope, method: str, request: Any) -> Any:
+        try:
+            return await getattr(self.stub, method)(request, metadata=self.platform.metadata(scope))
+        except grpc.RpcError as error:
+            raise from_rpc(error) from error
+
+    async def store(self, type_name: str, agency_id: str, identifier: str, message: Any) -> None:
+        subject = directory_subject(type_name, agency_id, identifier)
+        await self.context.bus.publish(subject, message if message else b"", message_id=new_id(), agency_id=agency_id)
+
+    async def grant(self, **changes: Any) -> Agreement:
+        agreement = Agreement(
+            agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE, camera_ids=["c1"]
+        )
+        agreement.cameras_live = True
+        for name, value in changes.items():
+            setattr(agreement, name, value)
+        await self.store("agreement", "east", "a1", agreement)
+        return agreement
+
+    async def until(self, scope: Scope, method: str, request: Any, condition: Any = bool, deadline_s: float = 10) -> Any:
+        async def ask() -> Any:
+            try:
+                answer = await self.call(scope, method, request)
+            except RtccError:
+                return None
+            return answer if condition(answer) else None
+
+        return await poll(ask, deadline_s=deadline_s)
+
+    async def audited(self, action: str, **fields: Any) -> AuditEntry:
+        async def ask() -> AuditEntry | None:
+            for entry in self.audit:
+                if entry.action == action and all(getattr(entry, name) == value for name, value in fields.items()):
+                    return entry
+            return None
+
+        return await poll(ask)
+
+    @asynccontextmanager
+    async def watching(self, scope: Scope, camera_id: str = "c1") -> AsyncIterator[tuple[RTCPeerConnection, str]]:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        try:
+            connection.addTransceiver("video", direction="recvonly")
+            await connection.setLocalDescription(await connection.createOffer())
+            offer = connection.localDescription.sdp
+            opened = await self.call(scope, "OpenViewer", pb.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer))
+            await connection.setRemoteDescription(RTCSessionDescription(opened.answer_sdp, "answer"))
+            yield connection, opened.viewer_id
+        finally:
+            await connection.close()
+
+
+async def frames(connection: RTCPeerConnection, count: int = 5) -> Any:
+    async with asyncio.timeout(10):
+        for _ in range(count):
+            frame = await connection.getReceivers()[0].track.recv()
+    return frame
+
+
+async def closed(connection: RTCPeerConnection) -> None:
+    async def ask() -> bool:
+        return connection.connectionState in ("closed", "failed")
+
+    await poll(ask, deadline_s=5)
+
+
+@pytest_asyncio.fixture
+async def center(small_platform: TestPlatform, make_clip: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Center]:
+    clip = make_clip(frames=30, gop=15)
+    async with RtspServer({"north": clip, "south": clip}, "viewer", "hidden-secret") as server:
+        monkeypatch.setenv("RTCC_VIDEO_AGENCY_VIEWER_LIMIT", "3")
+        _Registry.addresses = {"c1": server.url("north"), "c2": server.url("south"), "c3": "rtsp://viewer:hidden-secret@127.0.0.1:1/none"}
+        context = await small_platform.context("video")
+        found = Center(small_platform, context)
+
+        async def on_audit(deliveries: list[Delivery]) -> None:
+            found.audit += [AuditEntry.FromString(delivery.data) for delivery in deliveries]
+
+        for camera_id in ("c1", "c2", "c3"):
+            camera = Camera(camera_id=camera_id, agency_id="east", name=f"Camera {camera_id}", enabled=True, has_stream=True)
+            await found.store("camera", "east", camera_id, camera)
+        context.lifecycle.spawn(context.bus.tail(AUDIT, ["audit.>"], on_audit, start="all").run(), "audit")
+        await small_platform.serve({"registry": _serve_registry, "video": serve})
+        yield found
+        await small_platform.close()
+
+
+async def test_an_operator_watches_an_own_camera_and_the_log_says_how_long(center: Center) -> None:
+    async with center.watching(OPERATOR) as (connection, viewer_id):
+        assert (await frames(connection)).width == 320
+        viewers = await center.call(person("east", "supervisor", name="Boss"), "ListViewers", pb.ListViewersRequest())
+        assert [(viewer.viewer_id, viewer.viewer_name, viewer.agreement_id) for viewer in viewers.viewers] == [
+            (viewer_id, "East Operator", "")
+        ]
+        request = pb.CloseViewerRequest(camera_id="c1", viewer_id=viewer_id)
+        with pytest.raises(NotFound):
+            await center.call(person("east", "operator", name="Somebody Else"), "CloseViewer", request)
+        await center.call(OPERATOR, "CloseViewer", request)
+        await closed(connection)
+        with pytest.raises(NotFound):
+            await center.call(OPERATOR, "CloseViewer", request)
+    opened = await center.audited("camera.view_live", agency_id="east")
+    assert list(opened.object_ids) == ["camera:c1"]
+    ended = await center.audited("camera.view_ended", agency_id="east")  # R9: object, session, bytes
+    assert list(ended.object_ids) == ["camera:c1"]
+    assert ended.bytes_out > 1000
+    assert ended.session_id == "test-session"
+    assert "client left" in ended.reason
+
+
+async def test_no_answer_holds_the_cameras_account(center: Center) -> None:
+    request = pb.ListCameraHealthRequest()
+    health = await center.until(OPERATOR, "ListCameraHealth", request, lambda answer: any(c.reason for c in answer.cameras))
+    assert "hidden-secret" not in str(health)
+    assert {camera.camera_id for camera in health.cameras} == {"c1", "c2", "c3"}
+    states = await center.until(
+        OPERATOR, "ListCameraHealth", request, lambda a: [c.state for c in a.cameras if c.camera_id != "c3"] == [pb.CAMERA_STATE_LIVE] * 2
+    )
+    live = next(camera for camera in states.cameras if camera.camera_id == "c1")
+    assert (live.width_px, live.height_px) == (320, 240)
+    assert next(camera for camera in states.cameras if camera.camera_id == "c3").state == pb.CAMERA_STATE_FAILED
+    with pytest.raises(Unavailable) as failure:
+        await center.call(OPERATOR, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c3"))
+    assert "hidden-secret" not in failure.value.message
+
+
+async def test_a_partner_sees_only_what_is_granted_and_only_with_a_purpose(center: Center) -> None:
+    snapshot = pb.GetSnapshotRequest(camera_id="c1")
+    with pytest.raises(Refused):
+        await center.call(PARTNER, "GetSnapshot", snapshot)
+    with pytest.raises(Refused):
+        async with center.watching(PARTNER):
+            pass
+    refusal = await center.audited("camera.view_live", agency_id="east", outcome=OUTCOME_DENIED)  # R8: the owner sees who was turned away
+    assert refusal.principal_agency_id == "west"
+    assert not (await center.call(PARTNER, "ListCameraHealth", pb.ListCameraHealthRequest())).cameras
+    await center.grant()
+    picture = await center.until(PARTNER, "GetSnapshot", snapshot)
+    assert picture.jpeg.startswith(b"\xff\xd8")
+    assert abs(picture.taken_at.ToDatetime().replace(tzinfo=utc_now().tzinfo) - utc_now()) < timedelta(seconds=5)
+    with pytest.raises(PurposeRequired):  # R18, R21
+        await center.call(person("west", "operator"), "GetSnapshot", snapshot)
+    with pytest.raises(Refused):
+        await center.call(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c2"))
+    health = await center.until(PARTNER, "ListCameraHealth", pb.ListCameraHealthRequest(), lambda answer: len(answer.cameras))
+    assert [camera.camera_id for camera in health.cameras] == ["c1"]
+    assert not (await center.call(person("west", "supervisor"), "ListViewers", pb.ListViewersRequest())).viewers
+
+
+async def test_a_revoked_agreement_ends_the_partners_view_within_a_second(center: Center) -> None:
+    await center.grant()
+    await center.until(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
+    async with center.watching(PARTNER) as (partner, _), center.watching(OPERATOR) as (own, _):
+        await frames(partner)
+        await frames(own)
+        await center.grant(status=AGREEMENT_STATUS_REVOKED)
+        begun = time.monotonic()
+        await closed(partner)
+        print(f"the partner's view ended {(time.monotonic() - begun) * 1000:.0f} ms after the directory took the revocation")
+        assert time.monotonic() - begun < 1.0  # the promise is 5 s
+        await frames(own, 10)
+        with pytest.raises(Refused):
+            async with center.watching(PARTNER):
+                pass
+    for log in ("east", "west"):
+        ended = await center.audited("camera.view_ended", agency_id=log, agreement_id="a1")
+        assert "right revoked" in ended.reason
+        assert (ended.owner_agency_id, ended.principal_agency_id) == ("east", "west")
+
+
+async def test_an_agreement_that_runs_out_or_loses_the_camera_ends_the_view(center: Center) -> None:
+    for change in ("narrowed", "ended"):
+        await center.grant()
+        await center.until(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
+        async with center.watching(PARTNER) as (partner, _):
+            await frames(partner)
+            agreement = await center.grant()
+            if change == "narrowed":
+                agreement.camera_ids[:] = ["c2"]
+            else:
+                agreement.valid_until.FromDatetime(utc_now() + timedelta(seconds=1))
+            await center.store("agreement", "east", "a1", agreement)
+            await closed(partner)
+
+
+async def test_cameras_granted_during_an_alert_close_with_it(center: Center) -> None:
+    await center.grant(cameras_only_during_alert=True)
+    with pytest.raises(Refused):
+        await center.call(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
+    alert = Alert(alert_id="alert-1", agency_id="east", agreement_id="a1", state=ALERT_STATE_NEW)
+    await center.context.bus.publish(shared_alert_subject("west"), alert, message_id=new_id(), agency_id="east")
+    await center.until(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
+    async with center.watching(PARTNER) as (partner, _):
+        await frames(partner)
+        alert.state = ALERT_STATE_CLOSED
+        await center.context.bus.publish(shared_alert_subject("west"), alert, message_id=new_id(), agency_id="east")
+        await closed(partner)
+
+
+async def test_a_disabled_person_and_a_removed_camera_lose_the_picture(center: Center) -> None:
+    async with center.watching(OPERATOR) as (connection, _):
+        await frames(connection)
+        disabled = Person(person_id=OPERATOR.principal_id, agency_id="east", roles=["operator"], enabled=False)
+        await center.store("person", "east", OPERATOR.principal_id, disabled)
+        await closed(connection)
+    other = person("east", "operator", name="Another")
+    async with center.watching(other, "c2") as (connection, _):
+        await frames(connection)
+        await center.store("camera", "east", "c2", None)
+        await closed(connection)
+    with pytest.raises(NotFound):
+        await center.call(other, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c2"))
+
+
+async def test_bad_requests_are_named_and_limits_hold(center: Center) -> None:
+    with pytest.raises(InvalidInput) as failure:
+        await center.call(OPERATOR, "OpenViewer", pb.OpenViewerRequest(camera_id="c1", offer_sdp="hello"))
+    assert failure.value.violations[0].field == "offer_sdp"
+    with pytest.raises(InvalidInput):
+        await center.call(OPERATOR, "OpenViewer", pb.OpenViewerRequest(camera_id="c1", offer_sdp="v=0\r\n" + "a=x\r\n" * 20_000))
+    with pytest.raises(NotFound):
+        await center.call(OPERATOR, "GetSnapshot", pb.GetSnapshotRequest(camera_id="nowhere"))
+    with pytest.raises(Refused):
+        await center.call(person("east", "auditor"), "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
+    async with center.watching(OPERATOR), center.watching(OPERATOR), center.watching(OPERATOR):
+        with pytest.raises(Exhausted):
+            async with center.watching(OPERATOR):
+                pass
+
+
+async def test_health_is_told_on_the_agencys_subject(center: Center) -> None:
+    heard: list[pb.CameraHealth] = []
+
+    async def on_health(message: Any) -> None:
+        heard.append(pb.CameraHealth.FromString(message.data))
+
+    await center.context.bus.subscribe_core("camera_health.east", on_health)
+
+    async def told() -> bool:
+        return any(health.camera_id == "c1" and health.viewers == 1 and health.state == pb.CAMERA_STATE_LIVE for health in heard)
+
+    async with center.watching(OPERATOR) as (connection, _):
+        await frames(connection)
+        await poll(told)
