@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rtcc.event.v1 import event_pb2
 from rtcc_intake.adapters import ADAPTERS, adapter_for
 from rtcc_intake.document import read_document
-from rtcc_intake.domain import MAXIMUM_BODY_BYTES, NotUnderstood, ParsedEvent
+from rtcc_intake.domain import MAXIMUM_BODY_BYTES, NotUnderstood, ParsedEvent, normalise_plate
 
 NOW = datetime(2026, 3, 1, 10, 0, 30, tzinfo=UTC)
 DOCUMENT = Path(__file__).parents[3] / "docs" / "integrators" / "webhooks.md"
@@ -84,7 +84,8 @@ def test_documented_eido_becomes_a_call() -> None:
 PIDF = (
     '<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:gml="http://www.opengis.net/gml" '
     'xmlns:gs="http://www.opengis.net/pidflo/1.0" '
-    'xmlns:ca="urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr"><tuple><status><gp:geopriv xmlns:gp="urn:ietf:params:xml:ns:pidf:geopriv10">'
+    'xmlns:ca="urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr"><tuple><status>'
+    '<gp:geopriv xmlns:gp="urn:ietf:params:xml:ns:pidf:geopriv10">'
     '<gp:location-info><gs:Circle srsName="urn:ogc:def:crs:EPSG::4326"><gml:pos>60.1699 24.9384</gml:pos>'
     '<gs:radius uom="urn:ogc:def:uom:EPSG::9001">30</gs:radius></gs:Circle><ca:civicAddress><ca:A1>Uusimaa</ca:A1><ca:A3>Helsinki</ca:A3>'
     "<ca:RD>Mannerheimintie</ca:RD><ca:HNO>10</ca:HNO></ca:civicAddress></gp:location-info></gp:geopriv></status></tuple></presence>"
@@ -114,6 +115,15 @@ def test_pidf_lo_gives_circle_and_civic_address() -> None:
 def test_pidf_lo_that_is_wrong_or_dangerous_is_not_understood(xml: str) -> None:
     with pytest.raises(NotUnderstood):
         parse("eido", changed("eido", "locationComponent.0.locationByValue", xml))
+
+
+# the same table stands in alerting's tests: both sides must normalise alike
+@pytest.mark.parametrize(
+    ("text", "plate"),
+    [("abc-123", "ABC123"), (" A B C·1 ", "ABC1"), ("äö-Å1", "AOA1"), ("ＡＢＣ１２", "ABC12"), ("ß12", "SS12"), ("A/B:C_1'2", "ABC12")],
+)
+def test_plates_are_normalised_as_alerting_does(text: str, plate: str) -> None:
+    assert normalise_plate(text) == plate
 
 
 @pytest.mark.parametrize(
