@@ -50,6 +50,10 @@ class Supervised:
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def keep_alive(self) -> None:
         """Run until `stop`. The first start must succeed (raises ServerStartError); later ones are repeated for ever."""
         crashes, self._stopping = 0, False
@@ -94,7 +98,7 @@ class Supervised:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the running process; nothing happens when it isn't there."""
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and self.is_running:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 

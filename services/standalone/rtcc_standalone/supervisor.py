@@ -18,7 +18,6 @@ from rtcc_standalone.folder import write_json, write_private
 from rtcc_standalone.installation import PROCESSES, Installation
 from rtcc_standalone.ports import is_free
 from rtcc_standalone.process_facts import exists
-from rtcc_standalone.servers.nats import NatsServer
 from rtcc_standalone.servers.server import Server
 from rtcc_standalone.servers.service_process import ServiceProcess
 from rtcc_standalone.supervised import Supervised
@@ -49,6 +48,7 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started_at = time.time()
         self._logs_next = 0.0
+        self._reloads_due = 0
 
     async def start(self) -> None:
         """Returns when everything is ready; raises what kept a server from starting, after stopping the others."""
@@ -97,7 +97,8 @@ class Supervisor:
         self._tasks.clear()
 
     async def _stop_one(self, name: str) -> None:
-        self._progress(f"stopping {name}")
+        if self.supervised[name].is_running:
+            self._progress(f"stopping {name}")
         await self.supervised[name].stop()
 
     async def _rest(self) -> None:
@@ -166,14 +167,15 @@ class Supervisor:
 
     async def _follow_agencies(self) -> None:
         known = agency_passwords(self.installation.folder)
-        if known == self._agencies:
-            return
-        nats = self.supervised["nats"]
-        assert isinstance(self._nats, NatsServer)
-        self._agencies = known
-        await asyncio.to_thread(self._nats.set_agencies, known)
-        nats.signal(signal.SIGHUP)
-        _LOG.info("nats: accounts of %d agencies", len(known))
+        if known != self._agencies:
+            self._agencies = known
+            await asyncio.to_thread(self._nats.set_agencies, known)
+            # nats-server 2.15 lets in the users of a new account at the first reload and links its service import at the second
+            self._reloads_due = 2
+            _LOG.info("nats: accounts of %d agencies", len(known))
+        if self._reloads_due:
+            self._reloads_due -= 1
+            self.supervised["nats"].signal(signal.SIGHUP)
 
     def _cut_logs(self) -> None:
         if time.monotonic() < self._logs_next:
