@@ -1,0 +1,125 @@
+"""The REST routes, made from the `http` option of each call: rights, purpose and audit are the called service's gate."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from aiohttp import web
+from google.protobuf.message import Message
+
+from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
+from rtcc.video.v1.video_pb2 import CloseViewerRequest, OpenViewerRequest
+from rtcc_chassis.errors import InvalidInput, Unavailable, from_rpc
+from rtcc_chassis.rpc import CallRule, all_rules
+from rtcc_chassis.scope import Scope
+from rtcc_gateway.http.door import DOOR, SMALL_BODY_BYTES, Door, read_body
+from rtcc_gateway.http.transcoding import request_message, response_json
+
+_SEGMENT = re.compile(r"\{([a-z0-9_.]+)\}")
+# base64 makes 4 MiB of CSV 5.4, and 64 MiB 86
+_LARGE_BODIES = {"camera.import": 6 * 1024 * 1024, "hot_list.import": 88 * 1024 * 1024}
+_LONG_CALLS_S = {"hot_list.import": 120.0, "camera.import": 60.0, "audit.verify": 120.0, "alert.acknowledge": 10.0}
+_OFFER_BYTES = 64 * 1024
+_WHEP_RULES = ("/rtcc.video.v1.VideoService/OpenViewer", "/rtcc.video.v1.VideoService/CloseViewer")
+
+
+def routes() -> list[web.RouteDef]:
+    """One route per call for people, fixed paths before those with fields; and the WHEP form of the viewer calls."""
+    rules = [rule for rule in all_rules().values() if rule.http_path and rule.audience == AUDIENCE_PERSON]
+    made = [web.route(rule.http_method, _pattern(rule.http_path), _handler(rule)) for rule in sorted(rules, key=_fixed_first)]
+    made.append(web.post("/v1/whep/{camera_id}", open_whep))
+    made.append(web.delete("/v1/whep/{camera_id}/{viewer_id}", close_whep))
+    return made
+
+
+def _fixed_first(rule: CallRule) -> tuple[int, str]:
+    return rule.http_path.count("{"), rule.http_path
+
+
+def _pattern(http_path: str) -> str:
+    # aiohttp's names take no dots
+    return _SEGMENT.sub(lambda found: "{" + found[1].replace(".", "__") + "}", http_path)
+
+
+def _handler(rule: CallRule) -> Any:
+    path_fields = _SEGMENT.findall(rule.http_path)
+    changes = rule.http_method not in ("GET", "HEAD")
+    has_body = rule.http_method in ("POST", "PUT")
+    limit_bytes = _LARGE_BODIES.get(rule.action, SMALL_BODY_BYTES)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        door = request.app[DOOR]
+        caller = await door.caller(request, changes=changes)
+        body = await read_body(request, limit_bytes) if has_body else b""
+        message = request_message(
+            rule.request_type,
+            path_fields={name: request.match_info[name.replace(".", "__")] for name in path_fields},
+            query=list(request.query.items()),
+            body=body,
+            has_body=has_body,
+        )
+        return await _answer(rule, await call(door, rule, message, caller.scope))
+
+    return handle
+
+
+async def _answer(rule: CallRule, response: Message) -> web.Response:
+    if "jpeg" in response.DESCRIPTOR.fields_by_name:
+        return web.Response(body=response.jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"})  # type: ignore[attr-defined] # the descriptor says so
+    return web.Response(
+        body=await response_json(response), content_type="application/json", charset="utf-8", headers={"Cache-Control": "no-store"}
+    )
+
+
+async def call(door: Door, rule: CallRule, message: Message, scope: Scope) -> Message:
+    """Call the service that owns the method, as `scope`. Raises the error that it answered."""
+    multicallable = door.ctx.channels.channel(rule.service).unary_unary(
+        rule.path, request_serializer=rule.request_type.SerializeToString, response_deserializer=rule.response_type.FromString
+    )
+    timeout = _LONG_CALLS_S.get(rule.action, door.settings.call_timeout_s)
+    try:
+        response: Message = await multicallable(message, metadata=door.ctx.tokens.metadata(scope), timeout=timeout)
+    except grpc.RpcError as error:
+        raise from_rpc(error) from error
+    except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
+        raise Unavailable(rule.service) from error
+    return response
+
+
+def rule_for(path: str) -> CallRule:
+    """The rule of a method, by its path."""
+    return all_rules()[path]
+
+
+async def open_whep(request: web.Request) -> web.StreamResponse:
+    """POST /v1/whep/{camera_id}: draft-ietf-wish-whep."""
+    door = request.app[DOOR]
+    caller = await door.caller(request, changes=True)
+    if request.content_type != "application/sdp":
+        raise InvalidInput.one("Content-Type", "must be application/sdp")
+    body = await read_body(request, _OFFER_BYTES)
+    try:
+        offer = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput.one("", "the offer is not UTF-8 (RFC 8866)") from error
+    message = OpenViewerRequest(camera_id=request.match_info["camera_id"], offer_sdp=offer)
+    answer: Any = await call(door, rule_for(_WHEP_RULES[0]), message, caller.scope)
+    location = f"/v1/whep/{request.match_info['camera_id']}/{answer.viewer_id}"
+    headers = {"Location": location, "Cache-Control": "no-store"}
+    return web.Response(text=answer.answer_sdp, status=201, content_type="application/sdp", headers=headers)
+
+
+async def close_whep(request: web.Request) -> web.StreamResponse:
+    """DELETE on the location that the answer named."""
+    door = request.app[DOOR]
+    caller = await door.caller(request, changes=True)
+    message = CloseViewerRequest(camera_id=request.match_info["camera_id"], viewer_id=request.match_info["viewer_id"])
+    await call(door, rule_for(_WHEP_RULES[1]), message, caller.scope)
+    return web.Response(status=200)
+
+
+def canonical_paths() -> Iterable[str]:
+    """What the isolation tests walk: "<METHOD> <path>" of every route here."""
+    for route in routes():
+        yield f"{route.method} {route.path}"
