@@ -34,6 +34,7 @@ class Feeders:
 
     def __init__(self, settings: FeederSettings, session: aiohttp.ClientSession, wording: Wording) -> None:
         self.counts: Counter[str] = Counter()
+        self._reads: asyncio.Queue[PlateRead] = asyncio.Queue()
         self._city = City(settings.seed, settings.civil_vehicles)
         self._wording = wording
         self._fix_interval_s = settings.fix_interval_s
@@ -53,6 +54,7 @@ class Feeders:
             for lane in [*self._hooks.values(), *self._fix_lanes]:
                 tasks.create_task(lane.run())
             tasks.create_task(self._report())
+            tasks.create_task(self._draw_reads())
             async for step_late_s in _beats(STEP_S):
                 if step_late_s:
                     self._wording.shift(step_late_s)
@@ -65,8 +67,7 @@ class Feeders:
             case UnitFix():
                 self._feed_fix(happening)
             case PlateRead():
-                jpeg = render_plate_image(happening)
-                self._deliver(happening.camera.agency_id, "plate_read", self._wording.plate_read(happening, jpeg))
+                self._reads.put_nowait(happening)
             case GunshotMessage():
                 self._deliver(happening.agency_id, "gunshot", self._wording.gunshot(happening))
             case CallMessage():
@@ -85,6 +86,13 @@ class Feeders:
         if source:
             delivery_id, body = message
             self._hooks[source.source_id].put(Hook(source.source_id, source.secret, delivery_id, encode_body(body)))
+
+    async def _draw_reads(self) -> None:
+        """Adds the evidence pictures, in a thread: drawing one takes longer than a picture of a stream may be late."""
+        while True:
+            read = await self._reads.get()
+            jpeg = await asyncio.to_thread(render_plate_image, read)
+            self._deliver(read.camera.agency_id, "plate_read", self._wording.plate_read(read, jpeg))
 
     async def _report(self) -> None:
         while True:

@@ -1,0 +1,54 @@
+"""The demo's devices in one process: cameras with their RTSP server, and the feeders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rtcc_demo.feeders import open_feeders
+from rtcc_demo.render.clips import ensure_clips
+from rtcc_demo.render.scenes import SCENE_S, scene_for
+from rtcc_demo.rtsp_server import RtspServer
+from rtcc_demo.settings import FeederSettings
+from rtcc_demo.world.city import load_cameras
+
+
+def camera_scenes() -> dict[str, str]:
+    """Which scene each camera shows, by camera id (which is also its RTSP path)."""
+    seen: Counter[str] = Counter()
+    scenes = {}
+    for camera in load_cameras():
+        scenes[camera.camera_id] = scene_for(camera.scene, seen[camera.scene])
+        seen[camera.scene] += 1
+    return scenes
+
+
+def camera_offsets_s(scenes: Mapping[str, str]) -> dict[str, float]:
+    """Cameras that share a scene show it at different moments, evenly apart over its length."""
+    shared = Counter(scenes.values())
+    seen: Counter[str] = Counter()
+    offsets = {}
+    for camera_id, scene in scenes.items():
+        offsets[camera_id] = SCENE_S * seen[scene] / shared[scene]
+        seen[scene] += 1
+    return offsets
+
+
+async def run_devices(settings: FeederSettings, told: Callable[[str], None]) -> None:
+    """Runs until cancelled. Units and events report at once; the cameras answer as soon as their clips are drawn (first start only)."""
+    async with open_feeders(settings) as feeders, asyncio.TaskGroup() as tasks:
+        tasks.create_task(feeders.run())
+        tasks.create_task(_run_cameras(settings, told))
+
+
+async def _run_cameras(settings: FeederSettings, told: Callable[[str], None]) -> None:
+    clips = await ensure_clips(Path(settings.clips_folder), lambda done, of: told(f"drawing street scenes {done}/{of}"), settings.seed)
+    scenes = camera_scenes()
+    server = settings.camera_server
+    files = {camera_id: clips[scene] for camera_id, scene in scenes.items()}
+    offsets_s = camera_offsets_s(scenes)
+    async with RtspServer(files, server.username, server.password, port=server.port, offsets_s=offsets_s) as running:
+        told(f"{len(files)} cameras on rtsp://127.0.0.1:{running.port}")
+        await asyncio.Event().wait()
