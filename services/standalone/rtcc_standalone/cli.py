@@ -47,6 +47,7 @@ def _platform_verbs(verbs: Verbs) -> None:
         )
         verb.add_argument("--detach", action="store_true", help="go on in the background once everything is ready")
     demo.add_argument("--seed", type=int, default=1, help="another course of the simulated city (default 1)")
+    _add(verbs, "demo-links", "demo:demo_links", "print fresh sign-in links of the running demo")
     _add(verbs, "down", "platform:down", "end the platform: people's door first, stores last")
     status = _add(verbs, "status", "platform:status", "show what runs, its memory and restarts")
     status.add_argument("--json", action="store_true", help="one JSON object")
@@ -71,6 +72,10 @@ def _people_verbs(verbs: Verbs) -> None:
         choices=["operator", "supervisor", "officer", "dispatcher", "auditor", "administrator", "platform_operator"],
         help="may be repeated",
     )
+    enrol = _add(
+        user, "enrol", "people:user_enrol", "print a new sign-up link for a person who lost the old one, the password or the device"
+    )
+    enrol.add_argument("login")
     ledger = verbs.add_parser("ledger", help="the audit log").add_subparsers(dest="act", required=True, metavar="ACT")
     verify = _add(ledger, "verify", "ledger:verify", "prove that no entry of the audit log was changed, removed or slipped in")
     verify.add_argument("--kept", action="append", default=[], metavar="FILE", help="a checkpoint that somebody kept; may be repeated")

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from rtcc.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from rtcc.geo.v1.geo_pb2 import Polygon
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc_chassis.rpc import Channels
-from rtcc_chassis.scope import EVERY_AGENCY, Scope
+from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import ChassisSettings
 from rtcc_chassis.tokens import TokenIssuer
 from rtcc_standalone.credentials import COMMAND_LINE
@@ -22,16 +23,16 @@ class PlatformClient:
     channels: Channels
     tokens: TokenIssuer
 
-    def metadata(self, agency_id: str = EVERY_AGENCY) -> tuple[tuple[str, str], ...]:
-        return self.tokens.metadata(Scope.service(COMMAND_LINE, agency_id))
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return self.tokens.metadata(Scope.platform(COMMAND_LINE))
 
     async def agencies(self) -> list[registry_pb2.Agency]:
         stub = self.channels.stub("registry", registry_pb2_grpc.RegistryServiceStub)
         return list((await stub.ListAgencies(registry_pb2.ListAgenciesRequest(), metadata=self.metadata())).agencies)
 
-    async def create_agency(self, agency_id: str, name: str, time_zone: str) -> registry_pb2.Agency:
+    async def create_agency(self, agency_id: str, name: str, time_zone: str, area: Polygon | None = None) -> registry_pb2.Agency:
         stub = self.channels.stub("registry", registry_pb2_grpc.RegistryServiceStub)
-        request = registry_pb2.CreateAgencyRequest(agency_id=agency_id, name=name, time_zone=time_zone)
+        request = registry_pb2.CreateAgencyRequest(agency_id=agency_id, name=name, time_zone=time_zone, area=area)
         answer: registry_pb2.CreateAgencyResponse = await stub.CreateAgency(request, metadata=self.metadata())
         return answer.agency
 
@@ -51,14 +52,14 @@ class PlatformClient:
         """Where the person sets password and second factor: single use, 72 h."""
         stub = self.channels.stub("gateway", gateway_pb2_grpc.AccountServiceStub)
         request = gateway_pb2.CreateEnrolmentRequest(person_id=person.person_id)
-        answer: gateway_pb2.CreateEnrolmentResponse = await stub.CreateEnrolment(request, metadata=self.metadata(person.agency_id))
+        answer: gateway_pb2.CreateEnrolmentResponse = await stub.CreateEnrolment(request, metadata=self.metadata())
         return answer.url
 
-    async def demo_link(self, person: registry_pb2.Person, next_path: str) -> str:
+    async def demo_link(self, person_id: str, next_path: str) -> str:
         """A one-time sign-in of the demo: loopback only, 10 minutes."""
         stub = self.channels.stub("gateway", gateway_pb2_grpc.AccountServiceStub)
-        request = gateway_pb2.CreateDemoLinkRequest(person_id=person.person_id, next=next_path)
-        answer: gateway_pb2.CreateDemoLinkResponse = await stub.CreateDemoLink(request, metadata=self.metadata(person.agency_id))
+        request = gateway_pb2.CreateDemoLinkRequest(person_id=person_id, next=next_path)
+        answer: gateway_pb2.CreateDemoLinkResponse = await stub.CreateDemoLink(request, metadata=self.metadata())
         return answer.url
 
 

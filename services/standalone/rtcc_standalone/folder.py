@@ -99,4 +99,4 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_private(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+    write_private(path, json.dumps(value, indent=2) + "\n")

@@ -29,6 +29,8 @@ NAMES = (
     "gateway_rpc",
     "video_rpc",
     "location_rpc",
+    # the demo's RTSP server
+    "cameras",
 )
 
 

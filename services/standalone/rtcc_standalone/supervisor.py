@@ -64,6 +64,12 @@ class Supervisor:
             await self.stop()
             raise
 
+    async def add(self, server: Server) -> None:
+        """Keep one more process alive; returns when it is ready."""
+        supervised = self.supervised[server.name] = Supervised(server, self._write_status)
+        self._tasks[server.name] = asyncio.create_task(self._run(supervised), name=server.name)
+        await self._until_ready()
+
     async def wait(self) -> None:
         """Look after everything until something fails that restarts can't heal."""
         while True:
@@ -145,7 +151,9 @@ class Supervisor:
 
     async def _until_ready(self) -> None:
         waiting: dict[str, asyncio.Task[Any]] = {
-            name: asyncio.create_task(supervised.ready.wait()) for name, supervised in self.supervised.items()
+            name: asyncio.create_task(supervised.ready.wait())
+            for name, supervised in self.supervised.items()
+            if not supervised.ready.is_set()
         }
         try:
             while waiting:

@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from rtcc.registry.v1.registry_pb2 import Person
-from rtcc_standalone.client import PlatformClient, platform_client
+from rtcc_standalone.client import platform_client
 from rtcc_standalone.credentials import ensure_agency_password
+from rtcc_standalone.errors import StandaloneError
 from rtcc_standalone.installation import Installation
 from rtcc_standalone.terminal import say
 from rtcc_standalone.verbs.folders import running
@@ -42,18 +42,33 @@ async def _user_add(installation: Installation, options: argparse.Namespace) -> 
     return 0
 
 
-async def first_link(installation: Installation) -> str:
-    """The enrolment link of the first administrator, while nobody has an account; empty afterwards."""
+def user_enrol(options: argparse.Namespace) -> int:
+    return asyncio.run(_user_enrol(running(options), options.login))
+
+
+async def _user_enrol(installation: Installation, login: str) -> int:
     async with platform_client(installation) as client:
-        people = await client.people()
-        waiting = [person for person in people if person.login == _FIRST_LOGIN and person.agency_id == OPERATORS_AGENCY]
-        if not people:
-            return await client.enrolment_link(await _first_person(client))
-        # asked again at every start until somebody used it and made a second person
-        return await client.enrolment_link(waiting[0]) if len(people) == len(waiting) == 1 else ""
+        found = [person for person in await client.people() if person.login == login.lower()]
+        if not found:
+            raise NoSuchPersonError(login)
+        link = await client.enrolment_link(found[0])
+    say(f"{found[0].display_name} sets a new password and second factor here, once, within 72 h:\n\n  {link}")
+    return 0
 
 
-async def _first_person(client: PlatformClient) -> Person:
-    if not any(agency.agency_id == OPERATORS_AGENCY for agency in await client.agencies()):
-        await client.create_agency(OPERATORS_AGENCY, "Installation", "UTC")
-    return await client.create_person(OPERATORS_AGENCY, _FIRST_LOGIN, "First administrator", ["administrator", "platform_operator"])
+class NoSuchPersonError(StandaloneError):
+    """Nobody has this login."""
+
+    def __init__(self, login: str) -> None:
+        super().__init__(f"Nobody signs in as {login!r}. Make the person: ./rtcc user add {login} --agency ID --name NAME --role ROLE")
+
+
+async def first_link(installation: Installation) -> str:
+    """Makes the first administrator while nobody is there, and answers with the enrolment link; empty afterwards."""
+    async with platform_client(installation) as client:
+        if await client.people():
+            return ""
+        if not any(agency.agency_id == OPERATORS_AGENCY for agency in await client.agencies()):
+            await client.create_agency(OPERATORS_AGENCY, "Installation", "UTC")
+        roles = ["administrator", "platform_operator"]
+        return await client.enrolment_link(await client.create_person(OPERATORS_AGENCY, _FIRST_LOGIN, "First administrator", roles))

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from rtcc_standalone.verbs.folders import data_path, existing, named_ports
 _STOP_TIMEOUT_S = 120.0
 _START_TIMEOUT_S = 300.0
 
+END_HINT = "\nEnd with Ctrl-C or ./rtcc down."
 OnReady = Callable[[Supervisor, Steps], Awaitable[None]]
 
 
@@ -39,7 +40,7 @@ def up(options: argparse.Namespace) -> int:
     steps = Steps()
     path = data_path(options)
     if options.detach:
-        return _detached(options, path, steps)
+        return start_detached(options, path, steps)
     prepare(checkout_root(), steps)
     installation = open_installation(path, wanted_ports=named_ports(options), settings=caller_settings())
     return asyncio.run(serve(installation, steps, _greet))
@@ -54,7 +55,8 @@ async def _greet(supervisor: Supervisor, steps: Steps) -> None:
     say(f"\nConsole:  {installation.url}")
     if link:
         say(f"\nThis installation has nobody yet. Its first administrator signs up here (once, within 72 h):\n\n  {link}")
-    say("\nEnd with Ctrl-C or ./rtcc down.")
+        say("\nLost the link? A new one: ./rtcc user enrol admin")
+    say(END_HINT)
 
 
 async def serve(installation: Installation, steps: Steps, on_ready: OnReady) -> int:
@@ -97,13 +99,14 @@ def caller_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("RTCC_") and name not in ours}
 
 
-def _detached(options: argparse.Namespace, path: Path, steps: Steps) -> int:
+def start_detached(options: argparse.Namespace, path: Path, steps: Steps, arguments: Sequence[str] = ()) -> int:
+    """Run the same verb in the background; returns when it says that everything is ready."""
     folder = DataFolder(path)
     if (running := folder.supervisor_id()) is not None:
         raise FolderInUseError(folder.path, running)
     folder.create()
     log = folder.log("supervisor")
-    command = [sys.executable, "-m", "rtcc_standalone.cli", options.verb, "--data", str(folder.path)]
+    command = [sys.executable, "-m", "rtcc_standalone.cli", options.verb, "--data", str(folder.path), *arguments]
     for name, number in options.port or ():
         command += ["--port", f"{name}={number}"]
     began = log.stat().st_size if log.is_file() else 0
@@ -111,7 +114,7 @@ def _detached(options: argparse.Namespace, path: Path, steps: Steps) -> int:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     steps(f"starting in the background; its log is {log}")
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while "End with Ctrl-C" not in (text := _since(log, began)):
+    while END_HINT not in (text := _since(log, began)):
         if process.poll() is not None or time.monotonic() > deadline:
             raise DetachedStartError(log)
         time.sleep(0.1)
