@@ -1,0 +1,47 @@
+"""Everything that is audited, as it happens."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from rtcc.ledger.v1.ledger_pb2 import AuditEntry
+from rtcc_chassis.bus import Bus
+from rtcc_chassis.consumer import Delivery
+from rtcc_chassis.streams import AUDIT
+
+
+class AuditWatch:
+    """Follows the AUDIT stream from its beginning."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.entries: list[AuditEntry] = []
+        self._tail = bus.tail(AUDIT, ["audit.>"], self._take, start="all")
+        self._changed = asyncio.Condition()
+
+    async def run(self) -> None:
+        await self._tail.run()
+
+    async def caught_up(self) -> None:
+        await self._tail.caught_up()
+
+    async def _take(self, deliveries: Sequence[Delivery]) -> None:
+        async with self._changed:
+            self.entries += [delivery.parse(AuditEntry) for delivery in deliveries]
+            self._changed.notify_all()
+
+    def by(self, principal_id: str) -> list[AuditEntry]:
+        """What one principal did."""
+        return [entry for entry in self.entries if entry.principal_id == principal_id]
+
+    async def find(self, wanted: Callable[[AuditEntry], bool], *, deadline_s: float = 10.0) -> AuditEntry:
+        """The first entry that is wanted, waiting for it; AssertionError after the deadline."""
+        seen = 0
+        try:
+            async with asyncio.timeout(deadline_s), self._changed:
+                while True:
+                    for entry in self.entries[seen:]:
+                        if wanted(entry):
+                            return entry
+                    seen = len(self.entries)
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"not audited within {deadline_s} s ({len(self.entries)} entries seen)") from None
