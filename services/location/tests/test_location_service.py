@@ -1,0 +1,269 @@
+"""The uplink and its questions over the real API, on real PostgreSQL and NATS."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from rtcc.geo.v1.geo_pb2 import Coordinate, Polygon, Position
+from rtcc.location.v1 import location_pb2 as pb
+from rtcc.location.v1 import location_pb2_grpc
+from rtcc.registry.v1 import registry_pb2
+from rtcc_chassis.clock import utc_now
+from rtcc_chassis.context import ServiceContext
+from rtcc_chassis.errors import Refused, RtccError, Unauthenticated, from_rpc
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.streams import POSITIONS, QUARANTINE, directory_subject
+from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_location.app.uplink import Uplink
+from rtcc_location.domain.live import LiveState
+from rtcc_location.service import LastKnownSaver, _recovered, serve
+from rtcc_location.store import LocationStore
+
+KEY = "device-key"
+EAST = person("east", "operator", name="East Operator")
+WEST = person("west", "operator", name="West Operator")
+GATEWAY = Scope.platform("gateway")
+
+
+class Location:
+    """Calls the service; writes the directory as the registry would."""
+
+    def __init__(self, platform: TestPlatform, context: ServiceContext) -> None:
+        self.platform = platform
+        self.context = context
+        self.stub = context.channels.stub("location", location_pb2_grpc.LocationServiceStub)
+
+    async def add(self, type_name: str, agency_id: str, identifier: str, message: Any) -> None:
+        await self.context.bus.publish(
+            directory_subject(type_name, agency_id, identifier), message, message_id=new_id(), agency_id=agency_id
+        )
+        mirror = self.context.directory.mirror(type_name, type(message))
+        await poll(lambda: _holds(lambda: mirror.get(identifier) == message))
+
+    async def add_unit(self, unit_id: str, agency_id: str, **more: Any) -> None:
+        unit = registry_pb2.Unit(
+            unit_id=unit_id, agency_id=agency_id, call_sign=unit_id.upper(), kind="patrol", device_id=f"tracker-{unit_id}",
+            device_key_sha256=hashlib.sha256(KEY.encode()).hexdigest(), enabled=more.pop("enabled", True),
+        )  # fmt: skip
+        await self.add("unit", agency_id, unit_id, unit)
+
+    async def submit(self, unit_id: str, *fixes: pb.Fix, key: str = KEY, scope: Scope = GATEWAY) -> pb.SubmitFixesResponse:
+        request = pb.SubmitFixesRequest(device_id=f"tracker-{unit_id}", device_key=key, fixes=fixes, source_address="10.0.0.7")
+        return await self._answer(self.stub.SubmitFixes(request, metadata=self.platform.metadata(scope)))
+
+    async def positions(self, scope: Scope) -> dict[str, pb.UnitPosition]:
+        answer = await self._answer(self.stub.ListPositions(pb.ListPositionsRequest(), metadata=self.platform.metadata(scope)))
+        return {position.unit_id: position for position in answer.positions}
+
+    async def nearest(self, scope: Scope, **fields: Any) -> list[str]:
+        request = pb.FindNearestRequest(coordinate=Coordinate(latitude_deg=60.17, longitude_deg=24.94), **fields)
+        answer = await self._answer(self.stub.FindNearest(request, metadata=self.platform.metadata(scope)))
+        return [near.unit.unit_id for near in answer.units]
+
+    async def stream(self, metadata: Any, *messages: list[pb.Fix]) -> pb.StreamFixesResponse:
+        requests = [pb.StreamFixesRequest(fixes=fixes) for fixes in messages]
+        return await self._answer(self.stub.StreamFixes(iter(requests), metadata=metadata))
+
+    async def stored(self, subject: str) -> list[pb.PositionBatch]:
+        """Every batch on a subject of POSITIONS."""
+        found: list[pb.PositionBatch] = []
+
+        async def take(deliveries: Any) -> None:
+            found.extend(delivery.parse(pb.PositionBatch) for delivery in deliveries)
+
+        tail = self.context.bus.tail(POSITIONS, [subject], take, start="all")
+        task = self.context.lifecycle.spawn(tail.run(), "test tail")
+        await tail.caught_up()
+        task.cancel()
+        return found
+
+    async def _answer(self, call: Any) -> Any:
+        try:
+            return await call
+        except grpc.RpcError as error:
+            raise from_rpc(error) from None
+
+
+@pytest_asyncio.fixture
+async def location(small_platform: TestPlatform) -> AsyncIterator[Location]:
+    await small_platform.serve({"location": serve})
+    location = Location(small_platform, await small_platform.context("location"))
+    await location.add_unit("w1", "west")
+    await location.add_unit("w2", "west")
+    await location.add_unit("e1", "east")
+    yield location
+
+
+def fix(latitude: float = 60.17, longitude: float = 24.94, at: datetime | None = None, panic: bool = False, **more: Any) -> pb.Fix:
+    made = pb.Fix(position=Position(coordinate=Coordinate(latitude_deg=latitude, longitude_deg=longitude), **more), panic=panic)
+    made.fixed_at.FromDatetime(at or utc_now())
+    return made
+
+
+async def test_a_fix_is_accepted_durable_and_seen_with_its_age(location: Location) -> None:
+    at = utc_now() - timedelta(seconds=5)
+    answer = await location.submit("w1", fix(at=at, speed_mps=3.5, heading_deg=90.25, accuracy_m=4))
+    assert (answer.accepted, answer.rejected) == (1, 0)
+    (batch,) = await location.stored("position.west")
+    assert (list(batch.unit_ids), list(batch.heading_cdeg)) == (["w1"], [9025])
+    seen = (await location.positions(WEST))["w1"]
+    assert 5 <= seen.age_s < 15
+    assert (seen.call_sign, seen.position.speed_mps, seen.position.heading_deg) == ("W1", 3.5, 90.25)
+
+
+async def test_a_wrong_key_an_unknown_device_and_a_disabled_unit_are_refused_alike(location: Location) -> None:
+    await location.add_unit("w2", "west", enabled=False)
+    words = set()
+    for unit_id, key in (("w1", "wrong"), ("nobody", KEY), ("w2", KEY), ("w1", "")):
+        with pytest.raises(Unauthenticated) as caught:
+            await location.submit(unit_id, fix(), key=key)
+        words.add(caught.value.message)
+    assert len(words) == 1
+
+
+async def test_only_the_gateway_relays_for_devices(location: Location) -> None:
+    for scope in (WEST, Scope.platform("intake")):
+        with pytest.raises(Refused):
+            await location.submit("w1", fix(), scope=scope)
+
+
+async def test_a_device_streams_with_its_key_or_with_a_token(location: Location) -> None:
+    keyed = (("rtcc-device-id", "tracker-w1"), ("rtcc-device-key", KEY))
+    answer = await location.stream(keyed, [fix(), fix(latitude=99)], [fix(at=utc_now() + timedelta(minutes=5))], [fix()])
+    assert (answer.accepted, answer.rejected, len(answer.reasons)) == (2, 2, 2)
+    token = location.platform.metadata(Scope("west", "tracker-w2", "device", frozenset({"device"})))
+    assert (await location.stream(token, [fix()])).accepted == 1
+    with pytest.raises(Unauthenticated):
+        await location.stream((("rtcc-device-id", "tracker-w1"), ("rtcc-device-key", "wrong")), [fix()])
+    stolen = location.platform.metadata(Scope("east", "tracker-w1", "device", frozenset({"device"})))
+    with pytest.raises(Unauthenticated):
+        await location.stream(stolen, [fix()])
+    with pytest.raises(RtccError):
+        await location.stream(location.platform.metadata(WEST), [fix()])
+
+
+async def test_late_fixes_are_kept_as_history_and_never_shown(location: Location) -> None:
+    now = utc_now()
+    await location.submit("w1", fix(60.17, at=now))
+    answer = await location.submit("w1", fix(60.99, at=now - timedelta(minutes=1)))
+    assert answer.accepted == 1
+    assert (await location.positions(WEST))["w1"].position.coordinate.latitude_deg == 60.17
+    (late,) = await location.stored("position.west.late")
+    assert list(late.latitude_e7) == [609_900_000]
+    assert len(await location.stored("position.west")) == 1
+    # the same fix again is known already: accepted, stored once
+    assert (await location.submit("w1", fix(60.17, at=now))).accepted == 1
+    assert len(await location.stored("position.west")) == 1
+
+
+async def test_refused_fixes_are_listed_for_operators_once_a_minute(location: Location) -> None:
+    for _ in range(3):
+        await location.submit("w1", fix(latitude=-91))
+    state = await location.context.bus.jetstream.stream_info(QUARANTINE.name)
+    assert state.state.messages == 1
+
+
+async def test_fixes_of_many_devices_leave_in_one_message(location: Location) -> None:
+    await asyncio.gather(*(location.submit(unit_id, fix()) for unit_id in ("w1", "w2")))
+    (batch,) = await location.stored("position.west")
+    assert sorted(batch.unit_ids) == ["w1", "w2"]
+
+
+async def test_a_call_for_help_does_not_wait_for_the_batch() -> None:
+    class Recording:
+        async def publish(self, fresh: Any, late: Any) -> None:
+            published.append((time.monotonic(), fresh))
+
+        async def refused(self, unit: Any, fixes: Any, reasons: Any) -> None:
+            raise AssertionError("nothing is wrong here")
+
+    published: list[tuple[float, Any]] = []
+    recording = Recording()
+    uplink = Uplink(LiveState(), recording, recording, utc_now, batch_s=30.0, waiting_most=100)
+    running = asyncio.create_task(uplink.run())
+    unit = registry_pb2.Unit(unit_id="w1", agency_id="west")
+    started = time.monotonic()
+    ordinary = asyncio.create_task(uplink.take(unit, [fix()]))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert (await uplink.take(unit, [fix(panic=True)])).accepted == 1
+        await ordinary
+    running.cancel()
+    assert published[0][0] - started < 1
+
+
+async def test_nothing_is_accepted_while_it_cannot_be_stored(location: Location) -> None:
+    await location.submit("w1", fix())
+    location.platform.nats_process.kill()
+    with pytest.raises(RtccError) as caught:
+        await location.submit("w1", fix(61.0))
+    assert "not available" in caught.value.message
+    assert location.context.lifecycle.exit_code == 0
+
+
+async def test_a_restart_finds_everybody_where_they_were(location: Location) -> None:
+    await location.submit("w1", fix(60.11))
+    context = location.context
+    store = LocationStore(context.database)
+
+    async def saved() -> bool:
+        fixes, _, sequence = await store.load(Scope.platform("location"))
+        return len(fixes) == 1 and sequence > 0
+
+    await poll(saved)
+    await location.submit("w2", fix(60.12, panic=True))
+    # what a new process does: the table, then what the stream has beyond it
+    live = LiveState()
+    tail = await _recovered(context, store, live)
+    task = context.lifecycle.spawn(tail.run(), "second tail")
+    await tail.caught_up()
+    task.cancel()
+    assert sorted(live.unit_ids) == ["w1", "w2"]
+    assert live.numbers[0, : len(live)].tolist() == [601_100_000, 601_200_000]
+    await LastKnownSaver(store, live, tail).save()
+    fixes, agencies, _ = await store.load(Scope.platform("location"))
+    assert sorted(fixes.unit_ids) == ["w1", "w2"] and set(agencies) == {"west"}
+
+
+async def test_partners_see_units_only_as_granted_and_where(location: Location) -> None:  # R16
+    await location.submit("w1", fix(60.17))
+    await location.submit("w2", fix(60.50))
+    await location.submit("e1", fix(60.171))
+    assert set(await location.positions(EAST)) == {"e1"}
+    square = [(60.1, 24.0), (60.1, 25.0), (60.2, 25.0), (60.2, 24.0)]
+    agreement = registry_pb2.Agreement(
+        agreement_id="a1", grantor_agency_id="west", grantee_agency_id="east", status=registry_pb2.AGREEMENT_STATUS_ACTIVE, units=True,
+        area=Polygon(corners=[Coordinate(latitude_deg=latitude, longitude_deg=longitude) for latitude, longitude in square]),
+    )  # fmt: skip
+    await location.add("agreement", "west", "a1", agreement)
+    assert set(await location.positions(EAST)) == {"e1", "w1"}
+    assert await location.nearest(EAST) == ["w1", "e1"]
+    agreement.purposes.append("pursuit")
+    await location.add("agreement", "west", "a1", agreement)
+    assert set(await location.positions(EAST)) == {"e1"}
+    assert set(await location.positions(person("east", "operator", purpose="pursuit", case_number="1"))) == {"e1", "w1"}
+    agreement.status = registry_pb2.AGREEMENT_STATUS_REVOKED
+    await location.add("agreement", "west", "a1", agreement)
+    assert set(await location.positions(person("east", "operator", purpose="pursuit", case_number="1"))) == {"e1"}
+    assert set(await location.positions(WEST)) == {"w1", "w2"}
+
+
+async def test_the_nearest_are_young_and_enabled(location: Location) -> None:
+    await location.submit("w1", fix(60.1701))
+    await location.submit("w2", fix(60.1702, at=utc_now() - timedelta(minutes=11)))
+    assert await location.nearest(WEST) == ["w1"]
+    assert await location.nearest(WEST, max_age_s=3_600) == ["w1", "w2"]
+    await location.add_unit("w1", "west", enabled=False)
+    assert await location.nearest(WEST, max_age_s=3_600) == ["w2"]
+
+
+async def _holds(question: Any) -> bool:
+    return bool(question())
