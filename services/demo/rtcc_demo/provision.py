@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from rtcc_demo.settings import Adapter, CameraServer, DeviceKey, FeederSettings, SourceKey, save_settings
+from rtcc_demo.settings import Adapter, CameraServer, DeviceKey, FeederSettings, SourceKey, UnreadableSettings, load_settings, save_settings
 from rtcc_demo.world.city import (
     AGENCIES,
     AGENCY_NAMES,
@@ -28,6 +28,7 @@ from rtcc_demo.world.city import (
     TIME_ZONE,
     ZONES,
     Corner,
+    Person,
     camera_features,
     load_cameras,
     units_of,
@@ -40,6 +41,9 @@ SOURCE_NAMES = {"plate_read": "Plate readers", "gunshot": "Gunshot sensors", "ei
 BORDER_REACH_M = 330.0
 """Cameras this close to the border are granted to the neighbour."""
 CAMERA_USER = "relay"
+EXISTS, NOTHING = frozenset({409}), frozenset[int]()
+NOT_GRANTED = frozenset({403, 404, 409, 422})
+"""Answers to subscribing twice, or to what its people have revoked since."""
 TIMEOUT_S = 60.0
 
 
@@ -94,19 +98,23 @@ async def provision(
 ) -> FeederSettings:
     """Makes agencies, people, units, cameras, sources, zones, hot lists and agreements; writes and returns the feeders' settings.
 
-    `folder` (made if missing) holds `feeders.json`, the journal and the clips. `camera_port` is the RTSP server's, for good. Raises
-    ProvisioningFailed.
+    `folder` (made if missing) holds `feeders.json`, the journal and the clips. Once set up, a demo with the same gateway, port and seed
+    only gets fresh hot lists: what people changed in it since stays as they left it. Raises ProvisioningFailed.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal(folder / "provisioned.jsonl")
     password = journal.once("camera password", lambda: secrets.token_urlsafe(18))
     cameras = CameraServer(camera_port, CAMERA_USER, password)
+    before = _finished(folder / "feeders.json")
+    if before is not None and (before.gateway_url, before.camera_server, before.seed) == (gateway_url, cameras, seed):
+        await _refresh(gateway_url, owner, told)
+        return before
     sources: list[SourceKey] = []
     devices: list[DeviceKey] = []
     for agency_id in AGENCIES:
         told(f"setting up {AGENCY_NAMES[agency_id]}")
         await owner.create_agency(agency_id, AGENCY_NAMES[agency_id], TIME_ZONE, AREAS[agency_id])
-        administrator = next(person for person in PEOPLE[agency_id] if "administrator" in person.roles)
+        administrator = _administrator(agency_id)
         await owner.create_person(agency_id, administrator.login, administrator.display_name, administrator.roles)
         link = await owner.sign_in_link(administrator.login, "/admin")
         async with Administrator(gateway_url) as hands:
@@ -122,6 +130,24 @@ async def provision(
     settings = FeederSettings(gateway_url, str(folder / "clips"), cameras, tuple(sources), tuple(devices), seed)
     save_settings(settings, folder / "feeders.json")
     return settings
+
+
+def _finished(path: Path) -> FeederSettings | None:
+    try:
+        return load_settings(path)
+    except UnreadableSettings:
+        return None
+
+
+async def _refresh(gateway_url: str, owner: MachineOwner, told: Callable[[str], None]) -> None:
+    """Hot lists go stale after a day (R24). Whoever disabled an administrator keeps the old list, and is told."""
+    for agency_id in AGENCIES:
+        try:
+            async with Administrator(gateway_url) as hands:
+                await hands.sign_in(await owner.sign_in_link(_administrator(agency_id).login, "/admin"))
+                await _import_hot_list(hands, agency_id)
+        except ProvisioningFailed as error:
+            told(f"the hot list of {AGENCY_NAMES[agency_id]} stays as it is: {error.step} answered {error.status}")
 
 
 class Administrator:
@@ -144,11 +170,11 @@ class Administrator:
             if answer.status != 303:
                 raise ProvisioningFailed("sign-in", answer.status, await answer.text())
 
-    async def post(self, path: str, body: dict[str, Any], step: str, *, exists: int | None = 409) -> dict[str, Any] | None:
-        """Sends a command. None when the thing exists already (status `exists`)."""
+    async def post(self, path: str, body: dict[str, Any], step: str, *, settled: frozenset[int] = EXISTS) -> dict[str, Any] | None:
+        """Sends a command. None when it is answered with a status that counts as done (`settled`: by default, that the thing exists)."""
         headers = {"Rtcc-Request": "1", "Origin": self._origin}
         async with self._session.post(self._origin + path, json=body, headers=headers) as answer:
-            if answer.status == exists:
+            if answer.status in settled:
                 return None
             if answer.status >= 300:
                 raise ProvisioningFailed(step, answer.status, await answer.text())
@@ -195,7 +221,7 @@ async def _make_units(hands: Administrator, agency_id: str, journal: Journal) ->
         key = journal.find(unit.unit_id)
         if key is None:
             record = {"unit_id": unit.unit_id, "call_sign": unit.call_sign, "kind": unit.kind, "device_id": unit.device_id}
-            answer = await hands.post("/v1/units", {"unit": record}, f"unit {unit.call_sign}", exists=None)
+            answer = await hands.post("/v1/units", {"unit": record}, f"unit {unit.call_sign}", settled=NOTHING)
             assert answer is not None
             key = str(answer["device_key"])
             journal.note(unit.unit_id, key)
@@ -225,7 +251,7 @@ async def _import_cameras(hands: Administrator, agency_id: str, server: CameraSe
         path = feature["properties"]["camera_id"]
         feature["properties"]["stream_url"] = f"rtsp://{server.username}:{server.password}@127.0.0.1:{server.port}/{path}"
     content = base64.b64encode(json.dumps(document, ensure_ascii=False).encode()).decode()
-    answer = await hands.post("/v1/cameras/import", {"format": "geojson", "content": content}, "camera import", exists=None)
+    answer = await hands.post("/v1/cameras/import", {"format": "geojson", "content": content}, "camera import", settled=NOTHING)
     if answer is None or answer.get("problems"):
         raise ProvisioningFailed("camera import", 200, json.dumps(answer))
 
@@ -237,7 +263,7 @@ async def _make_sources(hands: Administrator, agency_id: str, journal: Journal) 
         secret = journal.find(source_id)
         if secret is None:
             record = {"source_id": source_id, "name": SOURCE_NAMES[adapter], "adapter": adapter}
-            answer = await hands.post("/v1/sources", {"source": record}, f"source {source_id}", exists=None)
+            answer = await hands.post("/v1/sources", {"source": record}, f"source {source_id}", settled=NOTHING)
             assert answer is not None
             secret = str(answer["secret"])
             journal.note(source_id, secret)
@@ -252,7 +278,7 @@ async def _import_hot_list(hands: Administrator, agency_id: str) -> None:
     now = datetime.now(UTC)
     text = hot_list_csv(now.strftime("%Y%m%d"), (now + timedelta(days=30)).isoformat(timespec="seconds"))
     body = {"csv": base64.b64encode(text.encode()).decode()}
-    answer = await hands.post(f"/v1/hot-lists/{hot_list_id}/import", body, "hot list import", exists=None)
+    answer = await hands.post(f"/v1/hot-lists/{hot_list_id}/import", body, "hot list import", settled=NOTHING)
     if answer is None or answer.get("rejected"):
         raise ProvisioningFailed("hot list import", 200, json.dumps(answer))
 
@@ -271,15 +297,20 @@ async def _agree(gateway_url: str, owner: MachineOwner) -> None:
             "redactions": ["hot_list_source"],
         }
         async with Administrator(gateway_url) as granting:
-            await granting.sign_in(await owner.sign_in_link(_administrator(grantor), "/share"))
-            await granting.post("/v1/agreements", {"agreement": terms}, f"agreement {agreement_id}")
+            await granting.sign_in(await owner.sign_in_link(_administrator(grantor).login, "/share"))
+            made = await granting.post("/v1/agreements", {"agreement": terms}, f"agreement {agreement_id}")
         async with Administrator(gateway_url) as receiving:
-            await receiving.sign_in(await owner.sign_in_link(_administrator(grantee), "/share"))
-            await receiving.post("/v1/subscriptions", {"agreement_id": agreement_id}, f"subscription to {agreement_id}")
+            await receiving.sign_in(await owner.sign_in_link(_administrator(grantee).login, "/share"))
+            await receiving.post(
+                "/v1/subscriptions",
+                {"agreement_id": agreement_id},
+                f"subscription to {agreement_id}",
+                settled=NOT_GRANTED if made is None else EXISTS,
+            )
 
 
-def _administrator(agency_id: str) -> str:
-    return next(person.login for person in PEOPLE[agency_id] if "administrator" in person.roles)
+def _administrator(agency_id: str) -> Person:
+    return next(person for person in PEOPLE[agency_id] if "administrator" in person.roles)
 
 
 def border_cameras(agency_id: str) -> list[str]:
