@@ -40,6 +40,19 @@ def listed(payloads: Iterable[bytes], *, snapshot: bool, snapshot_number: int = 
     return body + (varint(snapshot_number << 3) + b"\x01" if snapshot else b"")
 
 
+def portions(payloads: Iterable[bytes], limit_bytes: int) -> list[list[bytes]]:
+    """Parts of about `limit_bytes`, at least one, so that a long list is shown while it arrives."""
+    parts: list[list[bytes]] = [[]]
+    size = 0
+    for payload in payloads:
+        if size and size + len(payload) > limit_bytes:
+            parts.append([])
+            size = 0
+        parts[-1].append(payload)
+        size += len(payload)
+    return parts
+
+
 def cursor_text(epoch: str, sequences: Iterable[int]) -> str:
     """Opaque to clients: the life of this gateway and the newest sequence of each feed."""
     return ".".join((epoch, *(str(sequence) for sequence in sequences)))

@@ -1,6 +1,7 @@
 """GET /v1/live: the handshake, the snapshot, and the reader of one socket."""
 
 import asyncio
+import functools
 import math
 
 from aiohttp import WSMsgType, web
@@ -14,7 +15,7 @@ from rtcc_chassis.scope import Scope
 from rtcc_gateway.domain import CrossSiteRequest, RateLimit
 from rtcc_gateway.http.door import DOOR, Caller, Door
 from rtcc_gateway.live.feed import PLACE
-from rtcc_gateway.live.frames import cursor_sequences, frame, listed
+from rtcc_gateway.live.frames import cursor_sequences, frame, listed, portions
 from rtcc_gateway.live.hub import HUB, LiveHub
 from rtcc_gateway.live.socket import CLOSE_BAD_FRAME, CLOSE_IDLE, CLOSE_NOT_ALLOWED, CLOSE_RESTART, CLOSE_TOO_MANY, LiveSocket
 from rtcc_gateway.live.view import FEED_KINDS, AgencyView
@@ -22,6 +23,7 @@ from rtcc_gateway.live.view import FEED_KINDS, AgencyView
 PROTOCOL = "rtcc.live.v1"
 _HELLO_S = 10.0
 _FRAME_BYTES = 16 * 1024
+_PORTION_BYTES = 256 * 1024
 _FRAMES_PER_S, _FRAMES_BURST = 20.0, 60
 _ACTIONS = {
     "alerts": "alert.list",
@@ -54,6 +56,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     socket = LiveSocket(
         ws=ws, session_id=caller.session.session_id, person_id=caller.person.person_id, agency_id=caller.person.agency_id,
         scope=caller.scope, feeds=feeds_of(door, caller.scope), backlog_bytes=door.settings.socket_backlog_bytes,
+        abort=functools.partial(_abort, request),
     )  # fmt: skip
     if not socket.feeds:
         await door.ctx.access.record(AuditDraft("live.open", PLACE, Outcome.DENIED, caller.scope, reason="no role that watches"))
@@ -67,6 +70,11 @@ def feeds_of(door: Door, scope: Scope) -> frozenset[str]:
     """What the person's roles show."""
     own = Resource.collection(scope.agency_id)
     return frozenset(feed for feed, action in _ACTIONS.items() if door.ctx.access.decide(scope, action, own).allowed)
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def _serve(door: Door, hub: LiveHub, socket: LiveSocket, caller: Caller) -> None:
@@ -123,18 +131,21 @@ async def _start(door: Door, hub: LiveHub, socket: LiveSocket, caller: Caller, h
         if entries:
             await view.feeds[kind].audit([socket], entries)
     now = door.ctx.clock()
-    frames = [frame("welcome", _welcome(door, caller, resumed).SerializeToString(), now)]
+    bodies = [("welcome", _welcome(door, caller, resumed).SerializeToString())]
     if {"cameras", "shared_cameras"} & socket.feeds:
-        frames.append(frame("cameras", cameras.SerializeToString(), now))
+        bodies.append(("cameras", cameras.SerializeToString()))
     if states.cameras:
-        frames.append(frame("camera_states", states.SerializeToString(), now))
+        bodies.append(("camera_states", states.SerializeToString()))
     if agreements is not None:
-        frames.append(frame("agreements", agreements.SerializeToString(), now))
+        bodies.append(("agreements", agreements.SerializeToString()))
     for kind, (entries, _) in starts.items():
         # revoked while the log was written: must not leave
-        kept = [entry for entry in entries if view.feeds[kind].book.get(entry.key) is not None]
-        frames.append(frame(kind, listed((entry.payload for entry in kept), snapshot=not resumed), now, cursor))
-    socket.release(frames)
+        kept = [entry.payload for entry in entries if view.feeds[kind].book.get(entry.key) is not None]
+        for index, part in enumerate(portions(kept, _PORTION_BYTES)):
+            bodies.append((kind, listed(part, snapshot=not resumed and index == 0)))
+    # the cursor stands on the last frame alone: a client that loses the connection before it starts over
+    last = len(bodies) - 1
+    socket.release([frame(kind, body, now, cursor if index == last else "") for index, (kind, body) in enumerate(bodies)])
 
 
 def _welcome(door: Door, caller: Caller, resumed: bool) -> pb.Welcome:

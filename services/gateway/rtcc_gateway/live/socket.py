@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,6 +24,7 @@ CLOSE_TOO_SLOW = 4409
 CLOSE_TOO_MANY = 4429
 CLOSE_RESTART = WSCloseCode.SERVICE_RESTART
 _SEND_TIMEOUT_S = 20.0
+_LAST_WORDS_S = 2.0
 # above this much unsent, positions and camera states are left out
 _BEHIND_BYTES = 256 * 1024
 
@@ -38,6 +40,8 @@ class LiveSocket:
     scope: Scope
     feeds: frozenset[str]
     backlog_bytes: int
+    # cuts the connection under the WebSocket: a peer that reads nothing can't be told politely
+    abort: Callable[[], None]
     box: BoundingBox | None = None
     floors: dict[str, int] = field(default_factory=dict)
     # unit numbers already named on this connection
@@ -63,6 +67,7 @@ class LiveSocket:
         if self._waiting_bytes > self.backlog_bytes:
             self._queue.clear()
             self.end(CLOSE_TOO_SLOW, "too slow")
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self.abort)
         self._due.set()
 
     @property
@@ -77,6 +82,8 @@ class LiveSocket:
     def release(self, first: list[bytes]) -> None:
         """Send the snapshot, then what came meanwhile."""
         held, self._held = self._held or [], None
+        # a large beginning is no sign of a slow client
+        self.backlog_bytes += sum(len(data) for data in first)
         for data in (*first, *held):
             self.send(data)
 
@@ -116,5 +123,6 @@ class LiveSocket:
             self.closed = True
             code, reason = self._close or (CLOSE_RESTART, "restart")
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(_LAST_WORDS_S):
                     await self.ws.close(code=code, message=reason.encode()[:120])
+            self.abort()
