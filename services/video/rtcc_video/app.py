@@ -16,7 +16,7 @@ from rtcc_chassis.sharing import camera_grant
 from rtcc_video.domain import CameraHealth, View
 from rtcc_video.engine.endpoint import Endpoint, TooManyViewers
 from rtcc_video.engine.sdp import UnusableOffer
-from rtcc_video.engine.viewer import CloseReason, Viewer
+from rtcc_video.engine.viewer import CloseReason, Viewer, ViewerCounters
 from rtcc_video.feed import Feed
 from rtcc_video.feeds import Feeds
 from rtcc_video.settings import VideoSettings
@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 VIEW_LIVE = "camera.view_live"
 SNAPSHOT = "camera.snapshot"
 
-# Told of every view that ended: the view, why, and about how many bytes were sent.
-type ViewEnded = Callable[[View, CloseReason, int], None]
+# Told of every view that ended: the view, why, and what was sent.
+type ViewEnded = Callable[[View, CloseReason, ViewerCounters], None]
 
 
 class Mirror[M](Protocol):
@@ -196,6 +196,11 @@ class VideoApp:
                 ended.append(view)
         return ended
 
+    def end_session(self, session_id: str) -> None:
+        """Ends every view of a session that was signed out, ended by somebody else, or locked (R3)."""
+        for view in [view for view in self._views.values() if view.scope.session_id == session_id]:
+            self._endpoint.close(view.viewer_id, CloseReason.SESSION_ENDED)
+
     def measure(self) -> list[CameraHealth]:
         """Takes every camera's health; returns those that somebody must be told of at once."""
         viewers = Tally(view.camera_id for view in self._views.values())
@@ -222,4 +227,4 @@ class VideoApp:
     def _closed(self, viewer: Viewer, reason: CloseReason) -> None:
         view = self._views.pop(viewer.setup.viewer_id, None)
         if view is not None:
-            self._on_ended(view, reason, viewer.counters.octets_sent)
+            self._on_ended(view, reason, viewer.counters)

@@ -1,6 +1,7 @@
 """What leaves and enters by NATS: camera health out, shared alerts in, audit entries of ended views out."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -11,10 +12,13 @@ from rtcc_chassis.access import Access, AuditDraft, Outcome
 from rtcc_chassis.bus import Bus, Delivery
 from rtcc_chassis.errors import RtccError
 from rtcc_video.domain import CameraHealth, View
-from rtcc_video.engine.viewer import CloseReason
+from rtcc_video.engine.viewer import CloseReason, ViewerCounters
 from rtcc_video.rpc import health_message
 
 _log = logging.getLogger(__name__)
+
+# The gateway's announcements, JSON: session_id, and reason ("" when it didn't end).
+SESSION_SUBJECT = "gateway.session"
 
 _ENDED = "camera.view_ended"
 _AUDIT_TRIES = 30
@@ -37,6 +41,17 @@ async def publish_health(bus: Bus, cameras: Iterable[CameraHealth]) -> None:
         except RtccError as error:
             _log.warning("camera health isn't told now: %s", error.message)
             return
+
+
+def ended_session(message: bytes) -> str | None:
+    """The session that the gateway says ended or locked (R3); None for any other announcement."""
+    try:
+        body = json.loads(message)
+        session_id, reason = str(body["session_id"]), str(body["reason"])
+    except (ValueError, KeyError, TypeError):
+        _log.warning("a session announcement can't be read")
+        return None
+    return session_id if session_id and reason else None
 
 
 class OpenSharedAlerts:
@@ -75,7 +90,7 @@ class EndedViews:
         self._access = access
         self._queue: asyncio.Queue[AuditDraft] = asyncio.Queue(maxsize=10_000)
 
-    def put(self, view: View, reason: CloseReason, octets: int) -> None:
+    def put(self, view: View, reason: CloseReason, counters: ViewerCounters) -> None:
         """Takes an ended view; when 10,000 wait because the log is away, it is written to the service's own log instead."""
         draft = AuditDraft(
             action=_ENDED,
@@ -86,7 +101,7 @@ class EndedViews:
             object_ids=(f"camera:{view.camera_id}",),
             owner_agency_id=view.owner_agency_id,
             agreement_id=view.agreement_id,
-            bytes_out=octets,
+            bytes_out=counters.octets_sent,
         )
         try:
             self._queue.put_nowait(draft)

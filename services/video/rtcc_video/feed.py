@@ -48,11 +48,17 @@ class Feed:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run_forever(), name=f"camera-{self.camera_id}")
 
-    async def stop(self) -> None:
-        """Ends the source and waits until it is gone."""
+    def end(self) -> asyncio.Task[None] | None:
+        """Ends the source without waiting; returns what is still to come to its end."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
+        return task
+
+    async def stop(self) -> None:
+        """Ends the source and waits until it is gone."""
+        task = self.end()
+        if task is not None:
             await asyncio.gather(task, return_exceptions=True)
 
     async def restart(self) -> None:

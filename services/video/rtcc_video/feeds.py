@@ -11,7 +11,6 @@ from rtcc.registry.v1.registry_pb2 import Camera
 from rtcc_video.domain import CameraHealth, CameraState
 from rtcc_video.feed import Feed
 from rtcc_video.settings import VideoSettings
-from rtcc_video.sources.clip import ClipSource, UnsafeClipName, find_clip
 from rtcc_video.sources.rtsp import RtspSource
 from rtcc_video.sources.rtsp_messages import RtspAddress, UnusableAddress, parse_address
 from rtcc_video.sources.source import Source, SourceFailed
@@ -40,7 +39,7 @@ class Feeds:
         self._known: dict[str, _Known] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._networks = [ipaddress.ip_network(text, strict=False) for text in settings.camera_networks]
-        self.over_limit: set[str] = set()
+        self._over_limit: dict[str, Camera] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -55,22 +54,25 @@ class Feeds:
         wanted = camera is not None and camera.enabled and camera.has_stream
         known = self._known.get(camera_id)
         if camera is None or not wanted:
-            self.over_limit.discard(camera_id)
+            self._over_limit.pop(camera_id, None)
             if known is not None:
                 del self._known[camera_id]
-                self._spawn(known.feed.stop())
+                self._keep(known.feed.end())
+                if self._over_limit:
+                    self._add(self._over_limit.pop(next(iter(self._over_limit))))
             return
         if known is None:
             self._add(camera)
         else:
             known.changes += 1
-            self._spawn(self._follow_change(known))
+            self._keep(asyncio.get_running_loop().create_task(self._follow_change(known)))
 
     def measure(self, viewers: dict[str, int]) -> list[CameraHealth]:
         """Every camera's health; `viewers` counts them by camera."""
         found = [known.feed.measure(viewers.get(camera_id, 0)) for camera_id, known in self._known.items()]
         reason = f"The video service is at its limit of {self._settings.camera_limit} cameras. Raise camera_limit or add a service."
-        return found + [CameraHealth(camera_id, "", CameraState.FAILED, reason) for camera_id in self.over_limit]
+        left_out = [CameraHealth(camera.camera_id, camera.agency_id, CameraState.FAILED, reason) for camera in self._over_limit.values()]
+        return found + left_out
 
     async def stop(self) -> None:
         """Ends every feed."""
@@ -81,7 +83,7 @@ class Feeds:
 
     def _add(self, camera: Camera) -> None:
         if len(self._known) >= self._settings.camera_limit:
-            self.over_limit.add(camera.camera_id)
+            self._over_limit[camera.camera_id] = camera
             _log.error("camera %s is left out: the limit of %d cameras is reached", camera.camera_id, self._settings.camera_limit)
             return
         camera_id, agency_id = camera.camera_id, camera.agency_id
@@ -116,11 +118,14 @@ class Feeds:
         return await self._source_of(known.address)
 
     async def _source_of(self, url: str) -> Source:
+        if url.startswith("file:"):
+            # Brings libav and 16 MB with it, which an installation without clips needn't carry.
+            from rtcc_video.sources.clip import ClipSource, find_clip
+
+            return ClipSource(find_clip(self._settings.files_folder, url.removeprefix("file:")))
         try:
-            if url.startswith("file:"):
-                return ClipSource(find_clip(self._settings.files_folder, url.removeprefix("file:")))
             address = parse_address(url)
-        except (UnusableAddress, UnsafeClipName) as error:
+        except UnusableAddress as error:
             raise SourceFailed(str(error), lasting=True) from error
         await self._check_network(address)
         return RtspSource(address, self._settings.rtsp())
@@ -137,10 +142,8 @@ class Feeds:
             if not any(place in network for network in self._networks):
                 raise SourceFailed("The camera stands outside the networks that camera_networks allows.", lasting=True)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.get_running_loop().create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _keep(self, task: asyncio.Task[None] | None) -> None:
+        """Holds a task until it is done, so that it isn't collected half-way and `stop` can wait for it."""
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 
 import grpc
-from prometheus_client import Gauge
+from nats.aio.msg import Msg
+from prometheus_client import Counter, Gauge
 
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
@@ -18,7 +19,8 @@ from rtcc_chassis.streams import SHARED
 from rtcc_video.app import Rights, VideoApp
 from rtcc_video.domain import CameraState, View
 from rtcc_video.engine.endpoint import Endpoint
-from rtcc_video.events import EndedViews, OpenSharedAlerts, publish_health
+from rtcc_video.engine.viewer import CloseReason, ViewerCounters
+from rtcc_video.events import SESSION_SUBJECT, EndedViews, OpenSharedAlerts, ended_session, publish_health
 from rtcc_video.feeds import Feeds, ReadAddress
 from rtcc_video.rpc import VideoServicer
 from rtcc_video.settings import VideoSettings
@@ -31,6 +33,8 @@ _ADDRESS_CALLS_AT_ONCE = 8
 
 VIEWERS = Gauge("rtcc_video_viewers", "Open live views.")
 CAMERAS = Gauge("rtcc_video_cameras", "Cameras by state.", ["state"])
+DROPPED = Counter("rtcc_video_packets_dropped", "Packets that the network didn't take, counted when a view ends.")
+RESENT = Counter("rtcc_video_packets_resent", "Packets resent to viewers who missed them, counted when a view ends.")
 LOOP_LAG = Gauge("rtcc_video_loop_lag_seconds", "How late the last tick was: delay that viewers see.")
 
 
@@ -46,10 +50,21 @@ async def serve(ctx: ServiceContext) -> None:
     shared, ended = OpenSharedAlerts(), EndedViews(ctx.access)
     rights = Rights(ctx.access, cameras, agreements, people, ctx.clock)
     rights.open_shared_agreements = shared.agreements
-    app = VideoApp(settings, rights, feeds, endpoint, snapshots, ctx.clock, ended.put)
+
+    def on_ended(view: View, reason: CloseReason, counters: ViewerCounters) -> None:
+        DROPPED.inc(counters.packets_dropped)
+        RESENT.inc(counters.packets_resent)
+        ended.put(view, reason, counters)
+
+    app = VideoApp(settings, rights, feeds, endpoint, snapshots, ctx.clock, on_ended)
 
     def recheck(concerned: Callable[[View], bool]) -> None:
         app.end_views_without_right(concerned)
+
+    async def on_session(message: Msg) -> None:
+        session_id = ended_session(message.data)
+        if session_id is not None:
+            app.end_session(session_id)
 
     async def stop() -> None:
         await endpoint.stop()
@@ -70,6 +85,7 @@ async def serve(ctx: ServiceContext) -> None:
         feeds.apply(camera_id, new)
         recheck(lambda view: view.camera_id == camera_id)
 
+    await ctx.bus.subscribe_core(SESSION_SUBJECT, on_session)
     cameras.on_change(on_camera)
     agreements.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
     people.on_change(lambda person_id, old, new: recheck(lambda view: view.scope.principal_id == person_id))

@@ -1,6 +1,7 @@
 """The whole service over real gRPC, NATS and PostgreSQL, with aiortc as the browser and a real RTSP camera."""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -269,6 +270,18 @@ async def test_a_disabled_person_and_a_removed_camera_lose_the_picture(center: C
         await closed(connection)
     with pytest.raises(NotFound):
         await center.call(other, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c2"))
+
+
+async def test_a_session_that_ends_or_locks_loses_its_pictures_and_no_other(center: Center) -> None:  # R3
+    other = person("east", "operator", name="Another")
+    other = dataclasses.replace(other, session_id="other-session")
+    async with center.watching(OPERATOR) as (ending, _), center.watching(other) as (staying, _):
+        await frames(ending)
+        await center.context.bus.publish_core("gateway.session", b"not json")
+        await center.context.bus.publish_core("gateway.session", b'{"session_id": "other-session", "reason": ""}')
+        await center.context.bus.publish_core("gateway.session", b'{"session_id": "test-session", "reason": "locked"}')
+        await closed(ending)
+        await frames(staying, 10)
 
 
 async def test_bad_requests_are_named_and_limits_hold(center: Center) -> None:

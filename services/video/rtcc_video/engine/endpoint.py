@@ -171,11 +171,6 @@ class Endpoint:
         self._close(entry, reason)
         return True
 
-    def extend(self, viewer_id: str, expires_s: float) -> None:
-        """Gives an open view a later end."""
-        if viewer_id in self._entries:
-            self._entries[viewer_id].expires_s = expires_s
-
     def on_datagram(self, data: bytes, path: Path | None, address: Address) -> Path | None:
         """Routes one datagram by its first byte (RFC 7983) and source. Returns the path that it was learnt on, if any."""
         if not data:

@@ -37,6 +37,7 @@ class CloseReason(StrEnum):
     CONSENT_LOST = "no sign of life for the consent time"
     HANDSHAKE_FAILED = "handshake failed"
     REVOKED = "right revoked"
+    SESSION_ENDED = "session ended or locked"
     EXPIRED = "grant expired"
     CAMERA_REMOVED = "camera removed"
     SHUTDOWN = "service is stopping"

@@ -21,18 +21,14 @@ _SHORTEST_STEP_TICKS: Final = CLOCK_HZ // 1000
 _B_FRAMES = "The clip has B-frames, which browsers can't show over WebRTC. Encode it again without them (x264: bframes=0)."
 
 
-class UnsafeClipName(ValueError):
-    """A clip name that leads out of the clip folder."""
-
-
 def find_clip(folder: Path | None, name: str) -> Path:
-    """The file of that name below `folder`. Raises `UnsafeClipName` or `SourceFailed`."""
+    """The file of that name below `folder`. Raises `SourceFailed`, also for a name that leads out of the folder."""
     if folder is None:
         raise SourceFailed("Clips as cameras are switched off. Set the video service's files_folder.", lasting=True)
     root = folder.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root) or path == root or "\x00" in name:
-        raise UnsafeClipName("A clip must lie inside the video service's files_folder: use file:<name>.")
+        raise SourceFailed("A clip must lie inside the video service's files_folder: use file:<name>.", lasting=True)
     if not path.is_file():
         raise SourceFailed(f"There is no clip {name[:80]!r} in the video service's files_folder.", lasting=True)
     return path
