@@ -80,15 +80,18 @@ class HotListStore:
         return None if row is None else _list(row, now)
 
     async def replace_entries(self, scope: Scope, hot_list_id: str, entries: Sequence[NewEntry], now: datetime) -> None:
-        """The import, all or nothing: what an import brought before goes, entries added by people stay, a stale alarm is closed."""
+        """The import, all or nothing: entries that are no longer in the file go, those that still are keep their age, those added by
+        people stay, and a stale alarm is closed."""
         async with self._database.transaction(scope) as connection:
             # taken first, so that two imports of one list come one after the other
             await connection.execute(
                 "update hot_list set refreshed_at = $2, revision = revision + 1 where hot_list_id = $1", hot_list_id, now
             )
-            await connection.execute("delete from hot_list_entry where hot_list_id = $1 and not custom", hot_list_id)
             for start in range(0, len(entries), _INSERT_ROWS):
                 await self._insert(connection, scope, hot_list_id, entries[start : start + _INSERT_ROWS], now, custom=False)
+            await connection.execute(
+                "delete from hot_list_entry where hot_list_id = $1 and not custom and refreshed_at < $2", hot_list_id, now
+            )
             await self._close_stale_alarm(connection, scope.agency_id, hot_list_id, now)
 
     async def add_entry(self, scope: Scope, hot_list_id: str, entry: NewEntry, now: datetime) -> pb.HotListEntry:
@@ -131,12 +134,12 @@ class HotListStore:
     ) -> None:
         await connection.execute(
             """insert into hot_list_entry (entry_id, hot_list_id, agency_id, plate, plate_key, state, reason, entry_source, entered_at,
-                                           expires_at, custom)
-               select n.entry_id, $1, $2, n.plate, n.plate_key, n.state, n.reason, n.entry_source, $3, n.expires_at, $4
+                                           refreshed_at, expires_at, custom)
+               select n.entry_id, $1, $2, n.plate, n.plate_key, n.state, n.reason, n.entry_source, $3, $3, n.expires_at, $4
                from unnest($5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
                     as n(entry_id, plate, plate_key, state, reason, entry_source, expires_at)
                on conflict (hot_list_id, entry_id) do update set reason = excluded.reason, entry_source = excluded.entry_source,
-                    entered_at = excluded.entered_at, expires_at = excluded.expires_at""",
+                    refreshed_at = excluded.refreshed_at, expires_at = excluded.expires_at""",
             hot_list_id,
             scope.agency_id,
             now,

@@ -83,3 +83,14 @@ async def test_lists_show_source_age_and_size(alerting: Alerting) -> None:  # R2
         86_400,
     )
     assert listed.HasField("refreshed_at")
+
+
+async def test_a_refresh_keeps_the_age_of_what_is_still_listed(alerting: Alerting) -> None:  # R24
+    listed = await alerting.hot_list("State file", "ABC123", "DEF456")
+    request = pb.ListHotListEntriesRequest(hot_list_id=listed.hot_list_id)
+    before = (await alerting.stub.ListHotListEntries(request, metadata=alerting.as_(OPERATOR))).entries
+    await alerting.import_(listed.hot_list_id, "ABC123", "GHI789")
+    after = (await alerting.stub.ListHotListEntries(request, metadata=alerting.as_(OPERATOR))).entries
+    assert [entry.plate for entry in after] == ["ABC123", "GHI789"]
+    assert after[0].entry_id == before[0].entry_id
+    assert after[0].entered_at == before[0].entered_at

@@ -1,15 +1,30 @@
 """Reads become hits: on real NATS and PostgreSQL, through the service as it runs."""
 
 import asyncio
+from datetime import datetime
 
 import grpc
 import pytest
 
 from rtcc.alerting.v1 import alerting_pb2 as pb
+from rtcc_alerting.engine import Engine
+from rtcc_alerting.hot_list_index import HotListIndex
+from rtcc_alerting.hot_list_store import HotListStore
+from rtcc_alerting.store import AlertStore
+from rtcc_chassis.clock import utc_now
+from rtcc_chassis.outbox import Outbox
+from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import EVENTS
 from rtcc_chassis.testing import poll
 
 from .conftest import ADMINISTRATOR, NEIGHBOUR, OPERATOR, SECOND, Alerting, plate_read
+
+
+class NoContext:
+    """Stands where nothing but the decision is looked at."""
+
+    def build(self, alert: pb.Alert, now: datetime) -> pb.AlertContext:
+        return pb.AlertContext()
 
 
 async def test_a_wanted_plate_raises_one_alert_with_its_entry(alerting: Alerting) -> None:
@@ -59,6 +74,21 @@ async def test_a_redelivered_event_raises_no_second_alert(alerting: Alerting) ->
     await alerting.publish(plate_read("XYZ789"))
     alerts = await alerting.until(lambda alerts: len(alerts) == 2)
     assert [alert.signals for alert in alerts] == [1, 1]
+
+
+async def test_two_instances_with_the_same_reads_raise_one_alert(alerting: Alerting) -> None:
+    await alerting.hot_list("Stolen", "ABC123", "XYZ789")
+    database, clock, scope = alerting.context.database, utc_now, Scope.platform("alerting")
+    outbox = Outbox(database, alerting.context.bus)
+    index = HotListIndex()
+    index.replace("east", await HotListStore(database, outbox).load_index(scope, "east"))
+    engines = [Engine(AlertStore(database, outbox), index, NoContext(), clock) for _ in range(2)]
+    events = [plate_read(plate, seconds_ago=20 - number) for number in range(10) for plate in ("ABC123", "XYZ789")]
+    # overlapping halves in opposite orders: what a redelivery to another instance looks like at its worst
+    batches = [events[:14], events[6:][::-1], events[3:9], events]
+    await asyncio.gather(*(engines[number % 2].handle(scope, batch) for number, batch in enumerate(batches)))
+    alerts = await alerting.until(lambda alerts: len(alerts) == 2)
+    assert sorted((alert.plate_match.listed_plate, alert.signals) for alert in alerts) == [("ABC123", 10), ("XYZ789", 10)]
 
 
 async def test_a_late_read_is_archived_only(alerting: Alerting) -> None:

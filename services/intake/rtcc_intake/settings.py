@@ -11,7 +11,7 @@ class IntakeSettings:
     quarantine_limit_per_source: int = 2_000
     # seconds for which a source's secret is kept before it is asked for again
     secret_lifetime_s: float = 60.0
-    # events that are written to the archive in one transaction
-    archive_batch: int = 200
+    # events that are written to the archive in one transaction; small enough not to hold up the alerts of the same process
+    archive_batch: int = 100
     # hours for which a call without news stays in the list of calls
     call_list_h: float = 24.0
