@@ -10,6 +10,8 @@ from rtcc_standalone.errors import StandaloneError
 from rtcc_standalone.terminal import warn
 
 _DATA_HELP = "data folder (default: RTCC_DATA, else .rtcc/data of the checkout)"
+# errors of other packages whose message is written for people; named, so that their packages aren't imported for every verb
+_TOLD_ERRORS = {"RtccError", "ConsoleBuildError", "BuildToolMissingError", "ProvisioningFailed", "ClipsNotDrawn", "UnreadableSettings"}
 type Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -138,7 +140,7 @@ def _service_message(error: Exception) -> str:
     if callable(details) and type(error).__name__ == "AioRpcError":
         return f"refused: {details()}"
     named = [kind.__name__ for kind in type(error).__mro__]
-    return str(error) if {"RtccError", "ConsoleBuildError", "BuildToolMissingError"}.intersection(named) else ""
+    return str(error) if _TOLD_ERRORS.intersection(named) else ""
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ class Supervisor:
         self._started_at = time.time()
         self._logs_next = 0.0
         self._reloads_due = 0
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when everything is ready; raises what kept a server from starting, after stopping the others."""
@@ -63,6 +64,7 @@ class Supervisor:
         except BaseException:
             await self.stop()
             raise
+        self._watch()
 
     async def add(self, server: Server) -> None:
         """Keep one more process alive; returns when it is ready."""
@@ -71,7 +73,15 @@ class Supervisor:
         await self._until_ready()
 
     async def wait(self) -> None:
-        """Look after everything until something fails that restarts can't heal."""
+        """Until something fails that restarts can't heal. Any number of callers may wait."""
+        await asyncio.shield(self._watching or self._watch())
+
+    def _watch(self) -> asyncio.Task[None]:
+        self._watching = asyncio.create_task(self._look_after(), name="looking after all")
+        return self._watching
+
+    async def _look_after(self) -> None:
+        """New agencies to NATS, big logs cut, rest for backups."""
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             for task in self._tasks.values():
@@ -84,6 +94,9 @@ class Supervisor:
 
     async def stop(self) -> None:
         """In the opposite order of the start: the door first, the stores last."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._stop_all()
         self.installation.folder.status.unlink(missing_ok=True)
 

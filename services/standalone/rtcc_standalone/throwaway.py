@@ -1,6 +1,5 @@
 """An installation for a test: own folder, free ports, gone afterwards."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,12 +27,9 @@ async def throwaway_platform(
         with installation.folder.exclusive():
             supervisor = Supervisor(installation, processes=processes)
             await supervisor.start()
-            looking_after = asyncio.create_task(supervisor.wait())
             try:
                 yield supervisor
             finally:
-                looking_after.cancel()
-                await asyncio.gather(looking_after, return_exceptions=True)
                 await supervisor.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
