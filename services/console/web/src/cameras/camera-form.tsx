@@ -1,0 +1,143 @@
+import { create } from "@bufbuild/protobuf";
+import { useState } from "react";
+import { send } from "../contract/call";
+import { ProblemError } from "../contract/problem";
+import { useAct } from "../contract/use-call";
+import { CameraKind, CameraSchema, RegistryService, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
+import { CityMap } from "../map/city-map";
+import { offset } from "../map/geometry";
+import { notify } from "../ui/notices";
+import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
+
+const KINDS = [
+  [CameraKind.STREET, "Street camera"],
+  [CameraKind.PLATE_READER, "Plate reader"],
+  [CameraKind.BODY, "Body camera"],
+  [CameraKind.VEHICLE, "Vehicle camera"],
+  [CameraKind.COMMUNITY, "Community camera"],
+] as const;
+
+/** Two clicks place a camera: where it stands, then where it looks. */
+export function CameraForm({ camera, onClose }: { camera: Camera | undefined; onClose(): void }) {
+  const [draft, setDraft] = useState(() => ({
+    name: camera?.name ?? "",
+    kind: camera?.kind ?? CameraKind.STREET,
+    latitude: camera?.coordinate ? String(camera.coordinate.latitudeDeg) : "",
+    longitude: camera?.coordinate ? String(camera.coordinate.longitudeDeg) : "",
+    bearing: String(Math.round(camera?.bearingDeg ?? 0)),
+    fieldOfView: String(Math.round(camera?.fieldOfViewDeg ?? 70)),
+    range: String(Math.round(camera?.rangeM ?? 60)),
+    owner: camera?.owner ?? "",
+    streamUrl: "",
+    enabled: camera?.enabled ?? true,
+  }));
+  const [aiming, setAiming] = useState(false);
+  const set = (part: Partial<typeof draft>) => setDraft((before) => ({ ...before, ...part }));
+  const save = useAct<undefined, unknown>(
+    () => {
+      const value = create(CameraSchema, {
+        cameraId: camera?.cameraId ?? "",
+        agencyId: camera?.agencyId ?? "",
+        name: draft.name.trim(),
+        kind: draft.kind,
+        coordinate: { latitudeDeg: Number(draft.latitude), longitudeDeg: Number(draft.longitude) },
+        bearingDeg: Number(draft.bearing),
+        fieldOfViewDeg: Number(draft.fieldOfView),
+        rangeM: Number(draft.range),
+        owner: draft.owner.trim(),
+        enabled: draft.enabled,
+        streamUrl: draft.streamUrl.trim(),
+      });
+      return camera ? send(RegistryService.method.updateCamera, { camera: value }) : send(RegistryService.method.createCamera, { camera: value });
+    },
+    () => {
+      notify(camera ? "Camera saved." : "Camera created.");
+      onClose();
+    },
+  );
+  const reason = (field: string) => (save.error instanceof ProblemError ? save.error.reasonFor(field) : undefined);
+  const place = (longitude: number, latitude: number) => {
+    if (!aiming || !draft.latitude) {
+      set({ longitude: longitude.toFixed(6), latitude: latitude.toFixed(6) });
+      setAiming(true);
+      return;
+    }
+    set({ bearing: String(Math.round(bearing(Number(draft.longitude), Number(draft.latitude), longitude, latitude))) });
+    setAiming(false);
+  };
+  const start = camera?.coordinate ? { longitude: camera.coordinate.longitudeDeg, latitude: camera.coordinate.latitudeDeg, zoom: 16.5 } : undefined;
+  return (
+    <Dialog
+      wide
+      title={camera ? `Edit ${camera.name}` : "New camera"}
+      testId="camera-form"
+      onClose={onClose}
+      onSubmit={() => save.mutate(undefined)}
+      foot={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" look="primary" busy={save.isPending}>
+            Save
+          </Button>
+        </>
+      }
+    >
+      <div className="columns">
+        <Field label="Name" problem={reason("name")}>
+          {(attributes) => <input {...attributes} name="name" required maxLength={120} autoFocus value={draft.name} onChange={(event) => set({ name: event.target.value })} />}
+        </Field>
+        <Field label="Kind">
+          {(attributes) => (
+            <select {...attributes} value={draft.kind} onChange={(event) => set({ kind: Number(event.target.value) as CameraKind })}>
+              {KINDS.map(([kind, title]) => (
+                <option key={kind} value={kind}>
+                  {title}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      </div>
+      <div className="placement">
+        <CityMap compact onPlace={place} {...(start ? { start } : {})} />
+        <p className="placement-hint">{aiming ? "Now click where it looks." : draft.latitude ? "Click to place it anew." : "Click where it stands."}</p>
+      </div>
+      <div className="columns">
+        <Field label="Latitude, degrees" problem={reason("latitude_deg")}>
+          {(attributes) => <input {...attributes} name="latitude" inputMode="decimal" required value={draft.latitude} onChange={(event) => set({ latitude: event.target.value })} />}
+        </Field>
+        <Field label="Longitude, degrees" problem={reason("longitude_deg")}>
+          {(attributes) => <input {...attributes} name="longitude" inputMode="decimal" required value={draft.longitude} onChange={(event) => set({ longitude: event.target.value })} />}
+        </Field>
+        <Field label="Bearing, degrees from north" problem={reason("bearing_deg")}>
+          {(attributes) => <input {...attributes} type="number" min={0} max={359} value={draft.bearing} onChange={(event) => set({ bearing: event.target.value })} />}
+        </Field>
+        <Field label="Field of view, degrees" hint="360: a dome" problem={reason("field_of_view_deg")}>
+          {(attributes) => <input {...attributes} type="number" min={1} max={360} value={draft.fieldOfView} onChange={(event) => set({ fieldOfView: event.target.value })} />}
+        </Field>
+        <Field label="Range, metres" hint="How far one person can be told from another" problem={reason("range_m")}>
+          {(attributes) => <input {...attributes} type="number" min={0} max={5000} value={draft.range} onChange={(event) => set({ range: event.target.value })} />}
+        </Field>
+        <Field label="Owner" hint="The agency, business or person that owns the device">
+          {(attributes) => <input {...attributes} maxLength={120} value={draft.owner} onChange={(event) => set({ owner: event.target.value })} />}
+        </Field>
+      </div>
+      <Field label="Stream address" hint={camera?.hasStream ? "One is stored and never shown; leave empty to keep it" : "rtsp://user:password@host/path"} problem={reason("stream_url")}>
+        {(attributes) => <input {...attributes} type="password" autoComplete="off" placeholder="rtsp://…" value={draft.streamUrl} onChange={(event) => set({ streamUrl: event.target.value })} />}
+      </Field>
+      <label className="check">
+        <input type="checkbox" checked={draft.enabled} onChange={(event) => set({ enabled: event.target.checked })} />
+        In use
+      </label>
+      <ProblemNote error={save.error} />
+    </Dialog>
+  );
+}
+
+/** Clockwise from true north, good below 1 km. */
+function bearing(fromLongitude: number, fromLatitude: number, toLongitude: number, toLatitude: number): number {
+  const [eastLongitude] = offset(fromLongitude, fromLatitude, 90, 1000);
+  const east = ((toLongitude - fromLongitude) / (eastLongitude - fromLongitude)) * 1000;
+  const north = (toLatitude - fromLatitude) * 111_320;
+  return ((Math.atan2(east, north) * 180) / Math.PI + 360) % 360;
+}

@@ -1,0 +1,241 @@
+import { useEffect, useMemo, useRef, useState } from "react";
+import { useLive, reportViewport } from "../live/store";
+import { longitudeOf, latitudeOf, unitField } from "../live/units";
+import { useOwnAgency, useSession } from "../session/store";
+import { useDesk } from "../shell/desk";
+import { useKeys } from "../shell/keys";
+import { openCamera, useDock } from "../video/dock";
+import { Button } from "../ui/parts";
+import type { MapEngine, Start } from "./engine";
+import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, fieldOfViewFeatures, mapCameras } from "./features";
+import { mapLayers, useMap } from "./store";
+import { UnitCard } from "./unit-card";
+import "./map.css";
+
+interface Props {
+  onAlert?: (alertId: string) => void;
+  /** Instead of opening what is there, report the place: placing a camera. */
+  onPlace?: (longitude: number, latitude: number) => void;
+  compact?: boolean;
+  start?: Start;
+}
+
+const HELSINKI: Start = { longitude: 24.9443, latitude: 60.1716, zoom: 14.1 };
+const ALERTS_EVERY_MS = 200;
+
+/** The living map. One a page; everything it shows comes from the live store. */
+export function CityMap({ onAlert, onPlace, compact = false, start }: Props) {
+  const container = useRef<HTMLDivElement>(null);
+  const unitCanvas = useRef<HTMLCanvasElement>(null);
+  const labelCanvas = useRef<HTMLCanvasElement>(null);
+  const [engine, setEngine] = useState<MapEngine>();
+  const [failure, setFailure] = useState("");
+  const [unitNumber, setUnitNumber] = useState<number>();
+  const callbacks = useRef({ onAlert, onPlace });
+  callbacks.current = { onAlert, onPlace };
+  const theme = useDesk((state) => state.theme);
+
+  useEffect(() => {
+    let ended = false;
+    let made: MapEngine | undefined;
+    void import("./engine")
+      .then(({ MapEngine }) =>
+        MapEngine.create(container.current as HTMLDivElement, unitCanvas.current as HTMLCanvasElement, labelCanvas.current as HTMLCanvasElement, useDesk.getState().theme, start ?? rememberedView(), {
+          onViewport: (box) => {
+            reportViewport(box);
+            rememberView(box, made?.map.getZoom());
+          },
+          onCamera: (id) => callbacks.current.onPlace ?? openCamera(id),
+          onAlert: (id) => callbacks.current.onAlert?.(id),
+          onUnit: setUnitNumber,
+          onGround: (longitude, latitude) => {
+            setUnitNumber(undefined);
+            callbacks.current.onPlace?.(longitude, latitude);
+          },
+        }),
+      )
+      .then((created) => {
+        made = created;
+        if (ended) created.destroy();
+        else setEngine(created);
+      })
+      .catch((error: unknown) => setFailure(error instanceof Error ? error.message : String(error)));
+    return () => {
+      ended = true;
+      made?.destroy();
+    };
+    // The engine lives as long as the element; later changes go through its methods.
+  }, []);
+
+  useTheme(engine, theme);
+  useOverlay(engine);
+  useFocus(engine);
+  useKeys(
+    compact || !engine
+      ? {}
+      : {
+          ArrowLeft: () => engine.map.panBy([-120, 0], { duration: 0 }),
+          ArrowRight: () => engine.map.panBy([120, 0], { duration: 0 }),
+          ArrowUp: () => engine.map.panBy([0, -120], { duration: 0 }),
+          ArrowDown: () => engine.map.panBy([0, 120], { duration: 0 }),
+          "+": () => engine.map.zoomIn({ duration: 0 }),
+          "-": () => engine.map.zoomOut({ duration: 0 }),
+          "0": () => fitAll(engine),
+        },
+  );
+  return (
+    <div className="map" data-testid="map" data-ready={engine ? true : undefined} data-placing={onPlace ? true : undefined}>
+      <div ref={container} className="map-base" />
+      <canvas ref={unitCanvas} className="map-overlay" data-testid="unit-canvas" aria-hidden="true" />
+      <canvas ref={labelCanvas} className="map-overlay" aria-hidden="true" />
+      {failure && <div className="map-failure note" data-tone="bad">The map can't be drawn here ({failure}). Alerts, cameras and lists work without it.</div>}
+      {engine && <MapControls engine={engine} compact={compact} />}
+      {unitNumber !== undefined && <UnitCard number={unitNumber} onClose={() => setUnitNumber(undefined)} />}
+    </div>
+  );
+}
+
+function MapControls({ engine, compact }: { engine: MapEngine; compact: boolean }) {
+  const [open, setOpen] = useState(false);
+  const hidden = useMap((state) => state.hidden);
+  useKeys(compact ? {} : { l: () => setOpen((before) => !before) });
+  return (
+    <div className="map-controls">
+      <div className="map-buttons">
+        <Button size="small" aria-label="Zoom in" onClick={() => engine.map.zoomIn()}>
+          +
+        </Button>
+        <Button size="small" aria-label="Zoom out" onClick={() => engine.map.zoomOut()}>
+          −
+        </Button>
+        <Button size="small" aria-label="Whole area" onClick={() => fitAll(engine)}>
+          ⤢
+        </Button>
+        {!compact && (
+          <Button size="small" aria-expanded={open} onClick={() => setOpen(!open)}>
+            Layers <kbd>L</kbd>
+          </Button>
+        )}
+      </div>
+      {open && (
+        <fieldset className="map-layers">
+          <legend className="hidden-visually">Layers</legend>
+          {mapLayers.map(({ id, title }) => (
+            <label key={id} className="check">
+              <input type="checkbox" checked={!hidden.has(id)} onChange={() => useMap.getState().toggle(id)} />
+              {title}
+            </label>
+          ))}
+        </fieldset>
+      )}
+    </div>
+  );
+}
+
+function useTheme(engine: MapEngine | undefined, theme: "dark" | "day"): void {
+  const drawn = useRef(theme);
+  useEffect(() => {
+    if (!engine || drawn.current === theme) return;
+    drawn.current = theme;
+    engine.setTheme(theme);
+  }, [engine, theme]);
+}
+
+/** Feeds the overlay. Alerts may come a hundred a second: the map takes the newest picture five times a second. */
+function useOverlay(engine: MapEngine | undefined): void {
+  const cameras = useLive((state) => state.cameras);
+  const shared = useLive((state) => state.sharedCameras);
+  const states = useLive((state) => state.cameraStates);
+  const names = useLive((state) => state.units);
+  const agencies = useLive((state) => state.agencies);
+  const calls = useLive((state) => state.calls);
+  const docked = useDock((state) => state.tiles);
+  const ownAgency = useOwnAgency();
+  const skew = useSession((state) => state.clockSkewMs);
+  const hidden = useMap((state) => state.hidden);
+  const placed = useMemo(() => mapCameras(cameras.values(), shared.values(), states), [cameras, shared, states]);
+  const chosen = useMemo(() => new Set(docked.map((tile) => tile.cameraId)), [docked]);
+  useEffect(() => {
+    if (!engine) return;
+    engine.names = names;
+    engine.clockSkewMs = skew;
+    unitField.version++;
+  }, [engine, names, skew]);
+  useEffect(() => engine?.setData("cameras", cameraFeatures(placed)), [engine, placed]);
+  useEffect(() => engine?.setData("fov", fieldOfViewFeatures(placed, chosen)), [engine, placed, chosen]);
+  useEffect(() => engine?.setData("areas", areaFeatures(agencies.values(), ownAgency)), [engine, agencies, ownAgency]);
+  useEffect(() => engine?.setData("calls", callFeatures(calls.values())), [engine, calls]);
+  useEffect(() => {
+    if (!engine) return;
+    let drawn: unknown;
+    const draw = () => {
+      const { alerts } = useLive.getState();
+      if (alerts === drawn) return;
+      drawn = alerts;
+      engine.setData("alerts", alertFeatures(alerts.values()));
+    };
+    draw();
+    const timer = setInterval(draw, ALERTS_EVERY_MS);
+    return () => clearInterval(timer);
+  }, [engine]);
+  useEffect(() => {
+    if (!engine) return;
+    const apply = () => {
+      for (const { id } of mapLayers) engine.setLayerVisible(id, !hidden.has(id));
+      engine.setLayerVisible("fov", !hidden.has("cameras"));
+      for (const canvas of engine.map.getContainer().parentElement?.querySelectorAll<HTMLElement>(".map-overlay") ?? []) canvas.hidden = hidden.has("units");
+    };
+    apply();
+    engine.map.on("style.load", apply);
+    return () => void engine.map.off("style.load", apply);
+  }, [engine, hidden]);
+}
+
+function useFocus(engine: MapEngine | undefined): void {
+  const focus = useMap((state) => state.focus);
+  useEffect(() => {
+    if (!engine || !focus) return;
+    engine.flyTo(focus.longitude, focus.latitude);
+    engine.ring(focus);
+  }, [engine, focus]);
+}
+
+/** Everything the agency has on the ground. */
+function fitAll(engine: MapEngine): void {
+  const points: [number, number][] = [];
+  const { agencies, cameras } = useLive.getState();
+  const own = agencies.get(useSession.getState().session?.person.agency_id ?? "");
+  for (const corner of own?.area?.corners ?? []) points.push([corner.longitudeDeg, corner.latitudeDeg]);
+  if (!points.length) for (const camera of cameras.values()) if (camera.coordinate) points.push([camera.coordinate.longitudeDeg, camera.coordinate.latitudeDeg]);
+  if (!points.length) for (let row = 0; row < unitField.count; row++) points.push([longitudeOf(unitField.toX[row] as number), latitudeOf(unitField.toY[row] as number)]);
+  if (!points.length) return;
+  const longitudes = points.map(([longitude]) => longitude);
+  const latitudes = points.map(([, latitude]) => latitude);
+  engine.fit({ west: Math.min(...longitudes), east: Math.max(...longitudes), south: Math.min(...latitudes), north: Math.max(...latitudes) });
+}
+
+function rememberedView(): Start {
+  try {
+    const stored = JSON.parse(sessionStorage.getItem("rtcc.view") ?? "null") as Start | null;
+    if (stored && Number.isFinite(stored.longitude + stored.latitude + stored.zoom)) return stored;
+  } catch {
+    // A damaged or forbidden store: start with the default.
+  }
+  const own = useLive.getState().agencies.get(useSession.getState().session?.person.agency_id ?? "")?.area?.corners ?? [];
+  if (own.length)
+    return {
+      longitude: own.reduce((sum, corner) => sum + corner.longitudeDeg, 0) / own.length,
+      latitude: own.reduce((sum, corner) => sum + corner.latitudeDeg, 0) / own.length,
+      zoom: HELSINKI.zoom,
+    };
+  return HELSINKI;
+}
+
+function rememberView(box: { south: number; west: number; north: number; east: number }, zoom: number | undefined): void {
+  if (zoom === undefined) return;
+  try {
+    sessionStorage.setItem("rtcc.view", JSON.stringify({ longitude: (box.west + box.east) / 2, latitude: (box.south + box.north) / 2, zoom }));
+  } catch {
+    // Storage is switched off: the view is not remembered.
+  }
+}

@@ -1,0 +1,49 @@
+import type { LayerSpecification, SymbolLayerSpecification } from "maplibre-gl";
+import { colour } from "./symbols";
+
+export const overlaySources = ["areas", "fov", "cameras", "calls", "alerts"] as const;
+export type OverlayName = (typeof overlaySources)[number];
+export type OverlayData = GeoJSON.FeatureCollection;
+
+/** Layers in drawing order; colours are read when the style loads. */
+export function overlayLayers(): LayerSpecification[] {
+  const label: SymbolLayerSpecification["layout"] = { "text-font": ["Inter"], "text-size": 11.5, "text-offset": [0, 1.25], "text-anchor": "top", "text-optional": true };
+  const labelPaint = { "text-color": colour("text-2"), "text-halo-color": colour("bg-0"), "text-halo-width": 1.6 };
+  return [
+    { id: "areas", type: "line", source: "areas", paint: { "line-color": ["case", ["get", "own"], colour("accent"), colour("partner")], "line-width": 1.6, "line-dasharray": [4, 3], "line-opacity": 0.65 } },
+    { id: "fov", type: "fill", source: "fov", minzoom: 13.5, paint: { "fill-color": ["case", ["get", "partner"], colour("partner"), ["get", "off"], colour("text-3"), colour("accent")], "fill-opacity": ["case", ["get", "chosen"], 0.34, 0.15] } },
+    { id: "fov-edge", type: "line", source: "fov", minzoom: 13.5, paint: { "line-color": ["case", ["get", "partner"], colour("partner"), colour("accent")], "line-opacity": ["case", ["get", "chosen"], 0.95, 0.32], "line-width": ["case", ["get", "chosen"], 2, 1] } },
+    {
+      id: "cameras",
+      type: "symbol",
+      source: "cameras",
+      layout: {
+        "icon-image": ["get", "icon"],
+        "icon-size": ["interpolate", ["linear"], ["zoom"], 11, 0.45, 14, 0.75, 17, 1],
+        "icon-allow-overlap": true,
+        "text-field": ["step", ["zoom"], "", 15.6, ["get", "name"]],
+        ...label,
+      },
+      paint: labelPaint,
+    },
+    { id: "calls", type: "symbol", source: "calls", minzoom: 12, layout: { "icon-image": "call", "icon-allow-overlap": true, "text-field": ["step", ["zoom"], "", 14.8, ["get", "name"]], ...label }, paint: labelPaint },
+    {
+      id: "alerts",
+      type: "symbol",
+      source: "alerts",
+      layout: { "icon-image": ["get", "icon"], "icon-allow-overlap": true, "symbol-sort-key": ["-", 10, ["get", "severity"]], "text-field": ["step", ["zoom"], "", 13.5, ["get", "name"]], ...label, "text-size": 12, "text-offset": [0, 1.5] },
+      paint: { ...labelPaint, "text-color": colour("text-1") },
+    },
+  ];
+}
+
+/** Latitude and longitude lines for the box in view: something to hold on to where there are no street tiles. */
+export function graticule(box: { south: number; west: number; north: number; east: number }): OverlayData {
+  const span = Math.max(1e-4, box.east - box.west);
+  const rough = 10 ** Math.floor(Math.log10(span));
+  const step = span / rough < 3 ? rough / 5 : rough / 2;
+  const lines: GeoJSON.Position[][] = [];
+  for (let longitude = Math.floor(box.west / step) * step; longitude <= box.east; longitude += step) lines.push([[longitude, box.south], [longitude, box.north]]);
+  for (let latitude = Math.floor(box.south / step) * step; latitude <= box.north; latitude += step) lines.push([[box.west, latitude], [box.east, latitude]]);
+  return { type: "FeatureCollection", features: [{ type: "Feature", properties: {}, geometry: { type: "MultiLineString", coordinates: lines } }] };
+}

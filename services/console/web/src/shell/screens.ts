@@ -1,0 +1,40 @@
+import { lazy, type ComponentType, type LazyExoticComponent } from "react";
+import type { IconName } from "../ui/icons";
+
+export interface ScreenEntry {
+  path: string;
+  title: string;
+  short: string;
+  icon: IconName;
+  /** G, then this letter. */
+  letter: string;
+  /** Any of these rights opens it; empty: everybody. */
+  rights: readonly string[];
+  component: LazyExoticComponent<ComponentType>;
+  /** Stands in the rail; the others are reached through "More". */
+  primary: boolean;
+}
+
+const Desk = lazy(() => import("../alerts/desk"));
+
+export const screens: readonly ScreenEntry[] = [
+  { path: "/map", title: "Live map", short: "Map", icon: "map", letter: "m", rights: [], component: Desk, primary: true },
+  { path: "/alerts", title: "Alerts", short: "Alerts", icon: "alerts", letter: "a", rights: ["alert.list"], component: Desk, primary: true },
+  { path: "/units", title: "Units", short: "Units", icon: "units", letter: "u", rights: ["unit.list", "position.list"], component: lazy(() => import("../people/units")), primary: true },
+  { path: "/search", title: "Plate search", short: "Find", icon: "search", letter: "f", rights: ["plate_read.search"], component: lazy(() => import("../intake/search")), primary: true },
+  { path: "/cameras", title: "Cameras", short: "Cams", icon: "cameras", letter: "c", rights: ["camera.list"], component: lazy(() => import("../cameras/registry")), primary: true },
+  { path: "/share", title: "Sharing", short: "Share", icon: "sharing", letter: "s", rights: ["agreement.list"], component: lazy(() => import("../sharing/sharing")), primary: true },
+  { path: "/audit", title: "Audit", short: "Audit", icon: "audit", letter: "l", rights: ["audit.read", "audit.read_own"], component: lazy(() => import("../audit/audit")), primary: true },
+  { path: "/admin/people", title: "People and roles", short: "People", icon: "people", letter: "p", rights: ["person.list"], component: lazy(() => import("../people/people")), primary: false },
+  { path: "/admin/sources", title: "Sources", short: "Sources", icon: "sources", letter: "o", rights: ["source.list"], component: lazy(() => import("../intake/sources")), primary: false },
+  { path: "/admin/lists", title: "Hot lists", short: "Lists", icon: "lists", letter: "h", rights: ["hot_list.list"], component: lazy(() => import("../intake/hot-lists")), primary: false },
+  { path: "/admin/quarantine", title: "Quarantine", short: "Held", icon: "quarantine", letter: "q", rights: ["quarantine.list"], component: lazy(() => import("../intake/quarantine")), primary: false },
+];
+
+export function screenAt(path: string): ScreenEntry | undefined {
+  return screens.find((screen) => path === screen.path || path.startsWith(`${screen.path}/`));
+}
+
+export function permitted(rights: readonly string[]): ScreenEntry[] {
+  return screens.filter((screen) => !screen.rights.length || screen.rights.some((right) => rights.includes(right)));
+}

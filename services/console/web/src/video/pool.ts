@@ -1,0 +1,44 @@
+/** Viewers that are open, one a camera: a tile takes over the connection that pre-connecting began. */
+import { WhepViewer } from "./whep";
+
+const UNUSED_CLOSES_AFTER_MS = 15_000;
+const viewers = new Map<string, { viewer: WhepViewer; users: number; timer: ReturnType<typeof setTimeout> | undefined }>();
+
+export function takeViewer(cameraId: string, partner: boolean, name: string): WhepViewer {
+  let held = viewers.get(cameraId);
+  if (!held) {
+    held = { viewer: new WhepViewer(cameraId, partner, name), users: 0, timer: undefined };
+    viewers.set(cameraId, held);
+  }
+  clearTimeout(held.timer);
+  held.users += 1;
+  return held.viewer;
+}
+
+export function releaseViewer(cameraId: string, keepWarm = false): void {
+  const held = viewers.get(cameraId);
+  if (!held) return;
+  held.users -= 1;
+  if (held.users > 0) return;
+  if (keepWarm) held.timer = setTimeout(() => drop(cameraId), UNUSED_CLOSES_AFTER_MS);
+  else drop(cameraId);
+}
+
+/** Begin now what a tile will probably want in a second. Own cameras only: a partner's is never opened without its purpose. */
+export function preconnect(cameraId: string, name: string): void {
+  if (viewers.has(cameraId)) return;
+  takeViewer(cameraId, false, name);
+  releaseViewer(cameraId, true);
+}
+
+/** A right ended, or a new try was asked for. */
+export function drop(cameraId: string): void {
+  const held = viewers.get(cameraId);
+  viewers.delete(cameraId);
+  clearTimeout(held?.timer);
+  held?.viewer.close();
+}
+
+export function dropAll(): void {
+  for (const cameraId of [...viewers.keys()]) drop(cameraId);
+}
