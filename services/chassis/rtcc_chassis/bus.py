@@ -66,7 +66,9 @@ class Outgoing:
             "rtcc-agency": self.agency_id,
             **self.headers,
         }
-        inject_trace(headers)
+        if "traceparent" not in headers:
+            # a message from the outbox keeps the trace in which it was written
+            inject_trace(headers)
         return headers
 
 
