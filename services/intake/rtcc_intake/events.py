@@ -1,5 +1,6 @@
 """What intake publishes and consumes: events out, the archive and the quarantine of the whole platform in, devices over NATS."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -52,7 +53,7 @@ def archive_spec(batch: int) -> ConsumerSpec:
     return ConsumerSpec(EVENTS, "intake", "intake-archive", ("event.>",), batch=batch)
 
 
-def archive_handler(store: IntakeStore) -> Callable[[Sequence[Stored]], Awaitable[None]]:
+def archive_handler(store: IntakeStore, pause_s: float) -> Callable[[Sequence[Stored]], Awaitable[None]]:
     """Everything that was accepted is written down, whoever else reads it."""
     scope = Scope.platform("intake")
 
@@ -64,6 +65,7 @@ def archive_handler(store: IntakeStore) -> Callable[[Sequence[Stored]], Awaitabl
                 raise InvalidInput.one("agency_id", f"{event.agency_id!r} in the body, {delivery.agency_id!r} in the subject")
             events.append(event)
         await store.add_events(scope, events)
+        await asyncio.sleep(pause_s)
 
     return handle
 

@@ -44,7 +44,9 @@ async def serve(ctx: ServiceContext) -> None:
     )
     await sources.ready()
     ctx.rpc.add(add_IntakeServiceServicer_to_server, IntakeServicer(app))
-    ctx.lifecycle.spawn(ctx.bus.consume(archive_spec(settings.archive_batch), archive_handler(store)), "intake archive")
+    ctx.lifecycle.spawn(
+        ctx.bus.consume(archive_spec(settings.archive_batch), archive_handler(store, settings.archive_pause_s)), "intake archive"
+    )
     ctx.lifecycle.spawn(ctx.bus.consume(quarantine_spec(), quarantine_handler(store)), "intake quarantine")
     await ctx.bus.subscribe_core(DEVICE_SUBJECT, device_handler(app, ctx.access), queue="intake")
     ctx.lifecycle.ready()

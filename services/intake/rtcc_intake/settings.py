@@ -13,5 +13,7 @@ class IntakeSettings:
     secret_lifetime_s: float = 60.0
     # events that are written to the archive in one transaction; small enough not to hold up the alerts of the same process
     archive_batch: int = 100
+    # seconds between two archive transactions: under load fewer and larger ones, which leaves the processor to the alerts
+    archive_pause_s: float = 0.05
     # hours for which a call without news stays in the list of calls
     call_list_h: float = 24.0
