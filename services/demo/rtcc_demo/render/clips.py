@@ -30,6 +30,7 @@ from rtcc_demo.render.scenes import (
     scene_names,
 )
 from rtcc_demo.render.street_scene import LAMP_COLOUR, LAMP_HEIGHT_M, paint_street
+from rtcc_demo.world.vehicles import Colour
 
 CLIPS_VERSION = 1
 """Rises when the drawing changes: older clips are drawn anew."""
@@ -125,10 +126,17 @@ def draw_frames(scene: Scene) -> Iterator[NDArray[np.uint8]]:
         lights = _draw_moving(image, twice, scene, now_s)
         picture = np.array(image.reduce(2))
         for x, y, depth, colour, strength in lights:
-            if (radius := min(60.0, strength * 420 / depth)) > 3:
+            if (radius := min(60.0, strength * 420 / depth)) > 3 and _shines(image, x, y, colour):
                 add_glow(picture, x / 2, y / 2, radius, colour, 0.55)
         _sign(picture)
         yield picture
+
+
+def _shines(image: Image.Image, x: float, y: float, colour: Colour) -> bool:
+    """Whether a light is in sight: its own colour is what was drawn last there."""
+    if not (0 <= x < image.width and 0 <= y < image.height):
+        return True
+    return image.getpixel((int(x), int(y))) == colour
 
 
 def _furnish(scene: Scene, lens: Lens) -> Image.Image:
@@ -148,12 +156,10 @@ def _furnish(scene: Scene, lens: Lens) -> Image.Image:
     return Image.fromarray(picture)
 
 
-def _draw_moving(
-    image: Image.Image, lens: Lens, scene: Scene, now_s: float
-) -> list[tuple[float, float, float, tuple[int, int, int], float]]:
+def _draw_moving(image: Image.Image, lens: Lens, scene: Scene, now_s: float) -> list[tuple[float, float, float, Colour, float]]:
     """Draws what moves, far to near; returns the lights to let glow: x, y, depth, colour, strength."""
     things: list[tuple[float, Callable[[], None]]] = []
-    lights: list[tuple[float, float, float, tuple[int, int, int], float]] = []
+    lights: list[tuple[float, float, float, Colour, float]] = []
     for drive in scene.drives:
         run_m = ((now_s - drive.starts_s) % SCENE_S) * drive.speed_mps
         y = FAR_Y_M - run_m if drive.oncoming else NEAR_Y_M + run_m
