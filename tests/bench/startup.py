@@ -1,9 +1,9 @@
 """`./rtcc bench startup`: from the command to a living city.
 
 Measured is the time from `./rtcc demo` to a signed-in console in Chromium on which units move and a camera plays decoded frames.
-`warm_s`: everything installed and provisioned. `cold_s` (with --cold): a fresh clone of the checkout's last commit with empty caches and an
-empty data folder, packages from the network included. `platform_rss_mb`: resident memory of all processes of the platform but the feeders, shared
-pages counted once (proportional set size); `platform_rss_sum_mb` counts them in each process. MB = 10^6 bytes.
+`warm_s`: everything installed and provisioned. `cold_s` (with --cold): a fresh clone of the checkout's last commit with empty caches and
+an empty data folder, packages from the network included. `platform_rss_mb`: resident memory of all processes of the platform but the
+feeders, shared pages counted once (proportional set size); `platform_rss_sum_mb` counts them in each process. MB = 10^6 bytes.
 """
 
 import argparse
