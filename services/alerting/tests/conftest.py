@@ -103,6 +103,7 @@ class Alerting:
 
 @pytest_asyncio.fixture
 async def alerting(small_platform: TestPlatform) -> Alerting:
+    await small_platform.servers.s3_endpoint()
     await small_platform.serve({"alerting": serve})
     context = await small_platform.context("alerting")
     published: list[pb.Alert] = []

@@ -9,7 +9,7 @@ import grpc
 from rtcc.registry.v1.registry_pb2 import Agency, GetSourceSecretRequest, Source
 from rtcc.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from rtcc_chassis.directory import Directory
-from rtcc_chassis.errors import NotFound, from_rpc
+from rtcc_chassis.errors import NotFound, Unavailable, from_rpc
 from rtcc_chassis.rpc import Channels
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.tokens import TokenIssuer
@@ -55,7 +55,13 @@ class RegistrySources:
             return kept.secret
         if newest and age_s < _ASK_AGAIN_AFTER_S:
             return None
-        secret = await self._ask(source)
+        try:
+            secret = await self._ask(source)
+        except Unavailable:
+            # a disabled source is known from the directory; a secret that is a little old is better than refusing every device
+            if kept is None or newest:
+                raise
+            return kept.secret
         self._secrets[source.source_id] = _KeptSecret(secret, time.monotonic())
         return secret or None
 
