@@ -13,7 +13,7 @@ from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, RtccError, Un
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.sharing import camera_grant
-from rtcc_video.domain import CameraHealth, View
+from rtcc_video.domain import CameraHealth, CameraState, View
 from rtcc_video.engine.endpoint import Endpoint, TooManyViewers
 from rtcc_video.engine.sdp import UnusableOffer
 from rtcc_video.engine.viewer import CloseReason, Viewer, ViewerCounters
@@ -125,18 +125,16 @@ class VideoApp:
         if mine >= self._settings.agency_viewer_limit:
             raise Exhausted("the number of live views of your agency", self._settings.agency_viewer_limit)
         viewer_id = new_id()
-        now = self._clock()
-        ends_in_s = float(self._settings.view_limit_s)
+        ends_s = self._endpoint.clock() + self._settings.view_limit_s
         try:
-            _, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, self._endpoint.clock() + ends_in_s)
+            _, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, ends_s)
         except UnusableOffer as error:
             raise InvalidInput.one("offer_sdp", str(error)) from error
         except TooManyViewers as error:
             raise Exhausted("the number of live views", error.limit) from error
         feed.start()
-        feed.retry()
         agreement_id = resource.grant.agreement_id if resource.grant else ""
-        self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, now, now + timedelta(seconds=ends_in_s))
+        self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, self._clock())
         return viewer_id, answer
 
     def close_viewer(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
@@ -156,8 +154,7 @@ class VideoApp:
         try:
             snapshot = await self._snapshots.take(feed.stream)
         except NoPicture as error:
-            health = self._health.get(camera_id)
-            raise Unavailable(f"a picture of camera {camera_id}", health.reason if health and health.reason else str(error)) from error
+            raise Unavailable(f"a picture of camera {camera.name or camera_id}", str(error)) from error
         age_s = max(0.0, self._endpoint.clock() - snapshot.received_s)
         return snapshot, self._clock() - timedelta(seconds=age_s)
 
@@ -222,6 +219,10 @@ class VideoApp:
         if feed is None:
             why = "it has no stream address: enter one in the camera registry" if not camera.has_stream else "it is not being relayed"
             raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", why)
+        health = self._health.get(camera.camera_id)
+        if health is not None and health.state is CameraState.FAILED:
+            feed.retry()
+            raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", health.reason)
         return feed
 
     def _closed(self, viewer: Viewer, reason: CloseReason) -> None:

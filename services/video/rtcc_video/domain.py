@@ -87,7 +87,7 @@ def retry_delay_s(failures: int, lasting: bool) -> float:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Somebody watching a camera. `agreement_id` is empty for the owner's own people; `ends_at` is when it ends by itself."""
+    """Somebody watching a camera. `agreement_id` is empty for the owner's own people."""
 
     viewer_id: str
     camera_id: str
@@ -95,7 +95,6 @@ class View:
     scope: Scope
     agreement_id: str
     since: datetime
-    ends_at: datetime
 
     def belongs_to(self, scope: Scope) -> bool:
         """Whether it is this caller's own view."""

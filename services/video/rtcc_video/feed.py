@@ -13,6 +13,7 @@ from rtcc_video.sources.source import Source, SourceFailed
 _log = logging.getLogger(__name__)
 
 _STEADY_AFTER_S = 10.0
+_SHORTEST_REST_S = 3.0
 
 type OpenSource = Callable[[], Awaitable[Source]]
 
@@ -31,6 +32,7 @@ class Feed:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._failure = ""
+        self._failed_s = 0.0
         self._connected = False
         self._connected_s = 0.0
         self._failures = 0
@@ -70,8 +72,8 @@ class Feed:
             self.start()
 
     def retry(self) -> None:
-        """Ends a wait between tries: somebody wants to see it now."""
-        if self._failures > 1:
+        """Ends a wait between tries: somebody wants to see it now. At most every 3 s, or a broken camera would get no rest."""
+        if self._failure and self._clock() - self._failed_s > _SHORTEST_REST_S:
             self._retry_now.set()
 
     def measure(self, viewers: int) -> CameraHealth:
@@ -134,6 +136,7 @@ class Feed:
                 _log.exception("camera %s: its source broke in an unforeseen way", self.camera_id)
                 self._failure = "The video service failed on this camera's stream; tell its operator."
             self._connected = False
+            self._failed_s = self._clock()
             self._failures += 1
             if self._failures in (1, 5) or self._failures % 50 == 0:
                 _log.warning("camera %s: %s (failure %d in a row)", self.camera_id, self._failure, self._failures)

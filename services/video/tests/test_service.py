@@ -181,7 +181,12 @@ async def test_no_answer_holds_the_cameras_account(center: Center) -> None:
     assert next(camera for camera in states.cameras if camera.camera_id == "c3").state == pb.CAMERA_STATE_FAILED
     with pytest.raises(Unavailable) as failure:
         await center.call(OPERATOR, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c3"))
+    assert "can't be reached" in failure.value.message
     assert "hidden-secret" not in failure.value.message
+    with pytest.raises(Unavailable) as failure:
+        async with center.watching(OPERATOR, "c3"):
+            pass
+    assert "can't be reached" in failure.value.message
 
 
 async def test_a_partner_sees_only_what_is_granted_and_only_with_a_purpose(center: Center) -> None:

@@ -17,7 +17,8 @@ from rtcc_video.engine.srtp import PROFILES, SrtpKeys, split_keying_material
 _DTLS_1_2: Final = 0xFEFD
 _MTU_BYTES: Final = 1200
 _RECORD_HEADER_BYTES: Final = 13
-_LIFETIME: Final = datetime.timedelta(days=30)
+# Browsers check the fingerprint, not the dates; still no process should outlive its certificate.
+_LIFETIME: Final = datetime.timedelta(days=730)
 _DIGESTS: Final = {"sha-256": hashes.SHA256(), "sha-384": hashes.SHA384(), "sha-512": hashes.SHA512()}
 _CIPHERS: Final = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384"
 
