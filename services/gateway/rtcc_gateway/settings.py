@@ -59,13 +59,13 @@ class GatewaySettings:
     # requests per second and burst of one session, of one address without session, of one device source
     session_rate: float = 50.0
     session_burst: int = 200
-    address_rate: float = 20.0
-    address_burst: int = 60
+    address_rate: float = 50.0
+    address_burst: int = 300
     device_rate: float = 2000.0
     device_burst: int = 4000
-    # sign-in tries per minute of one address, above a burst
-    sign_in_rate_per_minute: float = 5.0
-    sign_in_burst: int = 20
+    # sign-in steps per minute of one address, above a burst: a whole shift signs in behind one address, R2 guards each account
+    sign_in_rate_per_minute: float = 60.0
+    sign_in_burst: int = 150
     # live socket
     sockets_per_session: int = 8
     position_interval_s: float = 0.2
