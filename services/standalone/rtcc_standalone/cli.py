@@ -94,7 +94,7 @@ def _archive_verbs(verbs: Verbs) -> None:
 def _developer_verbs(verbs: Verbs) -> None:
     test = _add(verbs, "test", "development:test", "run the tests (pytest)", data=False)
     test.add_argument("--soak", action="store_true", help="the long runs too")
-    test.add_argument("arguments", nargs=argparse.REMAINDER, metavar="PATH...", help="paths, and options of pytest")
+    test.add_argument("arguments", nargs="*", metavar="PATH", help="paths and options of pytest (-k WORD, -x ...)")
     check = _add(verbs, "check", "development:check", "format, lint, types, layers and contracts, as CI does", data=False)
     check.add_argument("--fix", action="store_true", help="format and repair what can be repaired first")
     check.add_argument("--accept-contracts", action="store_true", help="make today's contracts the baseline")
@@ -102,7 +102,7 @@ def _developer_verbs(verbs: Verbs) -> None:
     bench = _add(verbs, "bench", "development:bench", "measure: tests/bench/NAME.py; the last line is one JSON object", data=False)
     bench.add_argument("name")
     bench.add_argument("--json", action="store_true", help="only that line")
-    bench.add_argument("arguments", nargs=argparse.REMAINDER, help="options of the measurement")
+    bench.add_argument("arguments", nargs="*", metavar="OPTION", help="options of the measurement")
     gen = _add(verbs, "gen", "development:gen", "compile the contracts of proto/ into proto/generated", data=False)
     gen.add_argument("--force", action="store_true", help="even when nothing changed")
     lock = _add(verbs, "lock", "development:lock", "write the lock files anew after a change of dependencies", data=False)
@@ -110,9 +110,20 @@ def _developer_verbs(verbs: Verbs) -> None:
     _add(verbs, "charts", "development:charts", "Kubernetes charts (not there yet: answers 2)", data=False)
 
 
+def passed_on(words: list[str]) -> list[str]:
+    """`test` and `bench` hand options on that aren't ours: those are put behind "--", where argparse leaves them as they are."""
+    own = {"test": ("--soak",), "bench": ("--json",)}.get(words[0] if words else "")
+    if own is None or {"-h", "--help"}.intersection(words):
+        return words
+    ours, rest = [word for word in words[1:] if word in own], [word for word in words[1:] if word not in own and word != "--"]
+    names = 1 if words[0] == "bench" else 0
+    return [words[0], *ours, *rest[:names], "--", *rest[names:]]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the answer is the exit code of the process."""
-    options = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = parser().parse_args(passed_on(words))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     module, _, function = options.run.partition(":")
     run: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"rtcc_standalone.verbs.{module}"), function)

@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from rtcc_standalone.checkout import checkout_root
-from rtcc_standalone.cli import main
+from rtcc_standalone.cli import main, parser, passed_on
 from rtcc_standalone.development.bench import UnknownBenchError, bench
 from rtcc_standalone.development.generate import GenerationFailedError, generate
 from rtcc_standalone.doctor import Finding, examine
@@ -176,6 +176,23 @@ def test_bench_ends_with_one_json_object(tmp_path: Path, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"figure_ms": 2}
     with pytest.raises(UnknownBenchError, match="two-words"):
         bench(tmp_path, "three", [], only_json=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "arguments"),
+    [
+        ("test", []),
+        ("test --soak services/video", ["services/video"]),
+        ("test -k word services/video --soak -x", ["-k", "word", "services/video", "-x"]),
+        ("bench startup --cold --json", ["--cold"]),
+        ("bench --json startup --picture x.png", ["--picture", "x.png"]),
+    ],
+)
+def test_options_that_are_not_ours_are_handed_on_in_order(typed: str, arguments: list[str]) -> None:
+    options = parser().parse_args(passed_on(typed.split()))
+    assert options.arguments == arguments
+    assert getattr(options, "soak", None) in (None, "--soak" in typed)
+    assert getattr(options, "json", None) in (None, "--json" in typed)
 
 
 def findings(folder: Path) -> list[Finding]:

@@ -22,7 +22,9 @@ def checks(root: Path) -> list[Check]:
     ruff, buf = scripts / "ruff", scripts / "buf"
     found = [
         Check("format", [ruff, "format", "--check", "--quiet", *python], "run: ./rtcc check --fix"),
-        Check("lint", [ruff, "check", "--quiet", "--output-format", "concise", *python], "correct what is named, or run: ./rtcc check --fix"),
+        Check(
+            "lint", [ruff, "check", "--quiet", "--output-format", "concise", *python], "correct what is named, or run: ./rtcc check --fix"
+        ),
         Check("types", [scripts / "mypy"], "correct the types named"),
         Check("layers", [scripts / "lint-imports", "--no-logo"], "imports go one way: domain <- app <- store, rpc, events <- service"),
         Check("contracts: lint", [buf, "lint"], "follow the rule named (buf.yaml)"),
