@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.dtls import DtlsIdentity
@@ -319,11 +319,12 @@ class _TcpPeer(asyncio.Protocol):
         self._introduced = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport) or not self._endpoint.add_connection(self):
+        if not self._endpoint.add_connection(self):
             transport.close()
             return
-        self._transport = transport
-        self._path = TcpPath(transport)
+        # uvloop's transports don't derive from asyncio.Transport: a check of the type would turn every peer away
+        self._transport = cast(asyncio.Transport, transport)
+        self._path = TcpPath(self._transport)
         # Prefixed, so that it never equals a UDP address of the same numbers.
         self._address = (f"tcp/{self._path.host}", self._path.port)
         asyncio.get_running_loop().call_later(_TCP_INTRODUCTION_S, self._end_if_silent)

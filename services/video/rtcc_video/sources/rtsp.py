@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from rtcc_video.engine.depacketizer import Depacketizer
@@ -108,8 +108,8 @@ class _RtspSession(asyncio.Protocol):
         self._heard_s = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        # uvloop's transports don't derive from asyncio.Transport: a check of the type would leave the session mute
+        self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(SourceFailed("The camera closed the connection."))
