@@ -21,7 +21,10 @@ _CONNECTION_ERRORS = (
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
-    asyncpg.TooManyConnectionsError,
+    # another backend was killed and the server restarts them all
+    asyncpg.CrashShutdownError,
+    # too many connections, disk or memory full: passes, and must never make a good message look poisonous
+    asyncpg.InsufficientResourcesError,
     OSError,
     TimeoutError,
 )
