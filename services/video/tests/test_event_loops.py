@@ -1,0 +1,39 @@
+"""The service runs on uvloop where it is installed; its transports aren't asyncio's own classes."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rtcc_demo.rtsp_server import RtspServer
+from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.sources.rtsp import RtspSettings, RtspSource
+from rtcc_video.sources.rtsp_messages import parse_address
+
+uvloop = pytest.importorskip("uvloop")
+
+
+class FirstUnit:
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+
+    def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:
+        pass
+
+    def on_unit(self, unit: AccessUnit) -> None:
+        self.arrived.set()
+
+
+async def play_first_unit(clip: Path) -> None:
+    async with RtspServer({"north": clip}, "viewer", "secret") as server:
+        sink = FirstUnit()
+        playing = asyncio.create_task(RtspSource(parse_address(server.url("north")), RtspSettings()).run(sink))
+        async with asyncio.timeout(10):
+            await sink.arrived.wait()
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+
+
+async def test_a_camera_plays_on_uvloop(make_clip: Callable[..., Path]) -> None:
+    await asyncio.to_thread(uvloop.run, play_first_unit(make_clip()))
