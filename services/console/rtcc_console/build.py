@@ -18,7 +18,8 @@ Progress = Callable[[str], None]
 
 SHELL_BUDGET_KB = 120
 TOTAL_BUDGET_KB = 560
-_UNBUILT_FOLDERS = {"node_modules", "generated", "development"}
+_UNBUILT_FOLDERS = {"node_modules", "generated"}
+_UNBUILT_FILES = (".test.ts", "vitest.config.ts", "README.md")
 _CONTRACTS = ("contract", "geo", "event", "alerting", "exchange", "registry", "video", "intake", "ledger", "location", "gateway", "live")
 
 
@@ -92,7 +93,7 @@ def sizes(static: Path) -> list[str]:
 
 def _sources(web: Path) -> Iterable[Path]:
     for path in sorted(web.rglob("*")):
-        if path.is_file() and not _UNBUILT_FOLDERS.intersection(path.relative_to(web).parts):
+        if path.is_file() and not _UNBUILT_FOLDERS.intersection(path.relative_to(web).parts) and not path.name.endswith(_UNBUILT_FILES):
             yield path
 
 

@@ -1,6 +1,7 @@
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { useMutation, useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
-import { send, type CallOptions } from "./call";
+import { send } from "./call";
+import type { CallOptions } from "./exchange";
 
 interface ReadOptions extends CallOptions {
   enabled?: boolean;

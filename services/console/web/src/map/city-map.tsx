@@ -40,7 +40,7 @@ export function CityMap({ onAlert, onPlace, compact = false, start }: Props) {
     let made: MapEngine | undefined;
     void import("./engine")
       .then(({ MapEngine }) =>
-        MapEngine.create(container.current as HTMLDivElement, unitCanvas.current as HTMLCanvasElement, labelCanvas.current as HTMLCanvasElement, useDesk.getState().theme, start ?? rememberedView(), {
+        MapEngine.create(container.current as HTMLDivElement, unitCanvas.current as HTMLCanvasElement, labelCanvas.current as HTMLCanvasElement, useDesk.getState().theme, start ?? storedView() ?? HELSINKI, {
           onViewport: (box) => {
             reportViewport(box);
             rememberView(box, made?.map.getZoom());
@@ -67,6 +67,7 @@ export function CityMap({ onAlert, onPlace, compact = false, start }: Props) {
     // The engine lives as long as the element; later changes go through its methods.
   }, []);
 
+  useFirstFit(engine, start !== undefined || onPlace !== undefined);
   useTheme(engine, theme);
   useOverlay(engine);
   useFocus(engine);
@@ -139,6 +140,17 @@ function useTheme(engine: MapEngine | undefined, theme: "dark" | "day"): void {
     drawn.current = theme;
     engine.setTheme(theme);
   }, [engine, theme]);
+}
+
+/** A window that remembers no view starts with the agency's own ground, once it is known. */
+function useFirstFit(engine: MapEngine | undefined, placed: boolean): void {
+  const known = useLive((state) => state.agencies.size > 0 && state.cameras.size > 0);
+  const done = useRef(placed || storedView() !== undefined);
+  useEffect(() => {
+    if (!engine || !known || done.current) return;
+    done.current = true;
+    if (!useMap.getState().focus) fitAll(engine);
+  }, [engine, known]);
 }
 
 /** Feeds the overlay. Alerts may come a hundred a second: the map takes the newest picture five times a second. */
@@ -214,21 +226,13 @@ function fitAll(engine: MapEngine): void {
   engine.fit({ west: Math.min(...longitudes), east: Math.max(...longitudes), south: Math.min(...latitudes), north: Math.max(...latitudes) });
 }
 
-function rememberedView(): Start {
+function storedView(): Start | undefined {
   try {
     const stored = JSON.parse(sessionStorage.getItem("rtcc.view") ?? "null") as Start | null;
-    if (stored && Number.isFinite(stored.longitude + stored.latitude + stored.zoom)) return stored;
+    return stored && Number.isFinite(stored.longitude + stored.latitude + stored.zoom) ? stored : undefined;
   } catch {
-    // A damaged or forbidden store: start with the default.
+    return undefined; // a damaged or forbidden store
   }
-  const own = useLive.getState().agencies.get(useSession.getState().session?.person.agency_id ?? "")?.area?.corners ?? [];
-  if (own.length)
-    return {
-      longitude: own.reduce((sum, corner) => sum + corner.longitudeDeg, 0) / own.length,
-      latitude: own.reduce((sum, corner) => sum + corner.latitudeDeg, 0) / own.length,
-      zoom: HELSINKI.zoom,
-    };
-  return HELSINKI;
 }
 
 function rememberView(box: { south: number; west: number; north: number; east: number }, zoom: number | undefined): void {

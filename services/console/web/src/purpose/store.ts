@@ -1,6 +1,6 @@
 /** The purpose and case number that stand at this desk, and the questions that calls put to the person. */
 import { create } from "zustand";
-import { DeclinedError, type Purpose } from "../contract/call";
+import { DeclinedError, type Purpose } from "../contract/exchange";
 
 /** A standing purpose is asked for again after this time. */
 export const PURPOSE_STANDS_MS = 60 * 60 * 1000;

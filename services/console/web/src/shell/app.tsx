@@ -1,20 +1,16 @@
-import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect } from "react";
-import { setCallGuards } from "../contract/call";
-import { startLive, stopLive } from "../live/store";
-import { PurposeDialog, ReauthenticationDialog } from "../purpose/dialogs";
+import { setCallGuards } from "../contract/exchange";
 import { obtainPurpose, obtainReauthentication, usePurpose } from "../purpose/store";
 import { LockScreen } from "../session/lock";
-import { useIdleLock } from "../session/idle";
 import { useSession } from "../session/store";
 import { Button, Loading } from "../ui/parts";
-import { Frame } from "./frame";
+import "./desk";
 import { go, usePath } from "./router";
 
 const SignIn = lazy(() => import("../session/sign-in"));
 const Enrol = lazy(() => import("../session/enrol"));
-const Field = lazy(() => import("../field/field"));
-const Setup = lazy(() => import("../setup/setup"));
+/** Everything behind the door is one step away, so that the door itself opens fast. */
+const SignedIn = lazy(() => import("./signed-in"));
 
 setCallGuards({
   purpose: obtainPurpose,
@@ -23,7 +19,7 @@ setCallGuards({
   locked: () => useSession.getState().lock(),
 });
 
-/** Roles that work in the field and have no desk. */
+/** Roles that work in the field, or on the log alone, have no desk. */
 function homeFor(roles: readonly string[]): string {
   if (roles.length && roles.every((role) => role === "officer")) return "/field";
   if (roles.length && roles.every((role) => role === "auditor")) return "/audit";
@@ -34,24 +30,11 @@ export function App() {
   const path = usePath();
   const phase = useSession((state) => state.phase);
   const person = useSession((state) => state.session?.person);
-  const queries = useQueryClient();
   useEffect(() => void useSession.getState().load(), []);
-  useIdleLock();
-
-  useEffect(() => {
-    if (phase !== "ready") {
-      // Nothing of a session stays in memory behind the lock (R3).
-      stopLive();
-      queries.clear();
-      if (phase === "signed_out") usePurpose.getState().clear();
-      return;
-    }
-    startLive();
-    return stopLive;
-  }, [phase, person?.person_id, queries]);
 
   const atDoor = path === "/sign-in" || path === "/enrol";
   useEffect(() => {
+    if (phase === "signed_out") usePurpose.getState().clear();
     if (phase === "signed_out" && !atDoor) go(`/sign-in?next=${encodeURIComponent(path === "/" ? "" : path)}`, true);
     if (phase === "ready" && (path === "/" || path === "/sign-in")) {
       const next = new URLSearchParams(location.search).get("next");
@@ -62,8 +45,6 @@ export function App() {
   return (
     <Suspense fallback={<Loading what="Loading" />}>
       <Screen path={path} />
-      <PurposeDialog />
-      <ReauthenticationDialog />
     </Suspense>
   );
 }
@@ -91,8 +72,6 @@ function Screen({ path }: { path: string }) {
     case "locked":
       return <LockScreen />;
     case "ready":
-      if (path.startsWith("/field")) return <Field />;
-      if (path === "/setup") return <Setup />;
-      return <Frame path={path} />;
+      return <SignedIn path={path} />;
   }
 }

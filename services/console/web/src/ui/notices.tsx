@@ -1,6 +1,6 @@
 import { create } from "zustand";
 import { explain } from "../contract/problem";
-import { DeclinedError } from "../contract/call";
+import { DeclinedError } from "../contract/exchange";
 import { Button } from "./parts";
 
 interface Notice {

@@ -2,7 +2,7 @@
  * A WHEP viewer (draft-ietf-wish-whep): the offer goes out at once, without waiting for candidates, because the relay answers with its own
  * address (measured: 0.15 s to the first frame instead of 1.5 s). Watches its own pictures: no new one for 3 s is a stall, for 8 s a new start.
  */
-import { DeclinedError, exchange } from "../contract/call";
+import { DeclinedError, exchange } from "../contract/exchange";
 import { explain, ProblemError } from "../contract/problem";
 
 export type ViewerState = "connecting" | "live" | "stalled" | "failed";

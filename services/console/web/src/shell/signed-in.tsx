@@ -1,0 +1,45 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { lazy, useEffect, useState } from "react";
+import { ProblemError } from "../contract/problem";
+import { startLive, stopLive } from "../live/store";
+import { PurposeDialog, ReauthenticationDialog } from "../purpose/dialogs";
+import { useIdleLock } from "../session/idle";
+import { dropAll } from "../video/pool";
+import { Frame } from "./frame";
+
+const Field = lazy(() => import("../field/field"));
+const Setup = lazy(() => import("../setup/setup"));
+
+function newQueries(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 5_000,
+        refetchOnWindowFocus: false,
+        // Calls repeat by themselves while a service is away; a refusal stays a refusal.
+        retry: (failures, error) => failures < 2 && !(error instanceof ProblemError),
+      },
+    },
+  });
+}
+
+/** Lives from sign-in to lock or sign-out; nothing of what it read outlives it (R3). */
+export default function SignedIn({ path }: { path: string }) {
+  const [queries] = useState(newQueries);
+  useIdleLock();
+  useEffect(() => {
+    startLive();
+    return () => {
+      stopLive();
+      dropAll();
+      queries.clear();
+    };
+  }, [queries]);
+  return (
+    <QueryClientProvider client={queries}>
+      {path.startsWith("/field") ? <Field /> : path === "/setup" ? <Setup /> : <Frame path={path} />}
+      <PurposeDialog />
+      <ReauthenticationDialog />
+    </QueryClientProvider>
+  );
+}
