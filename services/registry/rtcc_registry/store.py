@@ -13,7 +13,7 @@ from rtcc_chassis.database import Database
 from rtcc_chassis.errors import Conflict, InvalidInput
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.outbox import Outbox
-from rtcc_chassis.scope import Scope
+from rtcc_chassis.scope import EVERY_AGENCY, Scope
 from rtcc_chassis.streams import directory_subject
 from rtcc_registry.app.records import Kind
 
@@ -23,9 +23,10 @@ DELETED = b""
 class PostgresWork:
     """One transaction. Table names come from `Kind`, never from a caller; row-level security limits every statement to the scope."""
 
-    def __init__(self, connection: Any, outbox: Outbox) -> None:
+    def __init__(self, connection: Any, outbox: Outbox, scope: Scope) -> None:
         self._connection = connection
         self._outbox = outbox
+        self._scope = scope
 
     async def get[M: Message](self, kind: Kind[M], identifier: str, *, lock: bool = False) -> M | None:
         suffix = " for update" if lock else ""
@@ -121,9 +122,15 @@ class PostgresWork:
         return [pb.Person.FromString(row["record"]) for row in rows]
 
     async def _publish[M: Message](self, kind: Kind[M], record: M, body: bytes | None = None) -> None:
-        subject = directory_subject(kind.name, kind.owner(record), kind.identifier(record))
+        owner = kind.owner(record)
+        # the row in the outbox is the acting agency's: a grantee may end an agreement that is its grantor's record
+        writer = owner if self._scope.agency_id == EVERY_AGENCY else self._scope.agency_id
         await self._outbox.add(
-            self._connection, subject, record if body is None else body, message_id=new_id(), agency_id=kind.owner(record)
+            self._connection,
+            directory_subject(kind.name, owner, kind.identifier(record)),
+            record if body is None else body,
+            message_id=new_id(),
+            agency_id=writer,
         )
 
 
@@ -137,7 +144,7 @@ class RegistryStore:
     @asynccontextmanager
     async def work(self, scope: Scope) -> AsyncIterator[PostgresWork]:
         async with self._database.transaction(scope) as connection:
-            yield PostgresWork(connection, self._outbox)
+            yield PostgresWork(connection, self._outbox, scope)
 
 
 def _own_columns(record: Message) -> tuple[tuple[str, ...], tuple[Any, ...]]:

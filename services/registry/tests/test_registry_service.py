@@ -121,7 +121,7 @@ async def test_nobody_changes_the_own_rights_nor_another_agencys(registry: Regis
     changed = (await registry.call(WEST, "SetPersonRoles", person_id=made.person_id, roles=["auditor", "auditor"])).person
     assert list(changed.roles) == ["auditor"]
     people = registry.mirror("person", pb.Person)
-    await poll(lambda: _holds(lambda: list(people.get(made.person_id).roles) == ["auditor"]))
+    await poll(lambda: _holds(lambda: list((people.get(made.person_id) or pb.Person()).roles) == ["auditor"]))
 
 
 async def test_an_old_sign_in_changes_no_roles(registry: Registry) -> None:  # R4
@@ -263,7 +263,15 @@ async def test_a_grant_is_told_to_both_sides_with_old_and_new_value(registry: Re
         assert json.loads(entry.old_value)["alert_kinds"] == ["plate_hit"]
         assert "alert_kinds" not in json.loads(entry.new_value)
     agreements = registry.mirror("agreement", pb.Agreement)
-    await poll(lambda: _holds(lambda: agreements.get(granted.agreement_id).status == pb.AGREEMENT_STATUS_REVOKED))
+    await poll(lambda: _holds(lambda: (agreements.get(granted.agreement_id) or pb.Agreement()).status == pb.AGREEMENT_STATUS_REVOKED))
+
+
+async def test_a_grantee_may_end_what_it_was_granted(registry: Registry) -> None:
+    granted = (await registry.call(WEST, "CreateAgreement", agreement=pb.Agreement(grantee_agency_id="east", units=True))).agreement
+    ended = (await registry.call(EAST, "RevokeAgreement", agreement_id=granted.agreement_id)).agreement
+    assert (ended.status, ended.changed_by) == (pb.AGREEMENT_STATUS_REVOKED, "east-admin")
+    agreements = registry.mirror("agreement", pb.Agreement)
+    await poll(lambda: _holds(lambda: (agreements.get(granted.agreement_id) or pb.Agreement()).status == pb.AGREEMENT_STATUS_REVOKED))
 
 
 async def test_a_third_agency_sees_nothing_of_an_agreement(registry: Registry) -> None:

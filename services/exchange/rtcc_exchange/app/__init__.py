@@ -1,0 +1,1 @@
+"""Use cases of the exchange: subscribe, share, take back, acknowledge."""
