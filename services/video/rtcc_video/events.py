@@ -1,15 +1,12 @@
-"""What leaves and enters by NATS: camera health out, shared alerts in, audit entries of ended views out."""
+"""What leaves and enters by NATS: camera health out, ends of sessions in, audit entries of ended views out."""
 
 import asyncio
 import json
 import logging
 from collections.abc import Iterable, Sequence
 
-from google.protobuf.message import DecodeError
-
-from rtcc.alerting.v1.alerting_pb2 import ALERT_STATE_CLOSED, Alert
 from rtcc_chassis.access import Access, AuditDraft, Outcome
-from rtcc_chassis.bus import Bus, Delivery
+from rtcc_chassis.bus import Bus
 from rtcc_chassis.errors import RtccError
 from rtcc_video.domain import CameraHealth, View
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
@@ -23,7 +20,6 @@ SESSION_SUBJECT = "gateway.session"
 _ENDED = "camera.view_ended"
 _AUDIT_TRIES = 30
 _AUDIT_RETRY_S = 2.0
-_OPEN_ALERTS_LIMIT = 100_000
 
 
 def health_subject(agency_id: str) -> str:
@@ -52,35 +48,6 @@ def ended_session(message: bytes) -> str | None:
         _log.warning("a session announcement can't be read")
         return None
     return session_id if session_id and reason else None
-
-
-class OpenSharedAlerts:
-    """Which agreements have an open shared alert: some agreements grant cameras only then."""
-
-    def __init__(self) -> None:
-        self._open: dict[tuple[str, str], None] = {}
-        self._agreements: frozenset[str] = frozenset()
-
-    def agreements(self) -> frozenset[str]:
-        """The ids of those agreements."""
-        return self._agreements
-
-    async def on_batch(self, deliveries: Sequence[Delivery]) -> None:
-        """Takes messages of the stream SHARED; one that can't be read is skipped with a log line."""
-        for delivery in deliveries:
-            try:
-                alert = Alert.FromString(delivery.data)
-            except DecodeError:
-                _log.error("a shared alert on %s can't be read", delivery.subject)
-                continue
-            key = (alert.agreement_id, alert.alert_id)
-            if alert.state == ALERT_STATE_CLOSED:
-                self._open.pop(key, None)
-            elif alert.agreement_id:
-                self._open[key] = None
-                if len(self._open) > _OPEN_ALERTS_LIMIT:
-                    self._open.pop(next(iter(self._open)))
-        self._agreements = frozenset(agreement_id for agreement_id, _ in self._open)
 
 
 class EndedViews:

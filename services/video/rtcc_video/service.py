@@ -8,6 +8,7 @@ import grpc
 from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
 
+from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
 from rtcc.video.v1 import video_pb2_grpc
@@ -15,12 +16,11 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError, from_rpc
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import read
-from rtcc_chassis.streams import SHARED
 from rtcc_video.app import Rights, VideoApp
 from rtcc_video.domain import CameraState, View
 from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
-from rtcc_video.events import SESSION_SUBJECT, EndedViews, OpenSharedAlerts, ended_session, publish_health
+from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, publish_health
 from rtcc_video.feeds import Feeds, ReadAddress
 from rtcc_video.rpc import VideoServicer
 from rtcc_video.settings import VideoSettings
@@ -47,9 +47,11 @@ async def serve(ctx: ServiceContext) -> None:
     endpoint = Endpoint(settings.endpoint())
     feeds = Feeds(settings, _address_reader(ctx))
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
-    shared, ended = OpenSharedAlerts(), EndedViews(ctx.access)
+    # an entry for each open alert that the exchange shares: some agreements grant cameras only then
+    shared_alerts = ctx.directory.mirror("shared_alert", SharedAlert)
+    ended = EndedViews(ctx.access)
     rights = Rights(ctx.access, cameras, agreements, people, ctx.clock)
-    rights.open_shared_agreements = shared.agreements
+    rights.open_shared_agreements = lambda: frozenset(shared.agreement_id for shared in shared_alerts.values())
 
     def on_ended(view: View, reason: CloseReason, counters: ViewerCounters) -> None:
         DROPPED.inc(counters.packets_dropped)
@@ -74,8 +76,6 @@ async def serve(ctx: ServiceContext) -> None:
 
     await endpoint.start()
     ctx.lifecycle.on_drain(stop)
-    tail = ctx.bus.tail(SHARED, ["shared.*.alert"], shared.on_batch, start="all")
-    ctx.lifecycle.spawn(tail.run(), "video-shared-alerts")
     await cameras.ready()
     await agreements.ready()
     for camera in cameras.values():
@@ -88,6 +88,7 @@ async def serve(ctx: ServiceContext) -> None:
     await ctx.bus.subscribe_core(SESSION_SUBJECT, on_session)
     cameras.on_change(on_camera)
     agreements.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
+    shared_alerts.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
     people.on_change(lambda person_id, old, new: recheck(lambda view: view.scope.principal_id == person_id))
     ctx.lifecycle.spawn(ended.run(), "video-ended-views")
     ctx.lifecycle.spawn(_tick_forever(ctx, app, snapshots), "video-tick")

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from rtcc.alerting.v1.alerting_pb2 import ALERT_STATE_CLOSED, ALERT_STATE_NEW, Alert
+from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, AuditEntry
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement, Camera, Person
@@ -25,7 +25,7 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, PurposeRequired, Refused, RtccError, Unavailable, from_rpc
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
-from rtcc_chassis.streams import AUDIT, directory_subject, shared_alert_subject
+from rtcc_chassis.streams import AUDIT, directory_subject
 from rtcc_chassis.testing import TestPlatform, person, poll
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_video.service import serve
@@ -252,13 +252,11 @@ async def test_cameras_granted_during_an_alert_close_with_it(center: Center) -> 
     await center.grant(cameras_only_during_alert=True)
     with pytest.raises(Refused):
         await center.call(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
-    alert = Alert(alert_id="alert-1", agency_id="east", agreement_id="a1", state=ALERT_STATE_NEW)
-    await center.context.bus.publish(shared_alert_subject("west"), alert, message_id=new_id(), agency_id="east")
+    await center.store("shared_alert", "east", "a1_alert-1", SharedAlert(agreement_id="a1", grantee_agency_id="west"))
     await center.until(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
     async with center.watching(PARTNER) as (partner, _):
         await frames(partner)
-        alert.state = ALERT_STATE_CLOSED
-        await center.context.bus.publish(shared_alert_subject("west"), alert, message_id=new_id(), agency_id="east")
+        await center.store("shared_alert", "east", "a1_alert-1", None)
         await closed(partner)
 
 
