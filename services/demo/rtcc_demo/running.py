@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rtcc_demo.feeders import open_feeders
 from rtcc_demo.render.clips import ensure_clips
-from rtcc_demo.render.scenes import SCENE_S, scene_for
+from rtcc_demo.render.scenes import SCENE_S, scene_names
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_demo.settings import FeederSettings
 from rtcc_demo.world.city import load_cameras
+from rtcc_demo.world.geometry import Metres, distance_m
+
+FAR_APART_M = 420.0
+SAME_KIND_M = 120.0
 
 
 def camera_scenes() -> dict[str, str]:
-    """Which scene each camera shows, by camera id (which is also its RTSP path)."""
-    seen: Counter[str] = Counter()
+    """Which scene each camera shows, by camera id (which is also its RTSP path).
+
+    One of its own kind of street if possible, and above all not what the cameras around it show: an alert docks four neighbours.
+    """
+    placed: list[tuple[Metres, str]] = []
     scenes = {}
     for camera in load_cameras():
-        scenes[camera.camera_id] = scene_for(camera.scene, seen[camera.scene])
-        seen[camera.scene] += 1
+
+        def apart_m(scene: str, at: Metres = camera.at, kind: str = camera.scene) -> float:
+            nearest_m = min((distance_m(at, other) for other, shown in placed if shown == scene), default=math.inf)
+            return min(nearest_m, FAR_APART_M) + (SAME_KIND_M if scene.startswith(kind) else 0.0)
+
+        scenes[camera.camera_id] = max(scene_names(), key=apart_m)
+        placed.append((camera.at, scenes[camera.camera_id]))
     return scenes
 
 

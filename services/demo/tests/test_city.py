@@ -89,6 +89,15 @@ def test_cameras_of_one_scene_show_different_moments() -> None:
     assert len({(scene, offsets_s[camera_id]) for camera_id, scene in scenes.items()}) == 48
 
 
+def test_the_nearest_cameras_of_a_place_show_different_scenes() -> None:
+    scenes, cameras = camera_scenes(), load_cameras()
+    alike = 0
+    for camera in cameras:
+        near = sorted(cameras, key=lambda other: distance_m(camera.at, other.at))[:4]
+        alike += len({scenes[other.camera_id] for other in near}) < 4
+    assert alike <= 4
+
+
 def test_the_hot_list_names_the_wanted_and_nobody_who_merely_drives() -> None:
     rows = list(csv.DictReader(io.StringIO(hot_list_csv("20260101", "2026-02-01T00:00:00+00:00"))))
     listed = {row["LIC"] for row in rows}

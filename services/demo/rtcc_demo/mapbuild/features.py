@@ -80,6 +80,9 @@ POI_CLASS = {
 }
 """Places of interest by tag: class and first zoom."""
 
+DOUBLE_DEG = 0.003
+"""Points of one name closer than this (about 170 m east-west) are the same place."""
+
 PLACE_MIN_ZOOM = {"city": 8, "suburb": 11, "neighbourhood": 14, "square": 15}
 
 
@@ -107,7 +110,21 @@ def build_features(extract: Extract) -> list[Feature]:
     features.extend(_road_names(extract))
     for node_id, tags in extract.node_tags.items():
         features.extend(_point_features(tags, Point(extract.positions[node_id])))
-    return features
+    return _without_doubles(features)
+
+
+def _without_doubles(features: list[Feature]) -> list[Feature]:
+    """One label a place: squares and stations are often mapped as several areas and points of the same name."""
+    kept: list[Feature] = []
+    named: dict[tuple[str, str | int], list[Point]] = defaultdict(list)
+    for feature in features:
+        if feature.layer in {"place", "poi"}:
+            others = named[feature.layer, feature.properties["name"]]
+            if any(feature.geometry.distance(other) < DOUBLE_DEG for other in others):
+                continue
+            others.append(feature.geometry)
+        kept.append(feature)
+    return kept
 
 
 def _bounds(extract: Extract) -> tuple[float, float, float, float]:

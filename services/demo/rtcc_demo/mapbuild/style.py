@@ -48,6 +48,8 @@ PALETTES = {
 }
 
 ROADS = ["primary", "secondary", "tertiary", "residential"]
+TRANSIT = ["tram_stop", "subway_entrance"]
+MINOR = ["bank", "pharmacy", "hotel", "cinema"]
 PATHS = ["service", "pedestrian", "cycleway", "footway", "steps"]
 
 
@@ -95,7 +97,9 @@ def style_layers(theme: str) -> list[Layer]:
             **_label("road-name", "road_name", "name", 12, colour["label"], colour["halo"], 13),
             "layout": {**_text("name", 12), "symbol-placement": "line", "symbol-spacing": 320},
         },
-        _label("poi", "poi", "name", 11, colour["label_minor"], colour["halo"], 15.5),
+        {**_label("transit", "poi", "name", 10, colour["label_minor"], colour["halo"], 17.5), "filter": _is(TRANSIT)},
+        {**_label("poi-minor", "poi", "name", 10, colour["label_minor"], colour["halo"], 17), "filter": _is(MINOR)},
+        {**_label("poi", "poi", "name", 11, colour["label_minor"], colour["halo"], 15.5), "filter": ["!", _is([*TRANSIT, *MINOR])]},
         _label("place", "place", "name", 13, colour["label"], colour["halo"], 11),
     ]
 

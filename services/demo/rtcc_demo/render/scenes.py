@@ -67,12 +67,6 @@ def scene_names() -> list[str]:
     return [f"{kind}-{number}" for kind, values in KINDS.items() for number in range(1, values[-1] + 1)]
 
 
-def scene_for(kind: str, order: int) -> str:
-    """The scene for the `order`-th camera of a kind of street; unknown kinds show a plain street."""
-    kind = kind if kind in KINDS else "street"
-    return f"{kind}-{order % KINDS[kind][-1] + 1}"
-
-
 def make_scene(name: str, seed: int = 1) -> Scene:
     """Builds a scene; its vehicles are those of the simulated city with this seed, so plates seen are plates read."""
     kind, _, number = name.partition("-")
