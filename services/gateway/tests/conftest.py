@@ -19,6 +19,7 @@ from rtcc.location.v1 import location_pb2, location_pb2_grpc
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.video.v1 import video_pb2, video_pb2_grpc
 from rtcc_chassis.context import ServiceContext
+from rtcc_chassis.errors import Unavailable
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope, current_scope
 from rtcc_chassis.streams import AUDIT, directory_subject
@@ -38,6 +39,7 @@ class StandIns:
     asked: list[tuple[str, Any, Scope]] = field(default_factory=list)
     fixes: list[location_pb2.SubmitFixesRequest] = field(default_factory=list)
     deliveries: list[intake_pb2.SubmitDeliveryRequest] = field(default_factory=list)
+    exchange_away: bool = False
 
 
 class _Alerting(alerting_pb2_grpc.AlertingServiceServicer):
@@ -61,6 +63,8 @@ class _Exchange(exchange_pb2_grpc.ExchangeServiceServicer):
         self.state = state
 
     async def ListSharedAlerts(self, request: Any, context: Any) -> exchange_pb2.ListSharedAlertsResponse:
+        if self.state.exchange_away:
+            raise Unavailable("exchange")
         return exchange_pb2.ListSharedAlertsResponse(alerts=self.state.shared)
 
 

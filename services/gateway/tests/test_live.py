@@ -399,3 +399,17 @@ async def test_ninth_window_of_a_session_is_refused(gateway: Gateway) -> None:
         assert await Console(ninth).closed() == 4429
     for ws in windows:
         await ws.close()
+
+
+async def test_one_service_being_away_keeps_nothing_else_back(gateway: Gateway) -> None:
+    await gateway.put("agreement", "coast", "agreement-1", agreement())
+    gateway.services.exchange_away = True
+    gateway.services.shared = [SharedAlert(alert=alert("s1", agency_id="coast"), agreement_id="agreement-1", grantee_agency_id="harbor")]
+    gateway.services.alerts = [alert("a1")]
+    ada, _ = await gateway.enrolled("ada", "operator")
+    async with console(gateway, ada) as opened:
+        body = await opened.until("alerts")
+        assert [one.alert_id for one in body.alerts] == ["a1"]
+        gateway.services.exchange_away = False
+        shared = await opened.until("shared_alerts", lambda body: body.alerts)
+        assert [one.alert.alert_id for one in shared.alerts] == ["s1"] and not shared.snapshot

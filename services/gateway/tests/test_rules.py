@@ -67,12 +67,10 @@ def test_path_wins_over_body() -> None:
     assert message.camera.camera_id == "a" and message.camera.name == "x"
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(["id", "lat", "lon", "timestamp", "speed", "bearing", "altitude", "accuracy", "batt", "alarm", "location"]),
-        st.text(max_size=24),
-    )
-)
+OSMAND = ["id", "lat", "lon", "timestamp", "speed", "bearing", "altitude", "accuracy", "batt", "alarm", "location"]
+
+
+@given(st.dictionaries(st.sampled_from(OSMAND), st.text(max_size=24)))
 def test_any_osmand_query_is_a_fix_on_the_globe_or_a_named_error(parameters: dict[str, str]) -> None:
     try:
         device_id, fix = fix_of_parameters(parameters, NOW)

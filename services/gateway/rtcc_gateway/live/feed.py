@@ -117,9 +117,10 @@ class Feed:
             if socket not in self.sockets:
                 continue
             floor = socket.floors.get(self.kind, 0)
-            if all(entry.sequence > floor for entry in batch):
+            newer = [entry for entry in batch if entry.sequence > floor or entry.sequence == 0]
+            if len(newer) == len(batch):
                 socket.send(shared)
-            elif newer := [entry for entry in batch if entry.sequence > floor]:
+            elif newer:
                 socket.send(frame(self.kind, listed((entry.payload for entry in newer), snapshot=False), now, self._cursor()))
         DELIVERED.labels(self.kind).inc(len(batch) * len(recipients))
         for entry in batch:

@@ -46,7 +46,9 @@ _EVALUATE_S = 1.0
 _FORGET_VIEW = timedelta(minutes=10)
 _POSITION_AUDIT_EVERY = timedelta(seconds=30)
 _SEED_LIMIT = 500
-_SEED_TIMEOUT_S = 10.0
+_SEED_TIMEOUT_S = 4.0
+_SEED_AGAIN_S = 2.0
+_CATCH_UP_S = 10.0
 
 
 class LiveHub:
@@ -109,7 +111,7 @@ class LiveHub:
     async def view_for(self, socket: LiveSocket) -> AgencyView:
         """The agency's view, with the feeds that this socket needs filled."""
         for tail in self._tails.values():
-            async with asyncio.timeout(_SEED_TIMEOUT_S):
+            async with asyncio.timeout(_CATCH_UP_S):
                 await tail.caught_up()
         view = self.views.get(socket.agency_id)
         if view is None:
@@ -134,21 +136,41 @@ class LiveHub:
         view.evaluate()
 
     async def _seed_feed(self, view: AgencyView, socket: LiveSocket, kind: str) -> None:
+        try:
+            view.feeds[kind].seed(await self._stored(kind, socket))
+        except RtccError as error:
+            # one service that is away must not keep the others' news back
+            _LOG.warning("what stands of %s comes later: %s", kind, error.message)
+            self._ctx.lifecycle.spawn(self._seed_later(view, socket, kind), f"gateway seeds {kind}")
+
+    async def _seed_later(self, view: AgencyView, socket: LiveSocket, kind: str) -> None:
+        feed = view.feeds[kind]
+        while not feed.seeded and not socket.closed:
+            await asyncio.sleep(_SEED_AGAIN_S)
+            try:
+                entries = await self._stored(kind, socket)
+            except RtccError:
+                continue
+            if not feed.seeded:
+                feed.seeded = True
+                for entry in entries:
+                    feed.accept(entry)
+                self._evaluate_due.set()
+
+    async def _stored(self, kind: str, socket: LiveSocket) -> list[Entry]:
+        """What stands at the service that owns it."""
         channels, limit = self._ctx.channels, _SEED_LIMIT
-        entries: list[Entry]
         if kind == "alerts":
             alerting: Any = channels.stub("alerting", alerting_pb2_grpc.AlertingServiceStub)
             answer = await self._ask(alerting.ListAlerts, alerting_pb2.ListAlertsRequest(limit=limit), socket)
-            entries = [alert_entry(alert, 0) for alert in answer.alerts]
-        elif kind == "shared_alerts":
+            return [alert_entry(alert, 0) for alert in answer.alerts]
+        if kind == "shared_alerts":
             exchange: Any = channels.stub("exchange", exchange_pb2_grpc.ExchangeServiceStub)
             answer = await self._ask(exchange.ListSharedAlerts, exchange_pb2.ListSharedAlertsRequest(limit=limit), socket)
-            entries = [shared_entry(shared, 0) for shared in answer.alerts]
-        else:
-            intake: Any = channels.stub("intake", intake_pb2_grpc.IntakeServiceStub)
-            answer = await self._ask(intake.ListCalls, intake_pb2.ListCallsRequest(limit=200), socket)
-            entries = [call_entry(event, 0) for event in reversed(answer.calls)]
-        view.feeds[kind].seed(entries)
+            return [shared_entry(shared, 0) for shared in answer.alerts]
+        intake: Any = channels.stub("intake", intake_pb2_grpc.IntakeServiceStub)
+        answer = await self._ask(intake.ListCalls, intake_pb2.ListCallsRequest(limit=200), socket)
+        return [call_entry(event, 0) for event in reversed(answer.calls)]
 
     async def _seed_positions(self, socket: LiveSocket) -> None:
         stub: Any = self._ctx.channels.stub("location", location_pb2_grpc.LocationServiceStub)
