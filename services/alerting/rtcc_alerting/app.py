@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc_alerting.domain import Actor, Disposition, LifeCycle
-from rtcc_alerting.hot_list_import import NewEntry, parse_csv
+from rtcc_alerting.hot_list_import import CsvImport, NewEntry, entry_id_of
 from rtcc_alerting.messages import apply_life_cycle, life_cycle_of, mark_changed
 from rtcc_alerting.plates import NotAPlate, normalise
 from rtcc_chassis.access import Access, Resource, touched
@@ -46,7 +46,7 @@ class HotLists(Protocol):
 
     async def list_lists(self, scope: Scope, now: datetime) -> list[pb.HotList]: ...
 
-    async def replace_entries(self, scope: Scope, hot_list_id: str, entries: Sequence[NewEntry], now: datetime) -> None: ...
+    async def replace_entries(self, scope: Scope, hot_list_id: str, chunks: AsyncIterator[Sequence[NewEntry]], now: datetime) -> None: ...
 
     async def add_entry(self, scope: Scope, hot_list_id: str, entry: NewEntry, now: datetime) -> pb.HotListEntry: ...
 
@@ -172,19 +172,11 @@ class HotListApp:
     async def import_csv(self, scope: Scope, hot_list_id: str, content: bytes) -> pb.ImportHotListResponse:
         """Replace what the last import brought. A file without a single good row changes nothing: an empty list would silence every hit."""
         await self._own(scope, hot_list_id)
-        # a million rows take seconds: not in the event loop
-        parsed = await asyncio.to_thread(parse_csv, hot_list_id, content)
-        if not parsed.entries:
-            raise InvalidInput(
-                [
-                    Violation("csv", "holds no usable row, so the list stays as it was"),
-                    *(Violation("csv", text) for text in parsed.problems),
-                ]
-            )
-        await self._lists.replace_entries(scope, hot_list_id, parsed.entries, self._clock())
-        touched(f"hot_list:{hot_list_id}", new_value=json.dumps({"accepted": len(parsed.entries), "rejected": parsed.rejected}))
+        reading = CsvImport(hot_list_id, content)
+        await self._lists.replace_entries(scope, hot_list_id, _some(reading), self._clock())
+        touched(f"hot_list:{hot_list_id}", new_value=json.dumps({"accepted": reading.accepted, "rejected": reading.rejected}))
         await self._index.refresh(scope.agency_id)
-        return pb.ImportHotListResponse(accepted=len(parsed.entries), rejected=parsed.rejected, problems=parsed.problems)
+        return pb.ImportHotListResponse(accepted=reading.accepted, rejected=reading.rejected, problems=reading.problems)
 
     async def add_entry(self, scope: Scope, hot_list_id: str, wanted: pb.HotListEntry) -> pb.HotListEntry:
         """A custom entry: it survives imports and ends when it expires. Who added it stands as its source when none is given."""
@@ -234,8 +226,17 @@ class HotListApp:
         if violations:
             raise InvalidInput(violations)
         source = wanted.entry_source.strip() or scope.display_name or scope.principal_id
-        entry_id = derived_id("hot-list-entry", hot_list_id, plate, state, "")
-        return NewEntry(entry_id, plate, state, wanted.reason.strip(), source, expires_at)
+        return NewEntry(entry_id_of(hot_list_id, plate, state), plate, state, wanted.reason.strip(), source, expires_at)
+
+
+async def _some(reading: CsvImport) -> AsyncIterator[Sequence[NewEntry]]:
+    """The chunks, each read in a thread (a million rows take seconds). Raises InvalidInput when there is none: the import is undone."""
+    chunks = reading.chunks()
+    while chunk := await asyncio.to_thread(next, chunks, None):
+        yield chunk
+    if not reading.accepted:
+        problems = [Violation("csv", text) for text in reading.problems]
+        raise InvalidInput([Violation("csv", "holds no usable row, so the list stays as it was"), *problems])
 
 
 def _actor(scope: Scope) -> Actor:

@@ -5,14 +5,15 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from hashlib import blake2b
 
 from rtcc_alerting.plates import NotAPlate, normalise
 from rtcc_chassis.errors import InvalidInput
-from rtcc_chassis.identifiers import derived_id
 
 MAXIMUM_BYTES = 64 * 1024 * 1024
 MAXIMUM_ROWS = 3_000_000
 MAXIMUM_PROBLEMS = 100
+CHUNK_ROWS = 20_000
 COLUMNS = ("LIC", "LIS", "LIT", "LIY", "VIN", "VMA", "VMO", "VCO", "NIC", "ORI", "OCA", "REASON", "EXPIRES")
 
 
@@ -28,42 +29,59 @@ class NewEntry:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedList:
-    """The good rows, how many were bad, and the first 100 problems with their lines."""
-
-    entries: tuple[NewEntry, ...]
-    rejected: int
-    problems: tuple[str, ...]
-
-
 class _BadRow(Exception):
     """Why one row is left out."""
 
 
-def parse_csv(hot_list_id: str, content: bytes) -> ParsedList:
-    """UTF-8 with a header line; columns of other names are ignored. Raises InvalidInput when the file as a whole can't be read."""
-    if len(content) > MAXIMUM_BYTES:
-        raise InvalidInput.one("csv", f"has {len(content)} bytes, at most {MAXIMUM_BYTES} are taken: split the list")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput.one("csv", f"is not UTF-8 at byte {error.start}") from error
-    entries: dict[str, NewEntry] = {}
-    problems: list[str] = []
-    rejected = 0
-    for line, row in _rows(text):
+class CsvImport:
+    """Reads a file once, in chunks, so that a list of millions never stands in memory as objects.
+
+    UTF-8 with a header line; columns of other names are ignored. Raises InvalidInput, at once or from `chunks`, when the file as a whole
+    can't be read. `accepted`, `rejected` and `problems` (the first 100, with their lines) are complete when `chunks` ended.
+    """
+
+    def __init__(self, hot_list_id: str, content: bytes) -> None:
+        if len(content) > MAXIMUM_BYTES:
+            raise InvalidInput.one("csv", f"has {len(content)} bytes, at most {MAXIMUM_BYTES} are taken: split the list")
         try:
-            entry = _entry(hot_list_id, row)
-            if entry.entry_id in entries:
-                raise _BadRow(f"{entry.plate} {entry.state} stands in an earlier line already")
-        except _BadRow as error:
-            rejected += 1
-            if len(problems) < MAXIMUM_PROBLEMS:
-                problems.append(f"line {line}: {error}")
-            continue
-        entries[entry.entry_id] = entry
-    return ParsedList(tuple(entries.values()), rejected, tuple(problems))
+            self._text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InvalidInput.one("csv", f"is not UTF-8 at byte {error.start}") from error
+        self._hot_list_id = hot_list_id
+        self.accepted = 0
+        self.rejected = 0
+        self.problems: list[str] = []
+
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[list[NewEntry]]:
+        """Lists of at most `rows` good rows, no entry twice in all of them."""
+        seen: set[int] = set()
+        chunk: list[NewEntry] = []
+        for line, row in _rows(self._text):
+            try:
+                entry = _entry(self._hot_list_id, row)
+                # 64 of the id's 128 bits: small enough to keep for every row, and no two rows of a list share them by chance
+                mark = int(entry.entry_id[:16], 16)
+                if mark in seen:
+                    raise _BadRow(f"{entry.plate} {entry.state} stands in an earlier line already")
+            except _BadRow as error:
+                self.rejected += 1
+                if len(self.problems) < MAXIMUM_PROBLEMS:
+                    self.problems.append(f"line {line}: {error}")
+                continue
+            seen.add(mark)
+            chunk.append(entry)
+            if len(chunk) == rows:
+                self.accepted += len(chunk)
+                yield chunk
+                chunk = []
+        if chunk:
+            self.accepted += len(chunk)
+            yield chunk
+
+
+def entry_id_of(hot_list_id: str, plate: str, state: str, record_number: str = "") -> str:
+    """The same plate, state and record of a list is the same entry, in tomorrow's file too: BLAKE2b-128 in hex."""
+    return blake2b(f"{hot_list_id}\x1f{plate}\x1f{state}\x1f{record_number}".encode(), digest_size=16).hexdigest()
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -93,13 +111,13 @@ def _entry(hot_list_id: str, row: dict[str, str]) -> NewEntry:
     if len(state) > 8 or not state.isascii():
         raise _BadRow(f"LIS {state[:20]!r} is not a state: at most 8 characters")
     for name, value in row.items():
-        if "\0" in value or len(value) > 512:
+        if len(value) > 512 or "\0" in value:
             raise _BadRow(f"{name} holds a NUL or more than 512 characters")
-    vehicle = " ".join(part for part in (row.get(name, "") for name in ("VCO", "VMA", "VMO", "LIY", "VIN")) if part)
+    vehicle = " ".join([value for name in ("VCO", "VMA", "VMO", "LIY", "VIN") if (value := row.get(name, ""))])
     reason = row.get("REASON", "") or "wanted"
-    source = " ".join(f"{name} {value}" for name in ("ORI", "NIC", "OCA") if (value := row.get(name, "")))
+    source = " ".join([f"{name} {value}" for name in ("ORI", "NIC", "OCA") if (value := row.get(name, ""))])
     return NewEntry(
-        entry_id=derived_id("hot-list-entry", hot_list_id, plate, state, row.get("NIC", "")),
+        entry_id=entry_id_of(hot_list_id, plate, state, row.get("NIC", "")),
         plate=plate,
         state=state,
         reason=f"{reason} ({vehicle})" if vehicle else reason,

@@ -1,6 +1,6 @@
 """Hot lists in PostgreSQL, and their keys as columns for the index."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,6 @@ from rtcc_chassis.errors import Conflict
 from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.scope import Scope
 
-_INSERT_ROWS = 20_000
 # COPY in binary (PostgreSQL 18 documentation, COPY, File Formats): header of 19 bytes, rows of field count and two
 # length-prefixed values, trailer of 2 bytes
 _COPY_HEADER_BYTES = 19
@@ -79,7 +78,7 @@ class HotListStore:
         row = await connection.fetchrow(f"select {_LIST_COLUMNS} from hot_list l where l.hot_list_id = $1", hot_list_id)
         return None if row is None else _list(row, now)
 
-    async def replace_entries(self, scope: Scope, hot_list_id: str, entries: Sequence[NewEntry], now: datetime) -> None:
+    async def replace_entries(self, scope: Scope, hot_list_id: str, chunks: AsyncIterator[Sequence[NewEntry]], now: datetime) -> None:
         """The import, all or nothing: entries that are no longer in the file go, those that still are keep their age, those added by
         people stay, and a stale alarm is closed."""
         async with self._database.transaction(scope) as connection:
@@ -87,8 +86,8 @@ class HotListStore:
             await connection.execute(
                 "update hot_list set refreshed_at = $2, revision = revision + 1 where hot_list_id = $1", hot_list_id, now
             )
-            for start in range(0, len(entries), _INSERT_ROWS):
-                await self._insert(connection, scope, hot_list_id, entries[start : start + _INSERT_ROWS], now, custom=False)
+            async for chunk in chunks:
+                await self._insert(connection, scope, hot_list_id, chunk, now, custom=False)
             await connection.execute(
                 "delete from hot_list_entry where hot_list_id = $1 and not custom and refreshed_at < $2", hot_list_id, now
             )
@@ -139,7 +138,8 @@ class HotListStore:
                from unnest($5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
                     as n(entry_id, plate, plate_key, state, reason, entry_source, expires_at)
                on conflict (hot_list_id, entry_id) do update set reason = excluded.reason, entry_source = excluded.entry_source,
-                    refreshed_at = excluded.refreshed_at, expires_at = excluded.expires_at""",
+                    refreshed_at = excluded.refreshed_at, expires_at = excluded.expires_at,
+                    custom = hot_list_entry.custom or excluded.custom""",
             hot_list_id,
             scope.agency_id,
             now,

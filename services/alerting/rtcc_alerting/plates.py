@@ -54,6 +54,8 @@ class NotAPlate(RtccError):
 
 def normalise(text: str) -> str:
     """The form that intake writes into every read: upper case, separators and accents gone. Raises NotAPlate."""
+    if _PLATE.match(text):
+        return text
     decomposed = unicodedata.normalize("NFKD", text).upper()
     plate = _SEPARATORS.sub("", "".join(character for character in decomposed if not unicodedata.combining(character)))
     if not _PLATE.match(plate):

@@ -1,13 +1,30 @@
 """A wanted-plates file is taken row by row; what is wrong is named with its line."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtcc_alerting.hot_list_import import parse_csv
+from rtcc_alerting.hot_list_import import CsvImport, NewEntry
 from rtcc_chassis.errors import InvalidInput
+
+
+@dataclass
+class Parsed:
+    entries: tuple[NewEntry, ...]
+    rejected: int
+    problems: list[str]
+
+
+def parse_csv(hot_list_id: str, content: bytes) -> Parsed:
+    reading = CsvImport(hot_list_id, content)
+    # chunks of two: what belongs together over their borders must still be seen together
+    entries = tuple(entry for chunk in reading.chunks(2) for entry in chunk)
+    assert reading.accepted == len(entries)
+    return Parsed(entries, reading.rejected, reading.problems)
+
 
 HEADER = "LIC,LIS,VMA,VMO,VCO,NIC,ORI,REASON,EXPIRES\n"
 
