@@ -8,6 +8,7 @@ from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc.registry.v1 import registry_pb2_grpc
 from rtcc_chassis.context import ServiceContext
+from rtcc_chassis.directory import Mirror
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.settings import read
@@ -15,6 +16,8 @@ from rtcc_registry.app.agreements import Agreements
 from rtcc_registry.app.cameras import Cameras
 from rtcc_registry.app.equipment import Equipment
 from rtcc_registry.app.people import People
+from rtcc_registry.app.reconciling import reconcile
+from rtcc_registry.app.records import AGREEMENT, CAMERA, EVERY_KIND
 from rtcc_registry.rpc import RegistryServicer
 from rtcc_registry.settings import RegistrySettings
 from rtcc_registry.store import RegistryStore
@@ -28,8 +31,9 @@ async def serve(ctx: ServiceContext) -> None:
     await ctx.database.migrate(Path(__file__).parent / "migrations")
     outbox = Outbox(ctx.database, ctx.bus)
     store = RegistryStore(ctx.database, outbox)
-    cameras = ctx.directory.mirror("camera", pb.Camera)
-    agreements = ctx.directory.mirror("agreement", pb.Agreement)
+    mirrors = {kind.name: ctx.directory.mirror(kind.name, kind.message_type) for kind in EVERY_KIND}
+    cameras: Mirror[pb.Camera] = mirrors[CAMERA.name]
+    agreements: Mirror[pb.Agreement] = mirrors[AGREEMENT.name]
     shared_alerts = ctx.directory.mirror("shared_alert", SharedAlert)
     people = People(store, ctx.access, ctx.clock)
     servicer = RegistryServicer(
@@ -42,6 +46,8 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(outbox.run(), "registry outbox")
     ctx.lifecycle.spawn(_end_accounts(people, settings.account_sweep_s), "registry temporary accounts")
     await cameras.ready()
+    if differing := await reconcile(store, mirrors):
+        _LOG.warning("the directory differed from the registry in %d records and was brought in line", differing)
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()
 

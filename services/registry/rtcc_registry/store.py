@@ -15,7 +15,7 @@ from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.scope import EVERY_AGENCY, Scope
 from rtcc_chassis.streams import directory_subject
-from rtcc_registry.app.records import Kind
+from rtcc_registry.app.records import EVERY_KIND, Kind
 
 DELETED = b""
 
@@ -114,6 +114,15 @@ class PostgresWork:
                from agreement_change order by agreement_id, revision"""
         )
         return [(row["agreement_id"], _change(row)) for row in rows]
+
+    async def hold_still(self) -> None:
+        await self._connection.execute(f"lock table {', '.join(kind.name for kind in EVERY_KIND)} in share mode")
+
+    async def publish_again[M: Message](self, kind: Kind[M], record: M) -> None:
+        await self._publish(kind, record)
+
+    async def retract[M: Message](self, kind: Kind[M], record: M) -> None:
+        await self._publish(kind, record, DELETED)
 
     async def ended_people(self, now: datetime, limit: int) -> Sequence[pb.Person]:
         rows = await self._connection.fetch(

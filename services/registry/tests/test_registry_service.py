@@ -19,10 +19,16 @@ from rtcc_chassis.consumer import Delivery
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.directory import Mirror
 from rtcc_chassis.errors import Conflict, FreshSignInRequired, InvalidInput, NotFound, Refused, RtccError, from_rpc
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.scope import Scope
-from rtcc_chassis.streams import AUDIT
+from rtcc_chassis.streams import AUDIT, directory_subject
 from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_registry.app.people import People
+from rtcc_registry.app.reconciling import reconcile
+from rtcc_registry.app.records import EVERY_KIND
 from rtcc_registry.service import serve
+from rtcc_registry.store import RegistryStore
 
 OWNER = Scope.platform("standalone")
 WEST = person("west", "administrator", name="West Admin", principal_id="west-admin")
@@ -138,10 +144,6 @@ async def test_a_temporary_account_ends_by_itself(registry: Registry) -> None:  
         await registry.call(WEST, "CreatePerson", person=visitor)
     visitor.ends_at.FromDatetime(utc_now() + timedelta(seconds=0.7))
     made = (await registry.call(WEST, "CreatePerson", person=visitor)).person
-    from rtcc_chassis.outbox import Outbox
-    from rtcc_registry.app.people import People
-    from rtcc_registry.store import RegistryStore
-
     sweep = People(
         RegistryStore(registry.context.database, Outbox(registry.context.database, registry.context.bus)), registry.context.access, utc_now
     )
@@ -309,6 +311,21 @@ async def test_ranking_holds_a_partners_camera_only_while_it_is_granted(registry
     await registry.call(WEST, "RevokeAgreement", agreement_id=agreement_id)
     await poll(lambda: _equals(seen, [("e1", "")]))
     assert any(entry.principal_agency_id == "east" and "camera:w1" in entry.object_ids for entry in await registry.audit("west"))
+
+
+async def test_a_directory_that_lost_its_memory_is_brought_in_line(registry: Registry) -> None:
+    await registry.call(WEST, "CreateCamera", camera=camera("Asema", camera_id="c1"))
+    context = registry.context
+    mirrors = {kind.name: context.directory.mirror(kind.name, kind.message_type) for kind in EVERY_KIND}
+    await poll(lambda: _present(mirrors["camera"], "c1"))
+    store = RegistryStore(context.database, Outbox(context.database, context.bus))
+    assert await reconcile(store, mirrors) == 0
+    lost, ghost = directory_subject("camera", "west", "c1"), directory_subject("unit", "west", "ghost")
+    await context.bus.publish(lost, b"", message_id=new_id(), agency_id="west")
+    await context.bus.publish(ghost, pb.Unit(unit_id="ghost", agency_id="west"), message_id=new_id(), agency_id="west")
+    await poll(lambda: _holds(lambda: mirrors["camera"].get("c1") is None and mirrors["unit"].get("ghost") is not None))
+    assert await reconcile(store, mirrors) == 2
+    await poll(lambda: _holds(lambda: mirrors["camera"].get("c1") is not None and mirrors["unit"].get("ghost") is None))
 
 
 async def test_agencies_are_shown_as_far_as_they_concern_the_caller(registry: Registry) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
@@ -66,6 +66,9 @@ AGREEMENT = Kind(
 )
 
 
+EVERY_KIND: tuple[Kind[Any], ...] = (AGENCY, PERSON, CAMERA, ZONE, SOURCE, UNIT, AGREEMENT)
+
+
 class Work(Protocol):
     """One transaction of one scope. Whatever it changes reaches the directory when it commits, or nothing of it does."""
 
@@ -99,6 +102,15 @@ class Work(Protocol):
 
     async def changes(self) -> list[tuple[str, pb.AgreementChange]]:
         """(agreement id, change) of every agreement that the scope may see, oldest first."""
+
+    async def hold_still(self) -> None:
+        """Nobody writes any record until this transaction ends; reading goes on."""
+
+    async def publish_again[M: Message](self, kind: Kind[M], record: M) -> None:
+        """Tell the directory what it should know already."""
+
+    async def retract[M: Message](self, kind: Kind[M], record: M) -> None:
+        """Tell the directory that there is no such record."""
 
     async def ended_people(self, now: datetime, limit: int) -> Sequence[pb.Person]:
         """Enabled temporary accounts whose time is over (R7)."""
