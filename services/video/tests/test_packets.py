@@ -175,15 +175,23 @@ def test_ring_finds_across_the_sequence_wrap_and_forgets_the_old() -> None:
     ring = Ring()
     ring.next_index = 65_500
     for _ in range(60):
-        ring.add(Frame([b"a", b"b"], ring.next_index, 0, False, 1))
+        ring.add(Frame([b"a", b"b"], ring.next_index, 0, False, 1), 1.0)
     found = ring.find(65_501)
     assert found is not None
     assert (found[0].first_index, found[1]) == (65_500, 1)
     assert ring.find((ring.next_index - 1) & 0xFFFF) is not None
     assert ring.find(ring.next_index & 0xFFFF) is None
     for _ in range(RING_PACKETS // 2):
-        ring.add(Frame([b"a", b"b"], ring.next_index, 0, False, 1))
+        ring.add(Frame([b"a", b"b"], ring.next_index, 0, False, 1), 1.0)
     assert ring.find(65_501) is None
+
+
+def test_ring_of_a_slow_camera_forgets_by_age() -> None:
+    ring = Ring()
+    for second in range(30):
+        ring.add(Frame([b"picture"], second, 0, False, 1), float(second))
+    assert [sequence for sequence in range(30) if ring.find(sequence)] == [24, 25, 26, 27, 28, 29]
+    assert ring.oldest_index == 24
 
 
 def test_sps_of_a_baseline_camera() -> None:

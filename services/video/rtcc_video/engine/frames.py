@@ -1,11 +1,13 @@
 """A packetised picture, shared by every viewer of a stream."""
 
+from collections import deque
 from typing import Final
 
 from rtcc_video.engine.packetizer import runs
 from rtcc_video.engine.rtp import build_rtp_header
 
 RING_PACKETS: Final = 2048
+RING_S: Final = 5.0
 
 
 class Frame:
@@ -65,17 +67,26 @@ class Frame:
 
 
 class Ring:
-    """The newest 2,048 packets of a stream by their extended sequence number, for resending."""
+    """The newest packets of a stream by their extended sequence number, for resending: at most 2,048, and none older than 5 s.
+
+    The age bounds memory where it counts: hundreds of slow cameras. It exceeds the longest cached group, whose packets a joiner may miss.
+    """
 
     def __init__(self) -> None:
         self._slots: list[Frame | None] = [None] * RING_PACKETS
+        self._frames: deque[tuple[float, Frame]] = deque()
+        self._packets = 0
         self.next_index = 0
 
-    def add(self, frame: Frame) -> None:
-        """Takes every packet of a frame; the oldest fall out."""
+    def add(self, frame: Frame, now_s: float) -> None:
+        """Takes every packet of a frame; what is too old or too much falls out."""
         for index in range(frame.first_index, frame.first_index + len(frame.payloads)):
             self._slots[index % RING_PACKETS] = frame
         self.next_index = frame.first_index + len(frame.payloads)
+        self._frames.append((now_s, frame))
+        self._packets += len(frame.payloads)
+        while len(self._frames) > 1 and (self._packets > RING_PACKETS or now_s - self._frames[0][0] > RING_S):
+            self._drop_oldest()
 
     def find(self, sequence: int) -> tuple[Frame, int] | None:
         """The frame and the position in it of the newest packet with this 16 bit sequence number, if still kept."""
@@ -91,4 +102,11 @@ class Ring:
     @property
     def oldest_index(self) -> int:
         """No packet below this number can be found any more."""
-        return self.next_index - RING_PACKETS
+        return self._frames[0][1].first_index if self._frames else self.next_index
+
+    def _drop_oldest(self) -> None:
+        _, frame = self._frames.popleft()
+        self._packets -= len(frame.payloads)
+        for index in range(frame.first_index, frame.first_index + len(frame.payloads)):
+            if self._slots[index % RING_PACKETS] is frame:
+                self._slots[index % RING_PACKETS] = None

@@ -103,7 +103,7 @@ class LiveStream:
         now_s = self._clock()
         payloads = packetize(complete)
         frame = Frame(payloads, self.ring.next_index, self._output_timestamp(complete.timestamp, now_s), complete.key, self.ssrc)
-        self.ring.add(frame)
+        self.ring.add(frame, now_s)
         self._cache(frame, now_s)
         if complete.key:
             self.key_picture = KeyPicture(complete, now_s)
