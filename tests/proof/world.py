@@ -193,17 +193,18 @@ class World:
         if key not in self.sources:
             self.sources[key] = await self.source(agency_id, "plate_read")
         camera_id = await self.camera(agency_id)
-        found: list[alerting_pb2.Alert] = []
+        sent: list[str] = []
 
         async def read() -> bool:
-            # a new entry is in the matcher's memory a moment after its answer: read until it hits
+            # a new entry is in the matcher's memory a moment after its answer: read until one hits
             status, answer = await self.delivered(self.sources[key], plate_read(plate, camera_id))
-            assert status == 202, answer
-            found[:] = [alert for alert in await self.alerts(agency_id) if alert.event.plate_read.plate == plate]
-            return bool(found)
+            assert status == 202 and isinstance(answer, dict), answer
+            sent.append(answer["event_id"])
+            return any(alert.event.plate_read.plate == plate for alert in await self.alerts(agency_id))
 
         await until(read, every_s=0.2)
-        return found[0].alert_id
+        # later reads join the alert: it rests when it has the last one
+        return (await self.alert_where(agency_id, lambda alert: alert.event.event_id == sent[-1])).alert_id
 
     async def delivered(self, source: Source, body: dict[str, object] | bytes) -> tuple[int, object]:
         """Repeated while the gateway does not know a new source yet."""

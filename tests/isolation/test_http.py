@@ -1,0 +1,235 @@
+"""Every HTTP route, tried by nobody, across sites, by other roles, without purpose, and by another agency."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from proof.platform import RunningPlatform
+from proof.requests import OF_A_THING, OFFER
+from proof.world import OWNER, ROLES, STRANGER, World
+from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
+from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, OUTCOME_FAILED
+from rtcc_chassis.access import PolicyEngine, Resource
+from rtcc_chassis.rpc import CallRule, all_rules
+from rtcc_gateway.http.rest import canonical_paths
+
+RULES = sorted((rule for rule in all_rules().values() if rule.http_path and rule.audience == AUDIENCE_PERSON), key=lambda rule: rule.path)
+ROUTES = sorted(canonical_paths())
+SESSION_ROUTES = [
+    "POST /auth/activity", "POST /auth/lock", "POST /auth/reauthenticate", "POST /auth/password", "POST /auth/sign-out", "GET /v1/live",
+]  # fmt: skip
+CHANGES = {"Rtcc-Request": "1"}
+REASON = {"Rtcc-Purpose": "investigation", "Rtcc-Case-Number": "26-0001"}
+
+
+def named(rule: CallRule) -> str:
+    return f"{rule.http_method} {rule.http_path}"
+
+
+each_call = pytest.mark.parametrize("rule", RULES, ids=named)
+
+
+@dataclass
+class Browser:
+    """A signed-in person's cookie jar."""
+
+    person_id: str
+    client: aiohttp.ClientSession
+
+
+@dataclass
+class Browsers:
+    """`one[agency][role]`, and `all[agency]`: a person with every role that an agency gives."""
+
+    one: dict[str, dict[str, Browser]]
+    all: dict[str, Browser]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browsers(platform: RunningPlatform, world: World) -> AsyncIterator[Browsers]:
+    clients: list[aiohttp.ClientSession] = []
+
+    async def browser(person: Any) -> Browser:
+        client = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        clients.append(client)
+        await world.sign_in(client, person)
+        return Browser(person.person_id, client)
+
+    try:
+        one = {agency: {role: await browser(world.people[agency][role]) for role in ROLES} for agency in (OWNER, STRANGER)}
+        everything = [role for role in ROLES if role != "platform_operator"]
+        yield Browsers(one, {agency: await browser(await world.person(agency, *everything)) for agency in (OWNER, STRANGER)})
+    finally:
+        for client in clients:
+            await client.close()
+
+
+def filled(route: str) -> tuple[str, str]:
+    """(method, path) with something in each segment."""
+    method, path = route.split(" ", 1)
+    return method, re.sub(r"\{[^}]+\}", "0197a0b0-0000-7000-8000-000000000000", path)
+
+
+async def answered(
+    platform: RunningPlatform, client: aiohttp.ClientSession, method: str, path: str, headers: dict[str, str], body: Any = None
+) -> tuple[int, str, Any]:
+    """(status, problem name, body)"""
+    async with client.request(method, f"{platform.url}{path}", headers=headers, json=body, allow_redirects=False) as response:
+        content = await response.json(content_type=None) if "json" in response.content_type else await response.read()
+        kind = content.get("type", "").rpartition(":")[2] if isinstance(content, dict) and response.status >= 400 else ""
+        return response.status, kind, content
+
+
+@pytest.mark.parametrize("route", [*ROUTES, *SESSION_ROUTES])
+async def test_nobody_is_answered(platform: RunningPlatform, route: str) -> None:
+    # R1
+    method, path = filled(route)
+    headers = {**CHANGES, **REASON, "Origin": platform.url}
+    for cookies in ({}, {"rtcc": "garbage"}, {"rtcc": "A" * 43}, {"__Host-rtcc": "A" * 43}):
+        async with aiohttp.ClientSession(cookies=cookies) as client:
+            status, kind, _ = await answered(platform, client, method, path, headers, {} if method in ("POST", "PUT") else None)
+            if route == "POST /auth/sign-out" and status == 204:
+                continue  # there is nothing to end
+            assert (status, kind) == (401, "unauthenticated"), f"{route}: {status} {kind}"
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if not route.startswith("GET ")])
+async def test_a_page_of_another_site_changes_nothing(platform: RunningPlatform, browsers: Browsers, route: str) -> None:
+    method, path = filled(route)
+    client = browsers.all[OWNER].client
+    attempts: list[dict[str, str]] = [
+        {},
+        {**CHANGES, "Origin": "https://evil.example"},
+        {**CHANGES, "Origin": "null"},
+        {**CHANGES, "Sec-Fetch-Site": "cross-site"},
+    ]
+    for headers in attempts:
+        status, kind, _ = await answered(platform, client, method, path, {**headers, **REASON}, {} if method != "DELETE" else None)
+        assert (status, kind) == (403, "cross-site-request"), f"{headers}: {status} {kind}"
+
+
+@each_call
+async def test_a_role_without_the_right_is_refused_and_audited(
+    platform: RunningPlatform, world: World, browsers: Browsers, rule: CallRule
+) -> None:
+    engine, tried = PolicyEngine.load(), 0
+    method, path = filled(named(rule))
+    for role, browser in browsers.one[OWNER].items():
+        if engine.decide(world.scope(OWNER, role), rule.action, Resource.collection(OWNER)).allowed:
+            continue
+        tried += 1
+        status, kind, _ = await answered(
+            platform, browser.client, method, path, {**CHANGES, **REASON}, {} if method in ("POST", "PUT") else None
+        )
+        assert (status, kind) == (403, "refused"), f"{role}: {status} {kind}"
+        await platform.audit.find(
+            lambda entry, who=browser.person_id: (  # type: ignore[misc] # the person of this round
+                entry.principal_id == who and entry.action == rule.action and entry.outcome == OUTCOME_DENIED
+            )
+        )
+    assert tried or rule.action in ("agency.list", "audit.read_own")
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.purpose_required], ids=named)
+async def test_a_query_without_purpose_is_refused(platform: RunningPlatform, browsers: Browsers, rule: CallRule) -> None:
+    # R18
+    method, path = filled(named(rule))
+    for headers in ({}, {"Rtcc-Purpose": "x"}, {"Rtcc-Case-Number": "x"}, {"Rtcc-Purpose": "%20", "Rtcc-Case-Number": "x"}):
+        status, kind, _ = await answered(
+            platform, browsers.all[OWNER].client, method, path, {**CHANGES, **headers}, {} if method in ("POST", "PUT") else None
+        )
+        assert kind == "purpose-required" and 400 <= status < 500, f"{headers}: {status} {kind}"
+
+
+def as_http(rule: CallRule, request: Message) -> tuple[str, str, Any]:
+    """(method, path with query, body) of a request, as docs/integrators/http.md says."""
+    values = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    path = rule.http_path
+    for field in re.findall(r"\{([a-z0-9_.]+)\}", rule.http_path):
+        place, *rest = values, *field.split(".")
+        for part in rest[:-1]:
+            place = place[part]
+        path = path.replace("{" + field + "}", str(place.pop(rest[-1], "")))
+    if rule.http_method in ("POST", "PUT"):
+        return rule.http_method, path, values
+    query = "&".join(f"{name}={value}" for name, value in values.items())
+    return rule.http_method, f"{path}?{query}" if query else path, None
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.method in OF_A_THING and rule.object_field], ids=named)
+async def test_another_agency_is_turned_away_and_the_try_is_audited(
+    platform: RunningPlatform, world: World, browsers: Browsers, rule: CallRule
+) -> None:
+    if rule.method.startswith(("Create", "Search")) or rule.method == "ListAccesses":
+        pytest.skip("makes or searches own things: its answer is checked call by call in test_calls.py")
+    request = await OF_A_THING[rule.method](world, OWNER)
+    method, path, body = as_http(rule, request)
+    stranger = browsers.all[STRANGER]
+    seen = len(platform.audit.entries)
+    status, kind, _ = await answered(platform, stranger.client, method, path, {**CHANGES, **REASON}, body)
+    assert (status, kind) in ((404, "not-found"), (403, "refused")), f"{status} {kind}"
+    await platform.audit.find(
+        lambda entry: (
+            entry in platform.audit.entries[seen:]
+            and entry.principal_id == stranger.person_id
+            and entry.action == rule.action
+            and entry.outcome in (OUTCOME_DENIED, OUTCOME_FAILED)
+        )
+    )
+    # the owner's own people reach it by the same request
+    status, kind, _ = await answered(platform, browsers.all[OWNER].client, method, path, {**CHANGES, **REASON}, body)
+    assert kind not in ("not-found", "refused", "invalid-input", "internal"), f"{status} {kind}"
+
+
+async def test_another_agency_gets_no_picture_by_whep(platform: RunningPlatform, world: World, browsers: Browsers) -> None:
+    camera_id = await world.camera(OWNER)
+    headers = {**CHANGES, **REASON, "Content-Type": "application/sdp"}
+    async with browsers.all[STRANGER].client.post(f"{platform.url}/v1/whep/{camera_id}", data=OFFER, headers=headers) as response:
+        assert response.status in (403, 404)
+    viewer_id = await world.open_viewer(OWNER, camera_id, OFFER)
+    async with browsers.all[STRANGER].client.delete(f"{platform.url}/v1/whep/{camera_id}/{viewer_id}", headers=headers) as response:
+        assert response.status == 404
+
+
+async def test_every_answer_carries_the_security_headers(platform: RunningPlatform, browsers: Browsers) -> None:
+    for path in ("/healthz", "/auth/banner", "/v1/cameras", "/nothing", "/v1/nothing", "/map"):
+        async with browsers.all[OWNER].client.get(f"{platform.url}{path}") as response:
+            policy = response.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy and "unsafe" not in policy and "*" not in policy
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(platform: RunningPlatform, world: World) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        await world.sign_in(client, world.people[OWNER]["operator"])
+        (cookie,) = list(client.cookie_jar)
+        assert cookie["httponly"] and cookie["samesite"] == "Strict" and cookie["path"] == "/"
+
+
+async def test_a_one_time_link_works_once(platform: RunningPlatform, world: World) -> None:
+    from rtcc.gateway.v1 import gateway_pb2
+    from rtcc_chassis.scope import Scope
+
+    person = world.people[OWNER]["officer"]
+    request = gateway_pb2.CreateDemoLinkRequest(person_id=person.person_id, next="//evil.example")
+    link = (await platform.ask("CreateDemoLink", Scope.service("standalone", OWNER), request)).url
+    async with aiohttp.ClientSession() as first, first.get(link, allow_redirects=False) as response:
+        assert response.status == 303
+        # never to another site
+        assert response.headers["Location"].startswith("/") and not response.headers["Location"].startswith("//")
+    async with aiohttp.ClientSession() as second, second.get(link, allow_redirects=False) as response:
+        assert response.status == 410
+
+
+async def test_a_name_that_is_not_ours_is_not_served(platform: RunningPlatform, browsers: Browsers) -> None:
+    # DNS rebinding
+    async with browsers.all[OWNER].client.get(f"{platform.url}/v1/cameras", headers={"Host": "evil.example"}) as response:
+        assert response.status in (400, 421, 422)

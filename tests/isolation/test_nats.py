@@ -1,0 +1,126 @@
+"""NATS as devices and neighbours meet it: own account, own subjects, nothing of the platform's."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from proof.platform import RunningPlatform, signed_headers, until
+from proof.world import OWNER, STRANGER, World, gunshot
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.streams import ALL, audit_subject
+
+
+async def ignore(_: Exception) -> None:
+    """Permission violations come here; the tests look at what arrived."""
+
+
+@asynccontextmanager
+async def connected(platform: RunningPlatform, agency_id: str) -> AsyncIterator[Client]:
+    """As a device of the agency, with its account's password."""
+    folder = platform.supervisor.installation.folder
+
+    async def account() -> dict[str, str]:
+        path = folder.agencies / f"{agency_id}.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    found = await until(account)
+    client: Client | None = None
+
+    async def reached() -> bool:
+        nonlocal client
+        try:
+            client = await nats.connect(
+                platform.environment["RTCC_NATS_URL"], user=found["user"], password=found["password"], error_cb=ignore,
+                max_reconnect_attempts=0, connect_timeout=2,
+            )  # fmt: skip
+        except (NatsError, OSError):
+            return False
+        return True
+
+    # the server takes a new agency's account at its next reload
+    await until(reached)
+    assert client is not None
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize("login", [{}, {"user": "gateway", "password": "guess"}, {"user": OWNER, "password": ""}, {"token": "x"}])
+async def test_nobody_connects(platform: RunningPlatform, login: dict[str, str]) -> None:
+    with pytest.raises((NatsError, OSError)):
+        await nats.connect(platform.environment["RTCC_NATS_URL"], error_cb=ignore, max_reconnect_attempts=0, connect_timeout=2, **login)
+
+
+async def test_an_agency_hears_nothing_that_was_not_shared_with_it(platform: RunningPlatform, world: World) -> None:
+    heard: list[Msg] = []
+
+    async def listen(message: Msg) -> None:
+        heard.append(message)
+
+    subjects = [subject for spec in ALL for subject in spec.subjects]
+    subjects += [">", "*", "*.*", f"event.{OWNER}.>", f"agency.{OWNER}.>", f"shared.{OWNER}.>", f"shared.{STRANGER}.>", "$SYS.>", "$JS.>"]
+    async with connected(platform, STRANGER) as stranger:
+        for subject in subjects:
+            await stranger.subscribe(subject, cb=listen)
+        await stranger.flush()
+        await world.alert(OWNER)
+        await world.camera(OWNER)
+        await stranger.flush()
+        await asyncio.wait_for(stranger.flush(), 5)
+    assert [(message.subject, message.data[:40]) for message in heard] == []
+
+
+async def test_an_agency_writes_into_nothing_of_the_platform(platform: RunningPlatform, world: World) -> None:
+    before = {spec.name: (await platform.bus.jetstream.stream_info(spec.name)).state.last_seq for spec in ALL if spec.name != "AUDIT"}
+    forged = f"forged-{new_id()}"
+    async with connected(platform, STRANGER) as stranger:
+        for subject in (
+            f"event.{OWNER}.gunshot", f"event.{STRANGER}.gunshot", f"alert.{STRANGER}", f"position.{STRANGER}", f"shared.{OWNER}.alert",
+            f"directory.camera.{STRANGER}.x", f"quarantine.{STRANGER}", audit_subject(STRANGER), audit_subject(OWNER),
+            f"agency.{OWNER}.source.x", "agency.>",
+        ):  # fmt: skip
+            await stranger.publish(subject, forged.encode())
+        await stranger.flush()
+    after = {spec.name: (await platform.bus.jetstream.stream_info(spec.name)).state.last_seq for spec in ALL if spec.name != "AUDIT"}
+    assert after == before
+    assert not [entry for entry in platform.audit.entries if forged in entry.entry_id]
+
+
+async def test_an_agency_manages_no_stream(platform: RunningPlatform, world: World) -> None:
+    async with connected(platform, STRANGER) as stranger:
+        for subject in ("$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.MSG.GET.AUDIT", "$JS.API.CONSUMER.CREATE.EVENTS"):
+            with pytest.raises((NatsError, asyncio.TimeoutError)):
+                await stranger.request(subject, b"{}", timeout=0.5)
+
+
+async def test_a_device_delivers_for_its_own_agency_only(platform: RunningPlatform, world: World) -> None:
+    source = await world.source(OWNER)
+    body = json.dumps(gunshot(f"GS-{new_id()}")).encode()
+
+    async def attempt(client: Client) -> dict[str, object]:
+        headers = {name: value for name, value in signed_headers(source.secret, body).items() if name.startswith("Rtcc-")}
+        try:
+            answer = await client.request(f"source.{source.source_id}", body, timeout=2, headers=headers)
+        except (TimeoutError, NatsError):
+            return {}
+        decoded: dict[str, object] = json.loads(answer.data)
+        return decoded
+
+    async with connected(platform, STRANGER) as stranger:
+        # right secret, wrong account
+        answer = await attempt(stranger)
+        assert "event_id" not in answer or not answer["event_id"], answer
+    async with connected(platform, OWNER) as owner:
+
+        async def accepted() -> bool:
+            return (await attempt(owner)).get("status") in (200, 202)
+
+        await until(accepted)

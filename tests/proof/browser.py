@@ -1,0 +1,60 @@
+"""Real Chromium for proofs: started as the console's operators would have it, with a person's own signed-in window."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from proof.world import World
+from rtcc.gateway.v1 import gateway_pb2
+from rtcc.registry.v1 import registry_pb2
+from rtcc_chassis.scope import Scope
+from rtcc_standalone.development.chromium import find_chromium
+
+FLAGS = (
+    "--no-sandbox",
+    "--enable-unsafe-swiftshader",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The machine's Chromium; skips, saying so, where there is none."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium on this machine: install chromium, or set RTCC_CHROMIUM to one")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(executable), args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def window(browser: Browser, world: World, person: registry_pb2.Person, path: str = "/map", **options: int) -> AsyncIterator[Page]:
+    """A new window in which `person` signed in by a one-time link. `options`: width and height in pixels."""
+    size = {"width": options.get("width", 1600), "height": options.get("height", 1000)}
+    context = await browser.new_context(viewport=size, locale="en-GB", timezone_id="Europe/Helsinki")
+    try:
+        page = await context.new_page()
+        request = gateway_pb2.CreateDemoLinkRequest(person_id=person.person_id, next=path)
+        answer = await world.platform.ask("CreateDemoLink", Scope.service("standalone", person.agency_id), request)
+        await page.goto(answer.url)
+        yield page
+    finally:
+        await context.close()
+
+
+async def picture(page: Page, name: str) -> None:
+    """Keep a screenshot where RTCC_PICTURES names a folder; else nothing."""
+    if folder := os.environ.get("RTCC_PICTURES"):
+        await page.screenshot(path=Path(folder) / f"{name}.png")
