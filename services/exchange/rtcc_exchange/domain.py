@@ -121,6 +121,11 @@ def open_marker(shared: pb.SharedAlert) -> pb.SharedAlert:
     return marker
 
 
+def marker_id(shared: pb.SharedAlert) -> str:
+    """Its id in the directory; both parts are made of letters, digits, "-" and "_"."""
+    return f"{shared.agreement_id}_{shared.alert.alert_id}"
+
+
 def _keep_acknowledgement(copy: pb.SharedAlert, before: pb.SharedAlert) -> None:
     if before.HasField("acknowledged_at"):
         copy.acknowledged_by, copy.acknowledged_by_name = before.acknowledged_by, before.acknowledged_by_name

@@ -1,5 +1,6 @@
 """Wires the exchange together."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import read
 from rtcc_exchange.app.delivery import Deliveries
 from rtcc_exchange.app.neighbours import Neighbours
+from rtcc_exchange.app.reconciling import reconcile
 from rtcc_exchange.events import ALERTS_CONSUMER, AlertsHandler, Changes, SharedStream, sweep
 from rtcc_exchange.rpc import ExchangeServicer
 from rtcc_exchange.settings import ExchangeSettings
 from rtcc_exchange.store import ExchangeStore
+
+_LOG = logging.getLogger(__name__)
 
 
 async def serve(ctx: ServiceContext) -> None:
@@ -28,6 +32,7 @@ async def serve(ctx: ServiceContext) -> None:
     await ctx.database.migrate(Path(__file__).parent / "migrations")
     agreements = ctx.directory.mirror("agreement", Agreement)
     subscriptions = ctx.directory.mirror("subscription", pb.Subscription)
+    markers = ctx.directory.mirror("shared_alert", pb.SharedAlert)
     cameras = ctx.directory.mirror("camera", Camera)
     outbox = Outbox(ctx.database, ctx.bus)
     store = ExchangeStore(ctx.database, outbox)
@@ -35,6 +40,8 @@ async def serve(ctx: ServiceContext) -> None:
     neighbours = Neighbours(store, deliveries, agreements, cameras, OpenAlertsOfAlerting(ctx), ctx.clock)
     ctx.rpc.add(exchange_pb2_grpc.add_ExchangeServiceServicer_to_server, ExchangeServicer(neighbours))
     await agreements.ready()
+    if differing := await reconcile(store, subscriptions, markers):
+        _LOG.warning("the directory differed from the exchange in %d entries and was brought in line", differing)
     changes = Changes(deliveries, neighbours)
     changes.follow(agreements, subscriptions)
     ctx.lifecycle.spawn(outbox.run(), "exchange outbox")

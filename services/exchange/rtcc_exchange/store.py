@@ -12,7 +12,7 @@ from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.scope import EVERY_AGENCY, Scope
 from rtcc_chassis.streams import directory_subject, shared_alert_subject
 from rtcc_exchange.app.ports import Message
-from rtcc_exchange.domain import is_open, open_marker
+from rtcc_exchange.domain import is_open, marker_id, open_marker
 
 DELETED = b""
 
@@ -154,6 +154,20 @@ class PostgresWork:
             [sequence for _, sequence in sequences],
         )
 
+    async def hold_still(self) -> None:
+        await self._connection.execute("lock table subscription, shared_alert in share mode")
+
+    async def open_copies(self) -> list[pb.SharedAlert]:
+        rows = await self._connection.fetch("select record from shared_alert where is_open")
+        return [pb.SharedAlert.FromString(row["record"]) for row in rows]
+
+    async def tell_subscription(self, subscription: pb.Subscription, *, exists: bool) -> None:
+        body = subscription if exists else DELETED
+        await self._tell_directory("subscription", subscription.grantor_agency_id, subscription.subscription_id, body)
+
+    async def tell_open(self, marker: pb.SharedAlert, *, is_open: bool) -> None:
+        await self._tell_directory("shared_alert", marker.alert.agency_id, marker_id(marker), marker if is_open else DELETED)
+
     async def forget_older(self, before: datetime) -> int:
         done = await self._connection.execute("delete from delivery where stream_sequence is not null and written_at < $1", before)
         return int(done.rsplit(" ", 1)[-1])
@@ -174,9 +188,9 @@ class PostgresWork:
         old = None if before is None or not is_open(before) else before
         new = None if after is None or not is_open(after) else after
         if old is not None and (new is None or new.agreement_id != old.agreement_id):
-            await self._tell_directory("shared_alert", old.alert.agency_id, _marker_id(old), DELETED)
+            await self._tell_directory("shared_alert", old.alert.agency_id, marker_id(old), DELETED)
         if new is not None and (old is None or new.agreement_id != old.agreement_id):
-            await self._tell_directory("shared_alert", new.alert.agency_id, _marker_id(new), open_marker(new))
+            await self._tell_directory("shared_alert", new.alert.agency_id, marker_id(new), open_marker(new))
 
     async def _tell_directory(self, type_name: str, agency_id: str, identifier: str, message: Any) -> None:
         subject = directory_subject(type_name, agency_id, identifier)
@@ -198,7 +212,3 @@ class ExchangeStore:
     async def work(self, scope: Scope) -> AsyncIterator[PostgresWork]:
         async with self._database.transaction(scope) as connection:
             yield PostgresWork(connection, self._outbox, scope)
-
-
-def _marker_id(shared: pb.SharedAlert) -> str:
-    return f"{shared.agreement_id}_{shared.alert.alert_id}"

@@ -21,9 +21,11 @@ from rtcc_chassis.clock import utc_now
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import NotFound, RtccError, from_rpc
 from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import AUDIT, SHARED, StreamSpec, alert_subject, directory_subject
 from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_exchange.app.reconciling import reconcile
 from rtcc_exchange.events import SharedStream
 from rtcc_exchange.service import serve
 from rtcc_exchange.store import ExchangeStore
@@ -333,6 +335,24 @@ async def test_what_was_written_before_a_crash_is_sent_after_it(exchange: Exchan
     async with store.work(Scope.platform("exchange")) as work:
         await work._add_delivery(copy, "shared.east.alert", "lost-1")
     assert [found.alert.alert_id for found in await exchange.wait_for(1)] == ["lost"]
+
+
+async def test_a_directory_that_lost_its_memory_is_brought_in_line(exchange: Exchange) -> None:
+    await subscribed(exchange)
+    await exchange.raise_alert(alert())
+    await exchange.wait_for(1)
+    context = exchange.context
+    subscriptions = context.directory.mirror("subscription", pb.Subscription)
+    markers = context.directory.mirror("shared_alert", pb.SharedAlert)
+    await poll(lambda: _holds(lambda: len(markers.values()) == 1))
+    (subscription,) = subscriptions.values()
+    for type_name, identifier in (("subscription", subscription.subscription_id), ("shared_alert", "a1_x1")):
+        await context.bus.publish(directory_subject(type_name, "west", identifier), b"", message_id=new_id(), agency_id="west")
+    await poll(lambda: _holds(lambda: not subscriptions.values() and not markers.values()))
+    store = ExchangeStore(context.database, Outbox(context.database, context.bus))
+    assert await reconcile(store, subscriptions, markers) == 2
+    await poll(lambda: _holds(lambda: len(subscriptions.values()) == len(markers.values()) == 1))
+    assert await reconcile(store, subscriptions, markers) == 0
 
 
 async def test_a_message_that_is_gone_already_is_taken_back_without_fuss(exchange: Exchange) -> None:

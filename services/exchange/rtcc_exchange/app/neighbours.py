@@ -1,5 +1,6 @@
 """What the grantee does: subscribe, look, acknowledge."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -20,6 +21,8 @@ from rtcc_exchange.domain import acknowledged, checked_kinds, ended
 _LOG = logging.getLogger(__name__)
 LIST_DEFAULT = 200
 LIST_MOST = 1_000
+# together 1 s
+_TOLD_TRIES, _TOLD_EVERY_S = 20, 0.05
 
 # open alerts of a grantor, asked of alerting when somebody subscribes
 OpenAlerts = Callable[[str], Awaitable[Sequence[Alert]]]
@@ -46,7 +49,7 @@ class Neighbours:
 
     async def subscribe(self, scope: Scope, agreement_id: str, alert_kinds: Sequence[str]) -> pb.Subscription:
         """One subscription per agreement; subscribing again changes its kinds. Open alerts of the grantor follow at once."""
-        agreement = self._agreements.get(agreement_id)
+        agreement = await self._told(agreement_id)
         grantee = scope.agency_id if agreement is None or scope.agency_id != "*" else agreement.grantee_agency_id
         if agreement is None or agreement.grantee_agency_id != grantee or ended(agreement, self._clock()):
             raise NotFound("agreement", agreement_id)
@@ -151,6 +154,15 @@ class Neighbours:
                     found.append(pb.SharedCamera(camera=camera, agreement_id=agreement.agreement_id))
                     touched(f"camera:{camera_id}", owner_agency_id=camera.agency_id, agreement_id=agreement.agreement_id)
         return sorted(found, key=lambda shared: (shared.camera.agency_id, shared.camera.name))
+
+    async def _told(self, agreement_id: str) -> Agreement | None:
+        """The agreement; one that was granted a moment ago may still be on its way here, so an unknown one is waited for."""
+        for _ in range(_TOLD_TRIES):
+            agreement = self._agreements.get(agreement_id)
+            if agreement is not None:
+                return agreement
+            await asyncio.sleep(_TOLD_EVERY_S)
+        return None
 
     def _granted(self, copy: pb.SharedAlert) -> bool:
         agreement = self._agreements.get(copy.agreement_id)

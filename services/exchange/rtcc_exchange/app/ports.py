@@ -68,6 +68,18 @@ class Work(Protocol):
     async def set_sent(self, sequences: Sequence[tuple[int, int]]) -> None:
         """(number, stream sequence)."""
 
+    async def hold_still(self) -> None:
+        """Nobody writes subscriptions or copies until this transaction ends; reading goes on."""
+
+    async def open_copies(self) -> list[pb.SharedAlert]:
+        """Every copy of an open alert that the scope may see."""
+
+    async def tell_subscription(self, subscription: pb.Subscription, *, exists: bool) -> None:
+        """Tell the directory about it again."""
+
+    async def tell_open(self, marker: pb.SharedAlert, *, is_open: bool) -> None:
+        """Tell the directory again that an alert is open under an agreement, or isn't."""
+
     async def forget_older(self, before: datetime) -> int:
         """Messages that the stream has let go by age."""
 
