@@ -63,6 +63,7 @@ class LiveHub:
         self._cameras = ctx.directory.mirror("camera", Camera)
         self._agreements = ctx.directory.mirror("agreement", Agreement)
         self._unit_names = ctx.directory.mirror("unit", Unit)
+        self._open_shared = ctx.directory.mirror("shared_alert", exchange_pb2.SharedAlert)
         self.units = UnitTable()
         self.views: dict[str, AgencyView] = {}
         self.sockets: set[LiveSocket] = set()
@@ -91,6 +92,7 @@ class LiveHub:
         self._sessions.on_end(self._on_session_end)
         self._people.persons.on_change(self._on_person)
         self._cameras.on_change(lambda *_: self._evaluate_due.set())
+        self._open_shared.on_change(lambda *_: self._evaluate_due.set())
         self._agreements.on_change(self._on_agreement)
 
     async def stop(self) -> None:
@@ -117,7 +119,15 @@ class LiveHub:
         if view is None:
             floors = {kind: tail.last_sequence for kind, tail in self._tails.items()}
             view = AgencyView(
-                self._ctx, socket.agency_id, self._epoch, floors, self._cameras, self._agreements, self.units, self._unit_names
+                self._ctx,
+                socket.agency_id,
+                self._epoch,
+                floors,
+                self._cameras,
+                self._agreements,
+                self.units,
+                self._unit_names,
+                self._open_shared,
             )
             self.views[socket.agency_id] = view
             self._tasks[view] = [self._ctx.lifecycle.spawn(feed.run(), f"live {kind}") for kind, feed in view.feeds.items()]

@@ -131,7 +131,7 @@ async def _start(door: Door, hub: LiveHub, socket: LiveSocket, caller: Caller, h
         if entries:
             await view.feeds[kind].audit([socket], entries)
     now = door.ctx.clock()
-    bodies = [("welcome", _welcome(door, caller, resumed).SerializeToString())]
+    bodies = [("welcome", _welcome(door, view, caller, resumed).SerializeToString())]
     if {"cameras", "shared_cameras"} & socket.feeds:
         bodies.append(("cameras", cameras.SerializeToString()))
     if states.cameras:
@@ -148,14 +148,18 @@ async def _start(door: Door, hub: LiveHub, socket: LiveSocket, caller: Caller, h
     socket.release([frame(kind, body, now, cursor if index == last else "") for index, (kind, body) in enumerate(bodies)])
 
 
-def _welcome(door: Door, caller: Caller, resumed: bool) -> pb.Welcome:
+def _welcome(door: Door, view: AgencyView, caller: Caller, resumed: bool) -> pb.Welcome:
+    """Agencies: the own one and those it has agreements with; nobody else's name belongs on this screen."""
+    known = {caller.person.agency_id}
+    for agreement in view.agreements_of_agency():
+        known |= {agreement.grantor_agency_id, agreement.grantee_agency_id}
     return pb.Welcome(
         agency_id=caller.person.agency_id,
         person_id=caller.person.person_id,
         display_name=caller.person.display_name,
         roles=sorted(caller.person.roles),
         resumed=resumed,
-        agencies=list(door.people.agencies),
+        agencies=[agency for agency in door.people.agencies if agency.agency_id in known],
     )
 
 

@@ -64,6 +64,7 @@ class AgencyView:
         agreements: Mirror[Agreement],
         units: UnitTable,
         unit_names: Mirror[Unit],
+        open_shared: Mirror[exchange_pb2.SharedAlert],
     ) -> None:
         self.agency_id = agency_id
         self.sockets: set[LiveSocket] = set()
@@ -74,6 +75,7 @@ class AgencyView:
         self._agreements = agreements
         self._units = units
         self._unit_names = unit_names
+        self._open_shared = open_shared
         specs = (("alerts", "alert.list", "alert"), ("shared_alerts", "shared_alert.list", "alert"), ("calls", "call.list", "call"))
         self.feeds = {kind: Feed(ctx, kind, action, word, floors[kind], self.cursor) for kind, action, word in specs}
         self.shared = SharedView()
@@ -122,8 +124,8 @@ class AgencyView:
     def evaluate(self) -> None:
         """Look at cameras and agreements again, and tell every console what came and what must go now."""
         now, before = self._ctx.clock(), self.shared
-        book = self.feeds["shared_alerts"].book
-        open_ids = frozenset(entry.agreement_id for entry in book.where(lambda entry: entry.open))
+        # the exchange's own word, as video reads it too: some agreements grant cameras only while an alert is open
+        open_ids = frozenset(shared.agreement_id for shared in self._open_shared)
         cameras = {camera.camera_id: camera for camera in self._cameras}
         self.shared = shared_view(self._agreements, cameras, self.agency_id, now, open_ids)
         for agreement_id in before.agreements.keys() - self.shared.agreements.keys():
