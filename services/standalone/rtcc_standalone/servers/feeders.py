@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+from rtcc_standalone.errors import last_lines
 from rtcc_standalone.launching import Launch, plain_environment
 
 
@@ -13,7 +14,8 @@ class FeedersProcess:
 
     name = "feeders"
     after: tuple[str, ...] = ("gateway", "video")
-    ready_timeout_s = 300.0
+    # two busy cores draw for minutes, two idle ones for half of one
+    ready_timeout_s = 1200.0
     stop_signal = signal.SIGTERM
     stop_timeout_s = 10.0
 
@@ -25,6 +27,10 @@ class FeedersProcess:
     @property
     def log(self) -> Path:
         return self._log
+
+    def news(self) -> str:
+        """The newest line of its log that is meant for people ("drawing street scenes 3/8"); empty: none."""
+        return next((line for line in reversed(last_lines(self._log).splitlines()) if line.startswith("drawing")), "")
 
     def prepare(self) -> None:
         return

@@ -34,7 +34,6 @@ def demo(options: argparse.Namespace) -> int:
     if options.detach:
         return start_detached(options, path, steps, ["--seed", str(options.seed)])
     prepare(checkout_root(), steps)
-    # the demo's cameras send what was drawn once: nothing is gained by more of the machine
     installation = open_installation(path, mode="demo", wanted_ports=named_ports(options), settings=caller_settings())
     if installation.mode != "demo":
         raise NotADemoError(installation)
@@ -59,7 +58,13 @@ async def start_devices(supervisor: Supervisor, steps: Steps, seed: int) -> None
     feeders = FeedersProcess(
         settings_file=folder / "feeders.json", camera_port=installation.ports["cameras"], log=installation.folder.log("feeders")
     )
-    await supervisor.add(feeders)
+    starting, told = asyncio.create_task(supervisor.add(feeders)), feeders.news()
+    while not starting.done():
+        await asyncio.wait([starting], timeout=1)
+        if (news := feeders.news()) != told:
+            told = news
+            steps(news)
+    starting.result()
 
 
 async def _show_links(installation: Installation, steps: Steps) -> None:

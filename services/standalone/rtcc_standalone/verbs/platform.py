@@ -23,7 +23,7 @@ from rtcc_standalone.terminal import Steps, say, warn
 from rtcc_standalone.verbs.folders import data_path, existing, named_ports
 
 _STOP_TIMEOUT_S = 120.0
-_START_TIMEOUT_S = 300.0
+_START_TIMEOUT_S = 1800.0
 
 END_HINT = "\nEnd with Ctrl-C or ./rtcc down."
 OnReady = Callable[[Supervisor, Steps], Awaitable[None]]
@@ -113,8 +113,16 @@ def start_detached(options: argparse.Namespace, path: Path, steps: Steps, argume
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     steps(f"starting in the background; its log is {log}")
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while END_HINT not in (text := _since(log, began)):
+    deadline, shown = time.monotonic() + _START_TIMEOUT_S, 0
+    while True:
+        text = _since(log, began)
+        lines = text.splitlines(keepends=True)
+        for line in lines[shown:]:
+            if line.startswith("[") and line.endswith("\n"):
+                print(line, end="", file=sys.stderr, flush=True)
+        shown = len(lines) if text.endswith("\n") else max(shown, len(lines) - 1)
+        if END_HINT in text:
+            break
         if process.poll() is not None or time.monotonic() > deadline:
             raise DetachedStartError(log)
         time.sleep(0.1)
