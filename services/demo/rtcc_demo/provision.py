@@ -6,6 +6,7 @@ links. Provisioning may be repeated after a stop: what exists is kept, and secre
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from rtcc_demo.render.clips import ensure_clips
 from rtcc_demo.settings import Adapter, CameraServer, DeviceKey, FeederSettings, SourceKey, UnreadableSettings, load_settings, save_settings
 from rtcc_demo.world.city import (
     AGENCIES,
@@ -99,7 +101,7 @@ async def provision(
     """Makes agencies, people, units, cameras, sources, zones, hot lists and agreements; writes and returns the feeders' settings.
 
     `folder` (made if missing) holds `feeders.json`, the journal and the clips. Once set up, a demo with the same gateway, port and seed
-    only gets fresh hot lists: what people changed in it since stays as they left it. Raises ProvisioningFailed.
+    only gets fresh hot lists: what people changed in it since stays as they left it. Raises ProvisioningFailed and ClipsNotDrawn.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal(folder / "provisioned.jsonl")
@@ -111,23 +113,33 @@ async def provision(
         return before
     sources: list[SourceKey] = []
     devices: list[DeviceKey] = []
+    clips = folder / "clips"
+    drawing = asyncio.create_task(ensure_clips(clips, lambda done, of: told(f"drawing street scenes {done}/{of}"), seed))
+    try:
+        for agency_id in AGENCIES:
+            told(f"setting up {AGENCY_NAMES[agency_id]}")
+            administrator = _administrator(agency_id)
+            await owner.create_agency(agency_id, AGENCY_NAMES[agency_id], TIME_ZONE, AREAS[agency_id])
+            await owner.create_person(agency_id, administrator.login, administrator.display_name, administrator.roles)
+            async with Administrator(gateway_url) as hands:
+                await hands.sign_in(await owner.sign_in_link(administrator.login, "/admin"))
+                devices += await _make_units(hands, agency_id, journal)
+                await _make_people(hands, agency_id)
+                await _make_zones(hands, agency_id)
+                sources += await _make_sources(hands, agency_id, journal)
+                await _import_hot_list(hands, agency_id)
+        # cameras come last: the platform calls them at once, and they answer once there is something to show
+        await drawing
+    finally:
+        drawing.cancel()
+        await asyncio.gather(drawing, return_exceptions=True)
     for agency_id in AGENCIES:
-        told(f"setting up {AGENCY_NAMES[agency_id]}")
-        await owner.create_agency(agency_id, AGENCY_NAMES[agency_id], TIME_ZONE, AREAS[agency_id])
-        administrator = _administrator(agency_id)
-        await owner.create_person(agency_id, administrator.login, administrator.display_name, administrator.roles)
-        link = await owner.sign_in_link(administrator.login, "/admin")
         async with Administrator(gateway_url) as hands:
-            await hands.sign_in(link)
-            devices += await _make_units(hands, agency_id, journal)
-            await _make_people(hands, agency_id)
-            await _make_zones(hands, agency_id)
+            await hands.sign_in(await owner.sign_in_link(_administrator(agency_id).login, "/cameras"))
             await _import_cameras(hands, agency_id, cameras)
-            sources += await _make_sources(hands, agency_id, journal)
-            await _import_hot_list(hands, agency_id)
     told("agreeing on what the neighbours share")
     await _agree(gateway_url, owner)
-    settings = FeederSettings(gateway_url, str(folder / "clips"), cameras, tuple(sources), tuple(devices), seed)
+    settings = FeederSettings(gateway_url, str(clips), cameras, tuple(sources), tuple(devices), seed)
     save_settings(settings, folder / "feeders.json")
     return settings
 

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,16 @@ class Platform:
 
     async def sign_in_link(self, login: str, next_path: str) -> str:
         return f"{self.url}/auth/demo/{login}"
+
+
+@pytest.fixture(autouse=True)
+def drawn_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing is test_clips.py's business."""
+
+    async def ensure_clips(folder: Path, told: Callable[[int, int], None], seed: int) -> dict[str, Path]:
+        return {}
+
+    monkeypatch.setattr("rtcc_demo.provision.ensure_clips", ensure_clips)
 
 
 @pytest.fixture

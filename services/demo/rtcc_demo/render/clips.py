@@ -49,9 +49,9 @@ class ClipsNotDrawn(RuntimeError):
         self.name = name
 
 
-def clip_path(folder: Path, name: str) -> Path:
+def clip_path(folder: Path, name: str, seed: int = 1) -> Path:
     """Where a scene's clip is kept."""
-    return folder / f"{name}.v{CLIPS_VERSION}.mp4"
+    return folder / f"{name}.v{CLIPS_VERSION}.seed{seed}.mp4"
 
 
 async def ensure_clips(folder: Path, told: Callable[[int, int], None], seed: int = 1) -> dict[str, Path]:
@@ -60,7 +60,7 @@ async def ensure_clips(folder: Path, told: Callable[[int, int], None], seed: int
     Raises ClipsNotDrawn. Each worker is a process of its own, so that drawing neither holds up this one nor needs its memory.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    clips = {name: clip_path(folder, name) for name in scene_names()}
+    clips = {name: clip_path(folder, name, seed) for name in scene_names()}
     missing = [name for name, path in clips.items() if not path.exists()]
     if missing:
         left, done = iter(missing), 0
@@ -73,9 +73,13 @@ async def ensure_clips(folder: Path, told: Callable[[int, int], None], seed: int
                 done += 1
                 told(done, len(missing))
 
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
-                workers.create_task(work())
+        workers = [asyncio.create_task(work()) for _ in range(WORKERS)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
     return clips
 
 
