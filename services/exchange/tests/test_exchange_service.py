@@ -355,6 +355,23 @@ async def test_a_directory_that_lost_its_memory_is_brought_in_line(exchange: Exc
     assert await reconcile(store, subscriptions, markers) == 0
 
 
+async def test_closed_copies_and_sent_messages_are_let_go_by_age(exchange: Exchange) -> None:
+    await subscribed(exchange)
+    await exchange.raise_alert(alert("x1"))
+    await exchange.raise_alert(alert("x2"))
+    await exchange.wait_for(2)
+    await exchange.raise_alert(alert("x1", revision=2, state=alerting_pb2.ALERT_STATE_CLOSED))
+    await exchange.wait_for(3)
+    store = ExchangeStore(exchange.context.database, Outbox(exchange.context.database, exchange.context.bus))
+    async with store.work(Scope.platform("exchange")) as work:
+        await work.forget_older(utc_now() - timedelta(days=1))
+        assert await work.agreements_in_use() == {"a1"}
+        assert len(await work.newest_shared(10)) == 2
+        await work.forget_older(utc_now() + timedelta(days=1))
+        assert [copy.alert.alert_id for copy in await work.newest_shared(10)] == ["x2"]
+        assert await work.sent_sequences("a1", None) == []
+
+
 async def test_a_message_that_is_gone_already_is_taken_back_without_fuss(exchange: Exchange) -> None:
     stream = SharedStream(exchange.context.bus)
     receipt = await exchange.context.bus.publish("shared.east.alert", alert(), message_id=new_id(), agency_id="east")

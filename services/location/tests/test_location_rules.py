@@ -164,7 +164,7 @@ def test_the_figures_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None
     live, units, batch = LiveState(), 10_000, 500
     names = [f"unit-{number}" for number in range(units)]
     live.rows_of(names, ["west"] * units)
-    started, rounds = time.perf_counter(), 200
+    started, rounds = time.process_time(), 200
     for number in range(rounds):
         chosen = dice.integers(0, units, batch)
         numbers = np.zeros((7, batch), np.int64)
@@ -173,16 +173,16 @@ def test_the_figures_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None
         rows = live.rows_of(fixes.unit_ids, ["west"] * batch)
         live.judged(fixes, rows)
         live.apply(fixes, rows)
-    updates_per_s = rounds * batch / (time.perf_counter() - started)
+    updates_per_s = rounds * batch / (time.process_time() - started)
     latitudes, longitudes = 60 + dice.random(units) * 0.3, 24 + dice.random(units) * 0.6
-    started = time.perf_counter()
+    started = time.process_time()
     grid = CellGrid(latitudes, longitudes)
-    build_ms = (time.perf_counter() - started) * 1e3
+    build_ms = (time.process_time() - started) * 1e3
     allowed = np.ones(units, bool)
-    started, asked = time.perf_counter(), 300
+    started, asked = time.process_time(), 300
     for number in range(asked):
         grid.nearest(60.15, 24.0 + number / 1000, 10, allowed)
-    nearest_per_s = asked / (time.perf_counter() - started)
+    nearest_per_s = asked / (time.process_time() - started)
     with capsys.disabled():
         print(
             f"\nlive state: {updates_per_s:,.0f} fixes/s in batches of {batch}; "

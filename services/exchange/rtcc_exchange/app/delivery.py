@@ -18,7 +18,7 @@ from rtcc_exchange.domain import Share, ended, narrowed_copy, next_copy, shares_
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 500
-# the stream keeps 30 days (rtcc_chassis.streams): older messages are gone there by themselves
+# the stream keeps 30 days (rtcc_chassis.streams): older messages are gone there by themselves, and closed copies go with them
 _STREAM_AGE = timedelta(days=31)
 
 

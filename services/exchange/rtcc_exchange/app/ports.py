@@ -80,8 +80,8 @@ class Work(Protocol):
     async def tell_open(self, marker: pb.SharedAlert, *, is_open: bool) -> None:
         """Tell the directory again that an alert is open under an agreement, or isn't."""
 
-    async def forget_older(self, before: datetime) -> int:
-        """Messages that the stream has let go by age."""
+    async def forget_older(self, before: datetime) -> None:
+        """Messages that the stream has let go by age, and copies of alerts that were closed by then."""
 
 
 class Store(Protocol):

@@ -45,6 +45,9 @@ class Whereabouts:
         self._clock = clock
         self._grid = CellGrid(*live.coordinates_deg())
         self._grid_version = live.version
+        self._enabled = np.zeros(0, bool)
+        self._units_changed = True
+        units.on_change(self._on_unit)
 
     def last_known(self, scope: Scope, box: geo_pb2.BoundingBox | None) -> list[pb.UnitPosition]:
         """Every visible unit with the age of its fix; west > east means a box across the antimeridian."""
@@ -85,11 +88,18 @@ class Whereabouts:
         for row, agreement_id in self._shared_rows(scope, action):
             rows[row] = True
             agreement_of.setdefault(row, agreement_id)
-        for row in np.flatnonzero(rows).tolist():
-            unit = self._units.get(live.unit_ids[row])
-            if unit is None or not unit.enabled:
-                rows[row] = False
-        return Visible(rows, agreement_of)
+        return Visible(rows & self._enabled_rows(), agreement_of)
+
+    def _enabled_rows(self) -> Flags:
+        """Rows of units that exist and are switched on; made anew only when a unit changed or is new."""
+        if self._units_changed or len(self._enabled) != len(self._live):
+            self._units_changed = False
+            known = (self._units.get(unit_id) for unit_id in self._live.unit_ids)
+            self._enabled = np.array([unit is not None and unit.enabled for unit in known], bool)
+        return self._enabled
+
+    def _on_unit(self, unit_id: str, old: registry_pb2.Unit | None, new: registry_pb2.Unit | None) -> None:
+        self._units_changed = True
 
     def _shared_rows(self, scope: Scope, action: str) -> Iterator[tuple[int, str]]:
         """(row, agreement) of partners' units: decided by the agreement where the unit is now, and by policy for this caller."""

@@ -89,7 +89,7 @@ class Cameras:
             raise InvalidInput.one("coordinate", "is needed: the place to look at")
         if violations := coordinate_violations(coordinate, "coordinate"):
             raise InvalidInput(violations)
-        best = rank(self._cameras.values(), coordinate, limit, self._grants_of(scope))
+        best = rank(self._within_reach(scope), coordinate, limit, self._grants_of(scope))
         for choice in best:
             touched(f"camera:{choice.camera.camera_id}", owner_agency_id=choice.camera.agency_id, agreement_id=choice.agreement_id)
         return best
@@ -185,6 +185,17 @@ class Cameras:
         await require_agency(work, agency_id)
         if await work.count_of_agency(CAMERA, agency_id) + wanted > self._most:
             raise Exhausted(f"the number of cameras of {agency_id}", self._most)
+
+    def _within_reach(self, scope: Scope) -> list[pb.Camera]:
+        """Own cameras and those that agreements with the caller's agency name, granted now or not."""
+        named = {
+            camera_id
+            for agreement in self._agreements.values()
+            if agreement.grantee_agency_id == scope.agency_id
+            for camera_id in agreement.camera_ids
+        }
+        partners = [camera for camera_id in named if (camera := self._cameras.get(camera_id)) is not None]
+        return [*self._cameras.of_agency(scope.agency_id), *partners]
 
     def _grants_of(self, scope: Scope) -> Callable[[pb.Camera], str | None]:
         agreements = [agreement for agreement in self._agreements.values() if agreement.grantee_agency_id == scope.agency_id]
