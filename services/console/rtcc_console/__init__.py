@@ -8,7 +8,9 @@ class ConsoleNotBuiltError(RuntimeError):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        super().__init__(f"the console's pages are not built: {folder} has no index.html; run `./rtcc gen`, or `python -m rtcc_console.build`")
+        super().__init__(
+            f"the console's pages are not built: {folder} has no index.html; run `./rtcc gen`, or `python -m rtcc_console.build`"
+        )
 
 
 def static_folder() -> Path:

@@ -9,21 +9,22 @@ import { useNow } from "../ui/use-now";
 import { openCamera } from "../video/dock";
 import { acknowledge, acknowledgeAndOpen, closeAlert, confirmPlate, dockFor, startWork } from "./actions";
 import { stateName } from "./alert-list";
-import { holderOf, isUnacknowledged, needsConfirmation, relatedCalls, stateOf, type QueueItem } from "./queue";
+import { holderOf, isUnacknowledged, needsConfirmation, relatedCalls, splitTitle, stateOf, type QueueItem } from "./queue";
 import { openAlert } from "./selection";
 
 export function AlertDetail({ item }: { item: QueueItem }) {
   const { alert } = item;
   const now = useNow(1000) + useSession((state) => state.clockSkewMs);
   const sharedBy = useLive((state) => state.agencies.get(alert.agencyId)?.name ?? alert.agencyId);
+  const [head, rest] = splitTitle(alert.title);
   return (
     <section className={`detail ${item.shared ? "shared-stripe" : ""}`} aria-label="Alert" data-testid="alert-detail" data-alert={item.id} data-alert-state={stateName(item)}>
       <header className="spread">
         <div className="row">
           <SeverityMark severity={alert.severity || 4} size={30} />
           <div>
-            <h2>{alert.title}</h2>
-            <p className="secondary">{alert.context?.place}</p>
+            <h2>{head}</h2>
+            <p className="secondary">{[rest, alert.context?.place].filter(Boolean).join(" · ")}</p>
           </div>
         </div>
         <Button look="quiet" size="small" aria-label="Close details" onClick={() => openAlert(undefined)}>

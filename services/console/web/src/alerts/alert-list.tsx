@@ -6,7 +6,7 @@ import { useLive } from "../live/store";
 import { SeverityMark } from "../ui/parts";
 import { useNow } from "../ui/use-now";
 import { notePaint } from "./paint-probe";
-import { holderOf, isUnacknowledged, SETTLED_AFTER_MS, stateOf, type QueueItem } from "./queue";
+import { holderOf, isUnacknowledged, SETTLED_AFTER_MS, splitTitle, stateOf, type QueueItem } from "./queue";
 import { pointerIn, useSelection } from "./selection";
 
 const ROW_PX = 66;
@@ -32,6 +32,14 @@ export function AlertList({ rows, onChoose }: { rows: readonly QueueItem[]; onCh
     if (chosenByPerson && selectedIndex >= 0) virtual.scrollToIndex(selectedIndex, { align: "auto" });
   }, [chosenByPerson, selectedIndex, virtual]);
   const order = () => rows.map((item) => item.id);
+  const places = virtual.getVirtualItems();
+  const activeShown = places.some((place) => place.index === selectedIndex);
+  if (!rows.length)
+    return (
+      <p className="empty" data-testid="alert-list">
+        Nothing to act on.
+      </p>
+    );
   return (
     <div
       ref={frame}
@@ -40,14 +48,14 @@ export function AlertList({ rows, onChoose }: { rows: readonly QueueItem[]; onCh
       aria-label="Alerts"
       aria-multiselectable="true"
       tabIndex={0}
-      aria-activedescendant={selectedIndex >= 0 ? `alert-${selectedId}` : undefined}
+      aria-activedescendant={activeShown ? `alert-${selectedId}` : undefined}
       onPointerEnter={() => pointerIn(true, order())}
       onPointerMove={() => pointerIn(true, order())}
       onPointerLeave={() => pointerIn(false, order())}
       data-testid="alert-list"
     >
       <div style={{ height: virtual.getTotalSize(), position: "relative" }} role="presentation">
-        {virtual.getVirtualItems().map((place) => {
+        {places.map((place) => {
           const item = rows[place.index];
           return (
             item && (
@@ -58,7 +66,6 @@ export function AlertList({ rows, onChoose }: { rows: readonly QueueItem[]; onCh
           );
         })}
       </div>
-      {!rows.length && <p className="empty">Nothing to act on.</p>}
     </div>
   );
 }
@@ -70,6 +77,8 @@ const AlertRow = memo(function AlertRow({ item, selected, open, marked, onChoose
   const settled = useSettled(item, selected);
   const sharedBy = useLive((state) => (item.shared ? (state.agencies.get(alert.agencyId)?.name ?? alert.agencyId) : ""));
   const holder = holderOf(item);
+  const [head, rest] = splitTitle(alert.title);
+  const details = [rest, alert.context?.place].filter(Boolean).join(" · ") || alert.kind.replace("_", " ");
   return (
     <div
       id={`alert-${item.id}`}
@@ -90,11 +99,15 @@ const AlertRow = memo(function AlertRow({ item, selected, open, marked, onChoose
       <div className="alert-text">
         <div className="alert-line">
           {marked && <span aria-label="selected">☑</span>}
-          <strong className="ellipsis">{alert.title}</strong>
+          <strong className="ellipsis" title={alert.title}>
+            {head}
+          </strong>
           <time className="mono">{clockTime(alert.occurredAt ?? alert.raisedAt)}</time>
         </div>
         <div className="alert-line secondary">
-          <span className="ellipsis">{alert.context?.place || alert.plateMatch?.reason || alert.kind.replace("_", " ")}</span>
+          <span className="ellipsis" title={details}>
+            {details}
+          </span>
           {alert.signals > 1 && <span className="badge">{alert.signals} signals</span>}
           {item.shared && <span className="badge" data-tone="partner">⇄ {sharedBy}</span>}
           {unacknowledged ? alert.severity === 1 && <Waiting sinceMs={item.receivedAtMs} /> : <span className="badge">{holder ? `${stateName(item)} · ${holder}` : stateName(item)}</span>}

@@ -26,7 +26,7 @@ export default function Desk() {
     setAsked(null);
   }, [arrived, asked]);
   useEffect(() => {
-    if (asked) return;
+    if (asked || !/^\/(map|alerts)/.test(location.pathname)) return;
     const query = openId ? `?alert=${encodeURIComponent(openId)}` : "";
     go((withMap ? "/map" : "/alerts") + query, true);
   }, [openId, asked, withMap]);

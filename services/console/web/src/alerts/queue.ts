@@ -161,6 +161,12 @@ export function relatedCalls(alert: Alert, calls: Iterable<Event>): Event[] {
   });
 }
 
+/** What happened, and the rest: "Plate hit ABC123 · Stolen vehicle" in two. */
+export function splitTitle(title: string): [head: string, rest: string] {
+  const at = title.indexOf(" · ");
+  return at < 0 ? [title, ""] : [title.slice(0, at), title.slice(at + 3)];
+}
+
 /** R23: a plate hit is a lead until a person has compared plate and state with the image. */
 export function needsConfirmation(alert: Alert): boolean {
   return alert.kind === "plate_hit" && alert.plateDisposition === PlateDisposition.UNSPECIFIED;

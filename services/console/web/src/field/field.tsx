@@ -46,7 +46,7 @@ export default function Field() {
   return (
     <div className="field-view" data-tab={tab} data-testid="field" data-driving={driving || undefined}>
       <header className="field-head">
-        <strong>{units.size && row !== undefined ? ([...units.values()].find((unit) => unit.unitId === unitId)?.callSign ?? "Field") : "Field"}</strong>
+        <h1>{units.size && row !== undefined ? ([...units.values()].find((unit) => unit.unitId === unitId)?.callSign ?? "Field") : "Field"}</h1>
         <span className="grow" />
         <span className="secondary" data-testid="own-fix">
           {row === undefined ? "no own fix" : `last fix ${span((now - (unitField.fixedAtMs[row] as number)) / 1000)} ago`}

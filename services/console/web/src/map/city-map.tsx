@@ -21,7 +21,9 @@ interface Props {
 }
 
 const HELSINKI: Start = { longitude: 24.9443, latitude: 60.1716, zoom: 14.1 };
+/** Each new picture of alerts redraws the map: without a graphics processor that is dear. */
 const ALERTS_EVERY_MS = 200;
+const ALERTS_EVERY_SOFTWARE_MS = 1_000;
 
 /** The living map. One a page; everything it shows comes from the live store. */
 export function CityMap({ onAlert, onPlace, compact = false, start }: Props) {
@@ -187,7 +189,7 @@ function useOverlay(engine: MapEngine | undefined): void {
       engine.setData("alerts", alertFeatures(alerts.values()));
     };
     draw();
-    const timer = setInterval(draw, ALERTS_EVERY_MS);
+    const timer = setInterval(draw, engine.software ? ALERTS_EVERY_SOFTWARE_MS : ALERTS_EVERY_MS);
     return () => clearInterval(timer);
   }, [engine]);
   useEffect(() => {

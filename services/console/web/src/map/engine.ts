@@ -95,6 +95,11 @@ export class MapEngine {
     return new MapEngine(map, unitCanvas, labelCanvas, layers, events);
   }
 
+  /** The processor draws the map: spare it. */
+  get software(): boolean {
+    return this.units.software;
+  }
+
   destroy(): void {
     cancelAnimationFrame(this.frame);
     this.marker?.remove();

@@ -1,5 +1,5 @@
 /** From the living picture to the map's overlay features. */
-import { isOpen, isUnacknowledged, type QueueItem } from "../alerts/queue";
+import { isOpen, isUnacknowledged, splitTitle, type QueueItem } from "../alerts/queue";
 import type { Event } from "../generated/rtcc/event/v1/event_pb";
 import type { SharedCamera } from "../generated/rtcc/exchange/v1/exchange_pb";
 import { CameraKind, type Agency, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
@@ -63,7 +63,7 @@ export function alertFeatures(items: Iterable<QueueItem>): OverlayData {
       type: "Feature",
       properties: {
         id: item.id,
-        name: item.alert.title,
+        name: splitTitle(item.alert.title)[0],
         severity: item.alert.severity,
         icon: `alert-${item.alert.severity || 4}-${isUnacknowledged(item) ? "new" : "taken"}-${item.shared ? "partner" : "own"}`,
       },

@@ -31,7 +31,7 @@ export function overlayLayers(): LayerSpecification[] {
       id: "alerts",
       type: "symbol",
       source: "alerts",
-      layout: { "icon-image": ["get", "icon"], "icon-allow-overlap": true, "symbol-sort-key": ["-", 10, ["get", "severity"]], "text-field": ["step", ["zoom"], "", 13.5, ["get", "name"]], ...label, "text-size": 12, "text-offset": [0, 1.5] },
+      layout: { "icon-image": ["get", "icon"], "icon-allow-overlap": true, "symbol-sort-key": ["-", 10, ["get", "severity"]], "text-field": ["step", ["zoom"], "", 13.5, ["get", "name"]], ...label, "text-size": 12, "text-offset": [0, 1.5], "text-max-width": 16 },
       paint: { ...labelPaint, "text-color": colour("text-1") },
     },
   ];

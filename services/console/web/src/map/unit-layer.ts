@@ -30,7 +30,7 @@ export interface UnitColours {
 }
 
 const FLOATS = 10;
-const LABELS_FROM_ZOOM = 14.2;
+const LABELS_FROM_ZOOM = 13.8;
 const MOST_LABELS = 120;
 const PICK_RADIUS_PX = 16;
 

@@ -145,7 +145,7 @@ function PurposeChip() {
 
 function LinkState() {
   const link = useLive((state) => state.link);
-  const text = link.state === "live" ? (link.roundTripMs === undefined ? "live" : `live ${Math.max(1, Math.round(link.roundTripMs))} ms`) : link.state === "refused" ? "paused" : "reconnecting";
+  const text = link.state === "live" ? (link.roundTripMs === undefined ? "live" : `live ${Math.max(1, Math.round(link.roundTripMs))} ms`) : { refused: "paused", connecting: "connecting", down: "reconnecting" }[link.state];
   return (
     <span className="badge mono" data-tone={link.state === "live" ? undefined : "act"} data-testid="link-state" data-state={link.state}>
       {text}
@@ -160,11 +160,12 @@ function LinkBanner() {
   const revocations = useLive((state) => state.revocations);
   const agreements = useLive((state) => state.agreements);
   const seconds = (now - link.sinceMs) / 1000;
+  const told = link.state !== "live" && link.sinceMs > 0 && seconds > 1.5;
   return (
     <>
-      {link.state !== "live" && seconds > 1.5 && (
+      {told && (
         <div className="banner" data-tone="act" role="status" data-testid="link-banner">
-          {link.state === "refused" ? `Live picture ended: ${link.reason}.` : `Reconnecting. What you see is ${span(seconds)} old${link.reason ? ` (${link.reason})` : ""}.`}
+          {link.state === "refused" ? `Live picture ended: ${link.reason}.` : link.state === "connecting" ? "Connecting to the live picture." : `Reconnecting. What you see is ${span(seconds)} old${link.reason ? ` (${link.reason})` : ""}.`}
         </div>
       )}
       {revocations[0] && (

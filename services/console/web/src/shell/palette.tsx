@@ -17,6 +17,12 @@ interface Command {
 
 const SHOWN = 12;
 
+/** In the dock; on a screen without one, on the map's. */
+function show(cameraId: string): void {
+  openCamera(cameraId);
+  if (!/^\/(map|alerts|cameras)/.test(location.pathname)) go("/map");
+}
+
 /** Ctrl K: every screen, camera and switch by name. A combobox with a list, as WAI-ARIA describes it. */
 export function Palette({ screens }: { screens: readonly ScreenEntry[] }) {
   const open = useDesk((state) => state.paletteOpen);
@@ -36,8 +42,8 @@ function PaletteDialog({ screens, onClose }: { screens: readonly ScreenEntry[]; 
       { id: "keys", label: desk.letterKeys ? "Switch single-letter keys off" : "Switch single-letter keys on", hint: "", run: () => desk.setLetterKeys(!desk.letterKeys) },
       { id: "help", label: "Keyboard help", hint: "?", run: () => useDesk.setState({ helpOpen: true }) },
       { id: "lock", label: "Lock this desk", hint: "", run: () => void lockSession().then(() => useSession.getState().lock()) },
-      ...[...cameras.values()].map((camera) => ({ id: camera.cameraId, label: camera.name, hint: "camera", run: () => openCamera(camera.cameraId) })),
-      ...[...sharedCameras.values()].flatMap(({ camera }) => (camera ? [{ id: camera.cameraId, label: camera.name, hint: `camera of ${camera.agencyId}`, run: () => openCamera(camera.cameraId) }] : [])),
+      ...[...cameras.values()].map((camera) => ({ id: camera.cameraId, label: camera.name, hint: "camera", run: () => show(camera.cameraId) })),
+      ...[...sharedCameras.values()].flatMap(({ camera }) => (camera ? [{ id: camera.cameraId, label: camera.name, hint: `camera of ${camera.agencyId}`, run: () => show(camera.cameraId) }] : [])),
     ];
   }, [screens, cameras, sharedCameras]);
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);

@@ -43,7 +43,7 @@ export function Table<T>(props: { label: string; columns: readonly Column<T>[]; 
           <tr>
             {props.columns.map((column) => (
               <th key={column.title} scope="col">
-                {column.title}
+                {column.title || <span className="hidden-visually">Actions</span>}
               </th>
             ))}
           </tr>

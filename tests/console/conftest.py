@@ -1,0 +1,34 @@
+"""The console in the machine's real Chromium, against the real platform."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from proof.browser import chromium
+from proof.world import OWNER, PARTNER, World
+from rtcc.registry.v1 import registry_pb2
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def console_browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def everybody(world: World) -> registry_pb2.Person:
+    """One person of the owning agency with every role of an agency: sees every screen."""
+    return await world.person(OWNER, "operator", "supervisor", "officer", "dispatcher", "auditor", "administrator")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def furnished(world: World) -> World:
+    """Something on every screen: cameras, alerts, a unit, a list, a source, an agreement, a message in quarantine."""
+    granted = [await world.camera(OWNER) for _ in range(3)]
+    await world.unit(OWNER)
+    await world.plate_alert(OWNER)
+    await world.alert(OWNER)
+    await world.agreement(OWNER, PARTNER, alert_kinds=["gunshot"], camera_ids=granted[:2], cameras_live=True)
+    await world.quarantined(OWNER)
+    return world

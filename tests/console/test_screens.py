@@ -1,0 +1,95 @@
+"""Every screen, in both themes and at desk and phone width: reachable for everybody, from this origin alone, without a broken rule."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from proof.browser import picture, window
+from proof.world import World
+from rtcc.registry.v1 import registry_pb2
+
+# path: what stands on the screen when it is there
+SCREENS = {
+    "/map": '[data-testid="map"][data-ready]',
+    "/alerts": '[data-testid="alert-list"]',
+    "/units": "h1:has-text('Units')",
+    "/search": "input[name=plate]",
+    "/cameras": '[data-testid="camera-row"]',
+    "/share": "h1:has-text('Sharing')",
+    "/audit": '[data-testid="audit-row"]',
+    "/admin/people": '[data-testid="person-row"]',
+    "/admin/sources": "h1:has-text('Sources')",
+    "/admin/lists": "h1:has-text('Hot lists')",
+    "/admin/quarantine": "h1:has-text('Quarantine')",
+    "/field": '[data-testid="field"]',
+    "/setup": '[data-testid="setup"]',
+}
+WIDTHS = {"desk": (1440, 900), "phone": (390, 844)}
+# drawn by MapLibre from the sources' attributions, in its own colours on a canvas
+_NOT_OURS = ["canvas"]
+
+
+def axe_source() -> str:
+    """axe-core as the wheel axe-playwright-python ships it; evaluated through the debugger, so the page's own policy stays strict."""
+    spec = find_spec("axe_playwright_python")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the wheel axe-playwright-python is not installed: accessibility is not checked")
+    return (Path(next(iter(spec.submodule_search_locations))) / "axe.min.js").read_text(encoding="utf-8")
+
+
+async def violations(page: Page) -> list[str]:
+    """WCAG 2.2 A and AA; one line a violation, with the elements."""
+    await page.evaluate(axe_source())
+    options = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+    found: dict[str, Any] = await page.evaluate(f"axe.run({{exclude: {json.dumps(_NOT_OURS)}}}, {json.dumps(options)})")
+    return [f"{one['id']} ({one['impact']}): {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found["violations"]]
+
+
+class Witness:
+    """What a window asked for and complained about."""
+
+    def __init__(self, page: Page, origin: str) -> None:
+        self.foreign: list[str] = []
+        self.complaints: list[str] = []
+        host = urlsplit(origin).netloc
+        page.on("request", lambda request: self.foreign.append(request.url) if not _of(request.url, host) else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self.complaints.append(message.text) if _complains(message.type, message.text) else None)
+
+
+def _of(url: str, host: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("blob", "data") or parts.netloc == host
+
+
+def _complains(kind: str, text: str) -> bool:
+    # 4xx and 5xx answers are the tests' own business; the policy's refusals and exceptions are not
+    return kind == "error" and "Failed to load resource" not in text and "WebSocket" not in text
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("path", SCREENS)
+async def test_a_screen_is_accessible_and_asks_nobody_else(
+    path: str, furnished: World, everybody: registry_pb2.Person, console_browser: Browser
+) -> None:
+    world = furnished
+    async with window(console_browser, world, everybody, path) as page:
+        witness = Witness(page, world.platform.url)
+        for theme in ("dark", "day"):
+            await page.evaluate("theme => localStorage.setItem('rtcc.theme', theme)", theme)
+            for width, (pixels_x, pixels_y) in WIDTHS.items():
+                await page.set_viewport_size({"width": pixels_x, "height": pixels_y})
+                await page.goto(world.platform.url + path)
+                await page.locator(SCREENS[path]).first.wait_for()
+                assert await page.evaluate("document.documentElement.dataset.theme") == theme
+                assert await violations(page) == [], f"{path}, {theme}, {width}"
+                overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert overflow <= 0, f"{path} is {overflow} px wider than a {width}"
+                await picture(page, f"console{path.replace('/', '-')}-{theme}-{width}")
+        assert witness.foreign == []
+        assert witness.complaints == []

@@ -1,0 +1,299 @@
+"""What people do at the console: take alerts by key, compare plates, share in plain words, prove the log, lock the desk."""
+
+import pyotp
+from playwright.async_api import Browser, Page, expect
+
+from proof.browser import window
+from proof.platform import until
+from proof.world import OWNER, PARTNER, World, gunshot
+from rtcc.alerting.v1 import alerting_pb2
+from rtcc.gateway.v1 import gateway_pb2
+from rtcc.ledger.v1 import ledger_pb2
+from rtcc_chassis.scope import Scope
+
+
+def row(page: Page, alert_id: str) -> str:
+    return f'[data-testid="alert-list"] [data-alert-id="{alert_id}"]'
+
+
+async def armed(page: Page, alert_id: str) -> None:
+    """Choose the row and wait until keys count on it."""
+    await page.locator(row(page, alert_id)).click()
+    await page.locator(f"{row(page, alert_id)}[data-armed]").wait_for()
+
+
+async def test_one_key_acknowledges_and_the_second_person_sees_who_has_it(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    first, second = await world.person(OWNER, "operator"), await world.person(OWNER, "operator")
+    alert_id = await world.alert(OWNER)
+    async with window(console_browser, world, first) as page, window(console_browser, world, second) as other:
+        await other.locator(f'{row(other, alert_id)}[data-state="new"]').wait_for()
+        await armed(page, alert_id)
+        await page.keyboard.press("a")
+        for screen in (page, other):
+            await screen.locator(f'{row(screen, alert_id)}[data-state="acknowledged"]').wait_for()
+            await expect(screen.locator(row(screen, alert_id))).to_contain_text(first.display_name)
+            assert await screen.locator(row(screen, alert_id)).count() == 1
+
+
+async def test_letters_never_act_while_somebody_types(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    alert_id = await world.alert(OWNER)
+    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
+        await armed(page, alert_id)
+        await page.keyboard.press("f")
+        search = page.get_by_role("searchbox")
+        await search.wait_for()
+        await search.press_sequentially("aaa")
+        assert await search.input_value() == "aaa"
+        await search.fill("")
+        assert await page.locator(row(page, alert_id)).get_attribute("data-state") == "new"
+
+
+# R23
+async def test_a_plate_hit_is_no_work_before_a_person_compared_it(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    alert_id = await world.plate_alert(OWNER)
+    async with window(console_browser, world, await world.person(OWNER, "operator", "supervisor")) as page:
+        await armed(page, alert_id)
+        await page.keyboard.press("a")
+        await page.locator(f'{row(page, alert_id)}[data-state="acknowledged"]').wait_for()
+        await expect(page.get_by_test_id("start-work")).to_be_disabled()
+        image = page.locator("img.evidence")
+        await image.wait_for()
+        assert await image.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 0
+        await page.get_by_test_id("confirm-correct").click()
+        await page.get_by_test_id("disposition").wait_for()
+        await page.get_by_test_id("start-work").click()
+        await page.locator(f'{row(page, alert_id)}[data-state="working"]').wait_for()
+        await page.get_by_test_id("close-alert").click()
+        await page.get_by_label("Note").fill("Found empty")
+        await page.get_by_test_id("close-submit").click()
+        await page.locator(row(page, alert_id)).wait_for(state="detached")
+    alert = await world.alert_where(OWNER, lambda one: one.alert_id == alert_id)
+    assert alert.plate_disposition == alerting_pb2.PLATE_DISPOSITION_CORRECT
+    assert (alert.outcome, alert.note) == ("resolved", "Found empty")
+
+
+async def test_rows_stand_still_while_a_person_works_the_list(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    standing = await world.alert(OWNER)
+    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
+        await armed(page, standing)  # the pointer stays in the list
+        before = await page.locator(row(page, standing)).bounding_box()
+        source = await world.gunshot_source(OWNER)
+        status, _ = await world.delivered(source, gunshot(f"stand-still-{standing}"))
+        assert status == 202
+        await page.get_by_test_id("newcomers").wait_for()
+        assert await page.locator(row(page, standing)).bounding_box() == before
+        await page.get_by_test_id("newcomers").click()
+        await page.get_by_test_id("newcomers").wait_for(state="detached")
+
+
+# R3
+async def test_a_locked_desk_holds_nothing_of_the_work(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    alert_id = await world.alert(OWNER)
+    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
+        await page.locator(row(page, alert_id)).wait_for()
+        await page.locator(".menu summary").click()
+        await page.get_by_role("button", name="Lock", exact=True).click()
+        await page.get_by_test_id("lock-screen").wait_for()
+        assert await page.locator("[data-alert-id], canvas, video").count() == 0
+        await page.get_by_test_id("demo-proof").click()
+        await page.locator(row(page, alert_id)).wait_for()
+
+
+# R1, R6
+async def test_enrolment_then_sign_in_takes_banner_password_and_code(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    person = await world.person(OWNER, "operator")
+    link = await world.platform.ask(
+        "CreateEnrolment", Scope.platform("standalone"), gateway_pb2.CreateEnrolmentRequest(person_id=person.person_id)
+    )
+    context = await console_browser.new_context(viewport={"width": 1280, "height": 900})
+    try:
+        page = await context.new_page()
+        await page.goto(link.url)
+        await page.get_by_test_id("banner-agree").click()
+        password = "correct horse battery staple"
+        await page.locator("input[name=password]").fill(password)
+        await page.locator("input[name=password-repeated]").fill(password)
+        secret = pyotp.TOTP((await page.get_by_test_id("totp-secret").inner_text()).replace(" ", ""))
+        await page.locator("input[name=code]").fill(secret.now())
+        await page.get_by_role("button", name="Finish and sign in").click()
+        await page.get_by_test_id("alert-list").wait_for()
+        assert person.display_name in await page.locator("header").first.inner_text()
+
+        await page.locator(".menu summary").click()
+        await page.get_by_test_id("sign-out").click()
+        await page.get_by_test_id("banner-agree").wait_for()
+        assert await page.locator("input").count() == 0  # nothing to type before the banner
+        await page.get_by_test_id("banner-agree").click()
+        await page.locator("input[name=login]").fill(person.login)
+        await page.locator("input[name=password]").fill(password)
+        await page.get_by_role("button", name="Continue").click()
+        await page.locator("input[name=code]").wait_for()
+        assert not [cookie for cookie in await context.cookies() if cookie.get("httpOnly")]  # a password alone is no session
+
+        async def accepted() -> bool:
+            # a code serves once: the one used at enrolment is refused until the next half minute
+            await page.locator("input[name=code]").fill(secret.now())
+            await page.get_by_role("button", name="Sign in", exact=True).click()
+            await page.locator('[data-testid="problem"], [data-testid="alert-list"]').first.wait_for()
+            return await page.get_by_test_id("alert-list").count() == 1
+
+        await until(accepted, deadline_s=45, every_s=5)
+    finally:
+        await context.close()
+
+
+# R31
+async def test_sharing_is_read_in_words_before_it_is_granted_and_ends_by_one_button(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    granting = await world.person(OWNER, "administrator", "supervisor")
+    camera_id = await world.camera(OWNER)
+    async with window(console_browser, world, granting, "/share") as page:
+        await page.get_by_test_id("grant").click()
+        wizard = page.get_by_test_id("grant-wizard")
+        await wizard.locator(f"select[name=grantee] option[value={PARTNER}]").wait_for(state="attached")
+        await wizard.locator("select[name=grantee]").select_option(PARTNER)
+        await wizard.locator("input[name=title]").fill("Wizard's grant")
+        await wizard.get_by_test_id("wizard-next").click()
+        await expect(wizard.get_by_test_id("wizard-next")).to_be_disabled()  # default is nothing
+        await wizard.locator("input[name=kind-plate_hit]").check()
+        await wizard.locator(f"input[name='camera-{camera_id}']").check()
+        await wizard.get_by_test_id("wizard-next").click()
+        await wizard.get_by_test_id("wizard-next").click()
+        words = await wizard.get_by_test_id("grant-words").inner_text()
+        assert "alerts of plate hits" in words and "1 camera live" in words and "only while an alert" in words
+        await wizard.get_by_test_id("wizard-next").click()
+        card = page.locator('[data-testid="agreement"][data-active="true"]', has_text="Wizard's grant")
+        await card.wait_for()
+        await card.get_by_test_id("revoke").click()
+        await page.locator("input[name=reason]").fill("Test over")
+        await page.get_by_test_id("revoke-submit").click()
+        await card.wait_for(state="detached")
+        await page.get_by_role("tab", name="Changes").click()
+        changes = page.get_by_role("region", name="Changes of agreements")
+        await expect(changes).to_contain_text("granted")
+        await expect(changes).to_contain_text("revoked")
+
+
+# R12
+async def test_the_log_is_verified_by_a_button(furnished: World, console_browser: Browser) -> None:
+    async with window(console_browser, furnished, await furnished.person(OWNER, "auditor"), "/audit") as page:
+        await page.get_by_test_id("verify").click()
+        assert await page.get_by_test_id("verify-result").get_attribute("data-intact") == "true"
+
+
+# R18
+async def test_a_plate_search_asks_why_and_the_log_knows(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    async with window(console_browser, world, await world.person(OWNER, "operator"), "/search") as page:
+        await page.locator("input[name=plate]").fill("QQQ99?")
+        await page.get_by_role("button", name="Search").click()
+        dialog = page.get_by_test_id("purpose-dialog")
+        await dialog.locator("input[name=purpose]").fill("Missing person")
+        await dialog.locator("input[name=case_number]").fill("26-7777")
+        await dialog.get_by_test_id("purpose-submit").click()
+        await expect(page.get_by_text("No read of this plate")).to_be_visible()
+        await expect(page.locator(".purpose-chip")).to_contain_text("26-7777")
+
+    async def logged() -> bool:
+        request = ledger_pb2.ListEntriesRequest(limit=50, action="plate_read.search")
+        answer = await world.platform.ask("ListEntries", world.everything(OWNER), request)
+        return any((stored.entry.purpose, stored.entry.case_number) == ("Missing person", "26-7777") for stored in answer.entries)
+
+    await until(logged)
+
+
+async def test_an_import_reports_each_bad_row_before_anything_is_stored(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    rows = "name,latitude,longitude\nImported one,60.171,24.941\nImported two,99,24.941\n"
+    async with window(console_browser, world, await world.person(OWNER, "administrator"), "/cameras") as page:
+        await page.get_by_role("button", name="Import…").click()
+        dialog = page.get_by_test_id("import-dialog")
+        await dialog.locator("input[type=file]").set_input_files(files=[{"name": "c.csv", "mimeType": "text/csv", "buffer": rows.encode()}])
+        await dialog.get_by_role("button", name="Check").click()
+        await expect(dialog.get_by_test_id("import-report")).to_contain_text("Would import: 1 new, 0 changed, 1 problem")
+        await expect(dialog.get_by_role("region", name="Problems")).to_contain_text("3")
+        await dialog.get_by_test_id("import-run").click()
+        await expect(dialog.get_by_test_id("import-report")).to_contain_text("Imported: 1 new")
+        await dialog.get_by_role("button", name="Done").click()
+        await expect(page.locator('[data-testid="camera-row"]', has_text="Imported one")).to_be_visible()
+
+
+async def test_the_map_shows_streets_and_units_that_move(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    unit, key = await world.unit_and_key(OWNER)
+    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
+        await page.locator('[data-testid="map"][data-ready]').wait_for()
+        await page.locator('[data-testid="link-state"][data-state="live"]').wait_for()
+        # away from everything else that the map draws, at the zoom where call signs show
+        await page.evaluate("sessionStorage.setItem('rtcc.view', JSON.stringify({longitude: 24.9440, latitude: 60.1690, zoom: 16}))")
+        await page.reload()
+        await page.locator('[data-testid="map"][data-ready]').wait_for()
+
+        async def painted(selector: str) -> int:
+            """Different colours in the middle of the map."""
+            return int(await page.locator(selector).evaluate(_COLOURS_OF_SCREENSHOT, await _shot(page)))
+
+        async def streets() -> bool:
+            return await painted("body") > 20
+
+        await until(streets, deadline_s=20, every_s=0.3)
+
+        async def at(longitude: float) -> bytes:
+            answer = await page.request.get(
+                f"{world.platform.url}/v1/osmand?id={unit.device_id}&key={key}&lat=60.1690&lon={longitude}&speed=0&bearing=90"
+            )
+            assert answer.ok, await answer.text()
+            return await _shot(page)
+
+        empty = await _shot(page)
+
+        async def appeared() -> bool:
+            return await at(24.9440) != empty
+
+        await until(appeared, deadline_s=20, every_s=0.5)
+
+
+async def _shot(page: Page) -> str:
+    """The middle of the map as a data URL."""
+    import base64
+
+    box = await page.get_by_test_id("map").bounding_box()
+    assert box is not None
+    clip = {"x": box["x"] + box["width"] / 2 - 100, "y": box["y"] + box["height"] / 2 - 100, "width": 200, "height": 200}
+    return "data:image/png;base64," + base64.b64encode(await page.screenshot(clip=clip)).decode()
+
+
+_COLOURS_OF_SCREENSHOT = """async (element, url) => {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const pen = canvas.getContext('2d');
+    pen.drawImage(image, 0, 0);
+    return new Set(new Uint32Array(pen.getImageData(0, 0, image.width, image.height).data.buffer)).size;
+}"""
+
+
+async def test_an_officer_has_large_targets_and_a_plate_check_on_the_phone(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    await world.alert(OWNER)
+    async with window(console_browser, world, await world.person(OWNER, "officer"), "/field", width=390, height=844) as page:
+        await page.get_by_test_id("field").wait_for()
+        for target in await page.locator(".field-tabs button, .field-actions .button").all():
+            box = await target.bounding_box()
+            assert box is not None and box["height"] >= 44
+
+
+async def test_a_role_sees_only_its_screens(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    async with window(console_browser, world, await world.person(OWNER, "auditor"), "/audit") as page:
+        names = await page.get_by_role("navigation", name="Screens").get_by_role("link").all_inner_texts()
+        assert "Audit" in names and "People" not in names and "Find" not in names
+        await page.goto(f"{world.platform.url}/admin/people")
+        await expect(page.get_by_role("heading", name="Not part of your role")).to_be_visible()
