@@ -275,6 +275,15 @@ class TestPlatform:
         await self.process.server.start()
         await self.process.server.set_serving(True)
 
+    async def start_process(self, service: str, port: int, **overrides: str) -> subprocess.Popen[bytes]:
+        """`python -m rtcc_<service>` beside this process, on this test's servers, listening on `port`: for tests that kill it."""
+        settings = dataclasses.asdict(await self.settings(service)) | {"rpc_listen": f"127.0.0.1:{port}"}
+        texts = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in settings.items()}
+        environment = {f"RTCC_{name.upper()}": text for name, text in (texts | overrides).items()}
+        process = self.servers._spawn([sys.executable, "-m", f"rtcc_{service}"], service, env=dict(os.environ) | environment)
+        await poll(lambda: _listens(port), deadline_s=60)
+        return process
+
     def metadata(self, scope: Scope, issuer: str = "gateway") -> tuple[tuple[str, str], ...]:
         """gRPC metadata for a caller; people and devices come from the gateway."""
         return self._issuers[issuer if scope.principal_kind != "service" else scope.principal_id.removeprefix("service:")].metadata(scope)
