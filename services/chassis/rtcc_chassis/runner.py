@@ -1,6 +1,7 @@
 """Runs one or several services in this process: connect, serve, drain, exit code."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -123,6 +124,10 @@ async def _serve_until_stopped(process: Process) -> None:
         # servicers must all be added before the server starts, hence after every service said ready
         port = await process.server.start()
         await process.server.set_serving(True)
+        # what was made so far (modules, descriptors, mirrors) lives as long as the process: without it a full collection
+        # takes 50 ms less of everybody's time
+        gc.collect()
+        gc.freeze()
         _LOG.info("ready on port %d", port)
         await stopping
     ready.cancel()
