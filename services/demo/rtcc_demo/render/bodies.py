@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from rtcc_demo.render.lens import NEAREST_M, Lens, Points, cut_near
@@ -17,7 +18,7 @@ HEADLIGHT: Colour = (255, 250, 226)
 TAILLIGHT: Colour = (214, 28, 24)
 PLATE_WIDTH_M, PLATE_HEIGHT_M = 0.52, 0.14
 FAR_M = 50.0
-"""From here on a shadow is a few pixels: one tone does."""
+"""From here on details and the shadow's edge are a pixel or less."""
 SKY_LIGHT = np.array([0.62, 0.72, 0.88])
 STREET_LIGHT = np.array([1.0, 0.9, 0.74])
 
@@ -208,6 +209,8 @@ class Mesh:
     middles: Points
     normals: Points
     nearer_m: Points
+    plain: NDArray[np.bool_]
+    """Faces that still show from afar: paint, glass and lights."""
     fills: tuple[Colour, ...]
     footprint: tuple[float, float, float, float]
 
@@ -222,12 +225,13 @@ def make_mesh(faces: tuple[Face, ...], light: float = 1.0) -> Mesh:
     starts = [0, *np.cumsum([len(face.corners) for face in faces]).tolist()]
     corners = np.concatenate([face.corners for face in faces])
     nearer = np.array([{"paint": 0.0, "under": -20.0}.get(face.kind, 0.6) for face in faces])
+    plain = np.array([face.kind in ("paint", "glass", "light") for face in faces])
     fills = tuple(
         face.colour if face.kind in ("light", "trim", "under") else _shaded(face, normal, light)
         for face, normal in zip(faces, normals, strict=True)
     )
     (x0, y0, _), (x1, y1, _) = corners.min(axis=0), corners.max(axis=0)
-    return Mesh(faces, corners, tuple(starts), middles, normals, nearer, fills, (float(x0), float(y0), float(x1), float(y1)))
+    return Mesh(faces, corners, tuple(starts), middles, normals, nearer, plain, fills, (float(x0), float(y0), float(x1), float(y1)))
 
 
 @cache
@@ -250,9 +254,12 @@ def draw_mesh(image: Image.Image, lens: Lens, mesh: Mesh, pose: Pose, plate: str
     draw = ImageDraw.Draw(image)  # opaque: several times faster than blending
     turn, place = _turn(pose), np.array((pose.x, pose.y, 0.0))
     _shadow(ImageDraw.Draw(image, "RGBA"), lens, mesh.footprint, turn, place)
-    towards = np.array(lens.place) - (mesh.middles * turn + place)
+    towards = lens.place - (mesh.middles * turn + place)
     shown = ((mesh.normals * turn) * towards).sum(axis=1) > 0
-    order = np.argsort(mesh.nearer_m - np.linalg.norm(towards, axis=1), kind="stable")
+    away_m = np.sqrt((towards * towards).sum(axis=1))
+    if away_m.min() > FAR_M:
+        shown &= mesh.plain
+    order = np.argsort(mesh.nearer_m - away_m, kind="stable")
     seen = lens.seen(mesh.corners * turn + place)
     outline_of = lens.pixels(seen)[:, :2].tolist()
     for index in order[shown[order]].tolist():
@@ -313,7 +320,12 @@ def _plate(image: Image.Image, draw: ImageDraw.ImageDraw, outline: list[tuple[fl
         draw.polygon(outline, fill=(206, 210, 214))
         return
     size = (max(1, round(right - left)), max(1, round(bottom - top)))
-    image.paste(plate_picture(text).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0), (round(left), round(top)))
+    image.paste(_plate_sized(text, size), (round(left), round(top)))
+
+
+@lru_cache(maxsize=4_096)
+def _plate_sized(text: str, size: tuple[int, int]) -> Image.Image:
+    return plate_picture(text).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 @cache

@@ -107,11 +107,11 @@ def draw_clip(name: str, path: Path, seed: int = 1) -> None:
         stream.codec_context.max_b_frames = 0
         stream.codec_context.thread_count = 1
         stream.options = {
-            "preset": "veryfast",
+            "preset": "superfast",
             "profile": "baseline",
-            "crf": "25",
-            "maxrate": "420k",
-            "bufsize": "640k",
+            "crf": "29",
+            "maxrate": "320k",
+            "bufsize": "480k",
             "x264-params": f"keyint={KEY_INTERVAL_S * FRAMES_PER_SECOND}:min-keyint={KEY_INTERVAL_S * FRAMES_PER_SECOND}:scenecut=0",
         }
         for picture in draw_frames(scene):

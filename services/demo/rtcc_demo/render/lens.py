@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,12 @@ class Lens:
     width: int
     height: int
 
-    @property
+    @cached_property
     def focal_px(self) -> float:
         """Focal length in pixels."""
         return self.width / 2 / math.tan(math.radians(self.field_of_view_deg) / 2)
 
-    @property
+    @cached_property
     def axes(self) -> Points:
         """Rows: right, down, forward, as unit vectors of the street's system."""
         yaw, pitch = math.radians(self.yaw_deg), math.radians(self.pitch_deg)
@@ -52,15 +53,15 @@ class Lens:
 
     def seen(self, points: Points) -> Points:
         """(n, 3) street points as the camera has them: right, down, forward in metres."""
-        seen: Points = (points - np.array(self.place)) @ self.axes.T
+        seen: Points = (points - self.place) @ self.axes.T
         return seen
 
     def pixels(self, seen: Points) -> Points:
         """Camera points to (n, 3): pixel x, pixel y, depth in metres. Points nearer than NEAREST_M come out at that depth."""
-        depth = np.maximum(seen[:, 2], NEAREST_M)
-        return np.column_stack(
-            (self.width / 2 + self.focal_px * seen[:, 0] / depth, self.height / 2 + self.focal_px * seen[:, 1] / depth, seen[:, 2])
-        )
+        pixels = seen.copy()
+        pixels[:, :2] *= (self.focal_px / np.maximum(seen[:, 2], NEAREST_M))[:, None]
+        pixels[:, :2] += (self.width / 2, self.height / 2)
+        return pixels
 
     def project(self, points: Points) -> Points:
         """Street points to pixels and depth."""

@@ -12,9 +12,9 @@ from rtcc_demo.world.vehicles import STOLEN_TRUCK, WANTED_CAR, Vehicle, make_fle
 
 WIDTH, HEIGHT = 640, 360
 FRAMES_PER_SECOND = 15
-SCENE_S = 20
-NEAR_Y_M, FAR_Y_M = -8.0, 178.0
-TRAM_NEAR_Y_M, TRAM_FAR_Y_M = -30.0, 210.0
+SCENE_S = 16
+NEAR_Y_M, FAR_Y_M = -8.0, 150.0
+TRAM_NEAR_Y_M, TRAM_FAR_Y_M = -30.0, 180.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _drives(choice: random.Random, street: Street, fleet: list[Vehicle]) -> list
     for oncoming in (True, False):
         for lane in range(street.lanes):
             x = (inner_m + (lane + 0.5) * lane_m) * (-1 if oncoming else 1)
-            speed_mps = choice.uniform(9.6, 12.0)
+            speed_mps = choice.uniform(10.0, 12.4)
             start_s = choice.uniform(0.0, 3.0)
             first_s = start_s
             while start_s < first_s + SCENE_S - 2.6:
