@@ -94,3 +94,14 @@ async def test_a_refresh_keeps_the_age_of_what_is_still_listed(alerting: Alertin
     assert [entry.plate for entry in after] == ["ABC123", "GHI789"]
     assert after[0].entry_id == before[0].entry_id
     assert after[0].entered_at == before[0].entered_at
+
+
+async def test_an_entry_that_a_person_confirmed_survives_the_file_that_drops_it(alerting: Alerting) -> None:
+    listed = await alerting.hot_list("State file", "ABC123", "DEF456")
+    entry = pb.HotListEntry(plate="ABC123", state="FI", reason="seen again today")
+    request = pb.AddHotListEntryRequest(hot_list_id=listed.hot_list_id, entry=entry)
+    added = (await alerting.stub.AddHotListEntry(request, metadata=alerting.as_(OPERATOR))).entry
+    await alerting.import_(listed.hot_list_id, "GHI789")
+    listing = pb.ListHotListEntriesRequest(hot_list_id=listed.hot_list_id)
+    kept = (await alerting.stub.ListHotListEntries(listing, metadata=alerting.as_(OPERATOR))).entries
+    assert [(item.plate, item.entry_id) for item in kept] == [("ABC123", added.entry_id), ("GHI789", kept[1].entry_id)]
