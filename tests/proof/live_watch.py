@@ -23,9 +23,13 @@ class LiveWatch:
         """Whether a text stood in any frame."""
         return any(text.encode() in data for data in self.received)
 
-    def shared_alerts(self) -> list[tuple[str, int]]:
-        """(alert id, revision) of every shared alert delivered, in order, repeats included."""
-        return [(shared.alert.alert_id, shared.alert.revision) for frame in self.frames for shared in frame.shared_alerts.alerts]
+    def shared_alerts(self) -> list[tuple[str, int, str]]:
+        """(alert id, revision, who of ours acknowledged it) of every shared alert delivered, in order, repeats included."""
+        return [
+            (shared.alert.alert_id, shared.alert.revision, shared.acknowledged_by)
+            for frame in self.frames
+            for shared in frame.shared_alerts.alerts
+        ]
 
     def alerts(self) -> list[tuple[str, int]]:
         """(alert id, revision) of every own alert delivered."""

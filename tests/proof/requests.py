@@ -322,6 +322,10 @@ def _fill() -> None:
     async def _(w: World, a: str) -> Message:
         return registry.RevokeAgreementRequest(agreement_id=(await _agreement(w, a)).agreement_id, reason="over")
 
+    @_about("AttestAgreement")
+    async def _(w: World, a: str) -> Message:
+        return registry.AttestAgreementRequest(agreement_id=(await _agreement(w, a)).agreement_id, revision=1)
+
     @_about("OpenViewer")
     async def _(w: World, a: str) -> Message:
         return video.OpenViewerRequest(camera_id=await w.camera(a), offer_sdp=OFFER)
