@@ -12,7 +12,7 @@ from typing import Literal
 from rtcc_standalone.errors import StandaloneError
 from rtcc_standalone.folder import DataFolder, read_json
 from rtcc_standalone.installation import ProgramNotFoundError, find_programs
-from rtcc_standalone.ports import is_free
+from rtcc_standalone.ports import KNOWN_TO_PEOPLE, is_free
 from rtcc_standalone.process_facts import exists
 from rtcc_standalone.unprivileged import postgres_place
 
@@ -135,8 +135,13 @@ def _running(folder: DataFolder, ports: dict[str, int]) -> Iterator[Finding]:
     if folder.status.is_file():
         yield Finding("ok", "the last supervisor was killed", "nothing to do: the next start recovers by itself")
     for name, port in ports.items():
-        if not is_free(port, datagrams=name == "media"):
-            yield Finding("broken", f"port {port} ({name}) is used by {_owner(port)}", f"end it, or: ./rtcc up --port {name}=NUMBER")
+        if is_free(port, datagrams=name == "media"):
+            continue
+        text = f"port {port} ({name}) is used by {_owner(port)}"
+        if name in KNOWN_TO_PEOPLE:
+            yield Finding("broken", text, f"end it, or: ./rtcc up --port {name}=NUMBER")
+        else:
+            yield Finding("warning", text, "nothing to do: the next start chooses another")
 
 
 def _postgres(folder: DataFolder) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +59,12 @@ class Installation:
     def url(self) -> str:
         """Where people open the console. `localhost`, because browsers allow passkeys there and not on an IP address."""
         return self.settings.get("RTCC_GATEWAY_ORIGIN") or f"http://localhost:{self.ports['gateway']}"
+
+    def move_ports(self, names: Iterable[str]) -> None:
+        """Choose free ports for these, for good."""
+        gone = set(names)
+        self.ports = ports.choose({name: port for name, port in self.ports.items() if name not in gone})
+        write_json(self.folder.installation, {**read_json(self.folder.installation), "ports": self.ports})
 
     def nats_server(self, agency_passwords: Mapping[str, str]) -> NatsServer:
         disk = shutil.disk_usage(self.folder.path)

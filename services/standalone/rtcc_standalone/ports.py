@@ -8,6 +8,7 @@ _LOOPBACK = "127.0.0.1"
 # below 32768: nobody's outgoing connection takes them (ip_local_port_range)
 _RANGE = range(20_000, 30_000)
 # what a person types or opens in a firewall is the same everywhere when it is free
+KNOWN_TO_PEOPLE = ("gateway", "media")
 _PREFERRED = {"gateway": 8711, "media": 8712}
 
 NAMES = (

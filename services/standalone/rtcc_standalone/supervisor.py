@@ -16,7 +16,7 @@ from rtcc_standalone.credentials import agency_passwords
 from rtcc_standalone.errors import PortTakenError
 from rtcc_standalone.folder import write_json, write_private
 from rtcc_standalone.installation import PROCESSES, Installation
-from rtcc_standalone.ports import is_free
+from rtcc_standalone.ports import KNOWN_TO_PEOPLE, is_free
 from rtcc_standalone.process_facts import exists
 from rtcc_standalone.servers.server import Server
 from rtcc_standalone.servers.service_process import ServiceProcess
@@ -25,6 +25,7 @@ from rtcc_standalone.supervised import Supervised
 _LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_S = 0.5
 _LOGS_S = 30.0
+_PREDECESSOR_S = 3.0
 _LOG_LIMIT_BYTES = 20 * 1024 * 1024
 INFRASTRUCTURE = ("nats", "postgres", "objects")
 
@@ -41,19 +42,22 @@ class Supervisor:
         self._progress = progress
         self._processes = tuple(processes)
         self._agencies = agency_passwords(installation.folder)
-        self._nats = installation.nats_server(self._agencies)
-        self._postgres = installation.postgres_server()
-        servers: list[Server] = [self._nats, self._postgres, installation.object_server(), *self._service_processes()]
-        self.supervised = {server.name: Supervised(server, self._write_status) for server in servers}
+        self._compose()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started_at = time.time()
         self._logs_next = 0.0
         self._reloads_due = 0
         self._watching: asyncio.Task[None] | None = None
 
+    def _compose(self) -> None:
+        self._nats = self.installation.nats_server(self._agencies)
+        self._postgres = self.installation.postgres_server()
+        servers: list[Server] = [self._nats, self._postgres, self.installation.object_server(), *self._service_processes()]
+        self.supervised = {server.name: Supervised(server, self._write_status) for server in servers}
+
     async def start(self) -> None:
         """Returns when everything is ready; raises what kept a server from starting, after stopping the others."""
-        self._check_ports()
+        await self._settle_ports()
         if self._postgres.place.moved:
             self._progress(self._postgres.place.moved)
         await self._postgres.wait_for_predecessor()
@@ -181,10 +185,21 @@ class Supervisor:
             for task in waiting.values():
                 task.cancel()
 
-    def _check_ports(self) -> None:
-        for name, port in self.installation.ports.items():
-            if not is_free(port, datagrams=name == "media"):
+    async def _settle_ports(self) -> None:
+        """Ports that people type must be free; inner ones move when a stranger has them. A killed predecessor gets a moment to let go."""
+        deadline = time.monotonic() + _PREDECESSOR_S
+        while (taken := self._taken_ports()) and time.monotonic() < deadline:  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.1)
+        for name, port in taken.items():
+            if name in KNOWN_TO_PEOPLE:
                 raise PortTakenError(name, port)
+        if taken:
+            self.installation.move_ports(taken)
+            self._progress(f"other programs use the ports of {', '.join(taken)}: moved to free ones")
+            self._compose()
+
+    def _taken_ports(self) -> dict[str, int]:
+        return {name: port for name, port in self.installation.ports.items() if not is_free(port, datagrams=name == "media")}
 
     async def _follow_agencies(self) -> None:
         known = agency_passwords(self.installation.folder)

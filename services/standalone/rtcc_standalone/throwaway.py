@@ -23,7 +23,7 @@ async def throwaway_platform(
     folder = Path(tempfile.mkdtemp(prefix="rtcc-test-"))
     try:
         folder.chmod(0o711)
-        installation = open_installation(folder, mode=mode, wanted_ports=_unusual_ports(), settings=settings)
+        installation = open_installation(folder, mode=mode, wanted_ports=unusual_ports(), settings=settings)
         with installation.folder.exclusive():
             supervisor = Supervisor(installation, processes=processes)
             await supervisor.start()
@@ -35,7 +35,7 @@ async def throwaway_platform(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unusual_ports() -> dict[str, int]:
+def unusual_ports() -> dict[str, int]:
     """Never the preferred ports: a platform may run beside the tests."""
     chosen = choose({}, taken=(8711, 8712))
     return {name: chosen[name] for name in NAMES}

@@ -207,12 +207,12 @@ def test_doctor_finds_nothing_broken_in_a_new_installation(open_folder: Path) ->
 def test_doctor_names_the_program_on_a_taken_port(open_folder: Path) -> None:
     installation = open_installation(open_folder)
     with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", installation.ports["nats"]))
+        stranger.bind(("127.0.0.1", installation.ports["gateway"]))
         stranger.listen()
         (found,) = [finding for finding in findings(open_folder) if finding.verdict == "broken"]
-    assert f"port {installation.ports['nats']} (nats)" in found.text
+    assert f"port {installation.ports['gateway']} (gateway)" in found.text
     assert f"process {os.getpid()}" in found.text
-    assert "--port nats=NUMBER" in found.advice
+    assert "--port gateway=NUMBER" in found.advice
 
 
 def test_doctor_sees_secrets_that_were_opened(open_folder: Path) -> None:

@@ -20,6 +20,8 @@ from rtcc_standalone.supervisor import INFRASTRUCTURE
 from .conftest import Until
 
 ROOT = checkout_root()
+# several whole platforms one after the other, on a machine that may be busy
+pytestmark = pytest.mark.timeout(400)
 
 
 class Terminal:
@@ -31,7 +33,7 @@ class Terminal:
     def type(self, *words: str, code: int = 0) -> str:
         """What it prints on the standard output; its exit code must be `code`."""
         command = [str(ROOT / "rtcc"), *words, "--data", str(self.folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -120,13 +120,26 @@ async def test_second_supervisor_on_a_live_folder_is_refused(servers: Supervisor
         pass
 
 
-async def test_taken_port_is_named_with_the_way_out(open_folder: Path) -> None:
+async def test_taken_port_that_people_know_is_named_with_the_way_out(open_folder: Path) -> None:
     installation = open_installation(open_folder)
     with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", installation.ports["s3"]))
+        stranger.bind(("127.0.0.1", installation.ports["gateway"]))
         stranger.listen()
-        with pytest.raises(PortTakenError, match=r"--port s3=NUMBER"):
+        with pytest.raises(PortTakenError, match=r"--port gateway=NUMBER"):
             await Supervisor(installation, processes=()).start()
+
+
+async def test_taken_inner_port_moves_for_good(open_folder: Path) -> None:
+    installation = open_installation(open_folder)
+    before = installation.ports["s3"]
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", before))
+        stranger.listen()
+        supervisor = Supervisor(installation, processes=())
+        await supervisor.start()
+        assert await supervisor.supervised["objects"].server.is_ready()
+        await supervisor.stop()
+    assert open_installation(open_folder).ports["s3"] == installation.ports["s3"] != before
 
 
 async def test_stale_postmaster_file_of_a_stranger_is_removed(open_folder: Path) -> None:
