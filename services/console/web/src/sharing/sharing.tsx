@@ -67,7 +67,14 @@ export function useNames() {
   const agencies = useLive((state) => state.agencies);
   const cameras = useLive((state) => state.cameras);
   const shared = useLive((state) => state.sharedCameras);
+  const mayList = useRight("person.list");
+  const people = useRead(RegistryService.method.listPeople, {}, { enabled: mayList });
   return {
+    /** " by Ada Lind"; nothing for somebody of another agency, whom only an id names here. */
+    person: (id: string) => {
+      const name = people.data?.people.find((person) => person.personId === id)?.displayName;
+      return name ? ` by ${name}` : "";
+    },
     agency: (id: string) => agencies.get(id)?.name ?? id,
     camera: (id: string) => cameras.get(id)?.name ?? shared.get(id)?.camera?.name ?? id,
   };
@@ -135,7 +142,7 @@ function AgreementCard({ agreement, byUs, ended = false }: { agreement: Agreemen
       {!ended && !byUs && agreement.alertKinds.length > 0 && <SubscriptionSwitch agreement={agreement} />}
       <p className="muted">
         Version {agreement.revision}, {dayAndTime(agreement.changedAt)}
-        {agreement.changedBy && ` by ${agreement.changedBy}`}
+        {names.person(agreement.changedBy)}
       </p>
       {open === "narrow" && <NarrowDialog agreement={agreement} onClose={() => setOpen(undefined)} />}
       {open === "revoke" && <RevokeDialog agreement={agreement} partner={partner} onClose={() => setOpen(undefined)} />}
@@ -241,7 +248,7 @@ function Changes({ agreements }: { agreements: readonly ListedAgreement[] }) {
         { title: "When", cell: ({ change }) => <span className="mono nowrap">{dayAndTime(change.changedAt)}</span> },
         { title: "Agreement", cell: ({ agreement }) => <strong>{agreement?.title}</strong> },
         { title: "Between", cell: ({ agreement }) => `${names.agency(agreement?.grantorAgencyId ?? "")} → ${names.agency(agreement?.granteeAgencyId ?? "")}` },
-        { title: "Who", cell: ({ change }) => change.changedBy },
+        { title: "Who", cell: ({ change }) => names.person(change.changedBy).replace(/^ by /, "") },
         { title: "What", cell: ({ change }) => (change.revision <= 1 ? "granted" : changesBetween(change.oldValue, change.newValue).join("; ") || "–") },
       ]}
     />

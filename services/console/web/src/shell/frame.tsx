@@ -88,11 +88,11 @@ function Header() {
         <strong>OpenRTCC</strong>
       </a>
       <span className="header-agency ellipsis">{session?.person.agency_name || session?.person.agency_id}</span>
-      {session?.demo && <span className="badge">demo</span>}
+      {session?.demo && <span className="badge phone-less">demo</span>}
       <span className="grow" />
       {unacknowledged > 0 && (
         <span className="badge" data-tone="bad" role="status">
-          {unacknowledged} unacknowledged S1
+          {unacknowledged} <span className="wide-only">unacknowledged</span> S1
         </span>
       )}
       <PurposeChip />
