@@ -120,7 +120,7 @@ async def test_what_is_not_understood_waits_with_its_reason_and_is_not_sent_agai
 
 async def test_a_future_read_is_replayed_when_its_time_has_come(intake: Intake) -> None:
     # ahead of our clock by a little more than is allowed, so that a replay moments later is in time
-    ahead = datetime.now(UTC) + timedelta(minutes=5, seconds=2)
+    ahead = datetime.now(UTC) + timedelta(minutes=5, seconds=6)
     answer = await intake.submit(read_body(captured_at=ahead.isoformat()), "d1")
     assert answer.outcome == pb.DELIVERY_OUTCOME_QUARANTINED
     request = pb.ReplayQuarantinedRequest(quarantine_id=answer.quarantine_id)
@@ -130,7 +130,7 @@ async def test_a_future_read_is_replayed_when_its_time_has_come(intake: Intake) 
     async def replayed() -> str:
         return str((await intake.stub.ReplayQuarantined(request, metadata=intake.as_(SUPERVISOR))).event_id)
 
-    event_id = await poll(replayed, every_s=0.3)
+    event_id = await poll(replayed, deadline_s=30, every_s=0.3)
     assert (await newest_event(intake)).event_id == event_id
     assert await intake.waiting() == []
     assert await code_of(intake.stub.ReplayQuarantined(request, metadata=intake.as_(SUPERVISOR))) is grpc.StatusCode.ABORTED
