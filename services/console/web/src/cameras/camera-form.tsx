@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { send } from "../contract/call";
 import { ProblemError } from "../contract/problem";
 import { useAct } from "../contract/use-call";
@@ -65,6 +65,13 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
     set({ bearing: String(Math.round(bearing(Number(draft.longitude), Number(draft.latitude), longitude, latitude))) });
     setAiming(false);
   };
+  const placed = useMemo(
+    () =>
+      draft.latitude && draft.longitude
+        ? { latitude: Number(draft.latitude), longitude: Number(draft.longitude), bearingDeg: Number(draft.bearing), fieldOfViewDeg: Number(draft.fieldOfView), rangeM: Number(draft.range) }
+        : undefined,
+    [draft.latitude, draft.longitude, draft.bearing, draft.fieldOfView, draft.range],
+  );
   const start = camera?.coordinate ? { longitude: camera.coordinate.longitudeDeg, latitude: camera.coordinate.latitudeDeg, zoom: 16.5 } : undefined;
   return (
     <Dialog
@@ -99,7 +106,7 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
         </Field>
       </div>
       <div className="placement">
-        <CityMap compact onPlace={place} {...(start ? { start } : {})} />
+        <CityMap compact onPlace={place} draft={placed} {...(start ? { start } : {})} />
         <p className="placement-hint">{aiming ? "Now click where it looks." : draft.latitude ? "Click to place it anew." : "Click where it stands."}</p>
       </div>
       <div className="columns">

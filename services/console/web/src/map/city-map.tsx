@@ -7,7 +7,7 @@ import { useKeys } from "../shell/keys";
 import { openCamera, useDock } from "../video/dock";
 import { Button } from "../ui/parts";
 import type { MapEngine, Start } from "./engine";
-import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, fieldOfViewFeatures, mapCameras } from "./features";
+import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, draftFeature, fieldOfViewFeatures, mapCameras, type DraftCamera } from "./features";
 import { mapLayers, useMap } from "./store";
 import { UnitCard } from "./unit-card";
 import "./map.css";
@@ -16,6 +16,8 @@ interface Props {
   onAlert?: (alertId: string) => void;
   /** Instead of opening what is there, report the place: placing a camera. */
   onPlace?: (longitude: number, latitude: number) => void;
+  /** A camera that is being placed: shown although nobody stored it yet. */
+  draft?: DraftCamera | undefined;
   compact?: boolean;
   start?: Start;
 }
@@ -26,7 +28,7 @@ const ALERTS_EVERY_MS = 200;
 const ALERTS_EVERY_SOFTWARE_MS = 1_000;
 
 /** The living map. One a page; everything it shows comes from the live store. */
-export function CityMap({ onAlert, onPlace, compact = false, start }: Props) {
+export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Props) {
   const container = useRef<HTMLDivElement>(null);
   const unitCanvas = useRef<HTMLCanvasElement>(null);
   const labelCanvas = useRef<HTMLCanvasElement>(null);
@@ -73,6 +75,7 @@ export function CityMap({ onAlert, onPlace, compact = false, start }: Props) {
   useTheme(engine, theme);
   useOverlay(engine);
   useFocus(engine);
+  useDraft(engine, draft);
   useKeys(
     compact || !engine
       ? {}
@@ -212,6 +215,14 @@ function useFocus(engine: MapEngine | undefined): void {
     engine.flyTo(focus.longitude, focus.latitude);
     engine.ring(focus);
   }, [engine, focus]);
+}
+
+function useDraft(engine: MapEngine | undefined, draft: DraftCamera | undefined): void {
+  useEffect(() => {
+    if (!engine || !draft) return;
+    engine.setData("draft", draftFeature(draft));
+    engine.ring({ longitude: draft.longitude, latitude: draft.latitude, severity: 0 });
+  }, [engine, draft]);
 }
 
 /** Everything the agency has on the ground. */

@@ -92,6 +92,19 @@ export function areaFeatures(agencies: Iterable<Agency>, ownAgencyId: string): O
   return collection(features);
 }
 
+export interface DraftCamera {
+  longitude: number;
+  latitude: number;
+  bearingDeg: number;
+  fieldOfViewDeg: number;
+  rangeM: number;
+}
+
+export function draftFeature(draft: DraftCamera): OverlayData {
+  const ring = fieldOfView(draft.longitude, draft.latitude, draft.bearingDeg, draft.fieldOfViewDeg || 60, draft.rangeM || ASSUMED_RANGE_M);
+  return collection([{ type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [ring] } }]);
+}
+
 function collection(features: GeoJSON.Feature[]): OverlayData {
   return { type: "FeatureCollection", features };
 }

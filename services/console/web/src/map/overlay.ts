@@ -1,7 +1,7 @@
 import type { LayerSpecification, SymbolLayerSpecification } from "maplibre-gl";
 import { colour } from "./symbols";
 
-export const overlaySources = ["areas", "fov", "cameras", "calls", "alerts"] as const;
+export const overlaySources = ["areas", "fov", "draft", "cameras", "calls", "alerts"] as const;
 export type OverlayName = (typeof overlaySources)[number];
 export type OverlayData = GeoJSON.FeatureCollection;
 
@@ -13,6 +13,7 @@ export function overlayLayers(): LayerSpecification[] {
     { id: "areas", type: "line", source: "areas", paint: { "line-color": ["case", ["get", "own"], colour("accent"), colour("partner")], "line-width": 1.6, "line-dasharray": [4, 3], "line-opacity": 0.65 } },
     { id: "fov", type: "fill", source: "fov", minzoom: 13.5, paint: { "fill-color": ["case", ["get", "partner"], colour("partner"), ["get", "off"], colour("text-3"), colour("accent")], "fill-opacity": ["case", ["get", "chosen"], 0.34, 0.15] } },
     { id: "fov-edge", type: "line", source: "fov", minzoom: 13.5, paint: { "line-color": ["case", ["get", "partner"], colour("partner"), colour("accent")], "line-opacity": ["case", ["get", "chosen"], 0.95, 0.32], "line-width": ["case", ["get", "chosen"], 2, 1] } },
+    { id: "draft", type: "fill", source: "draft", paint: { "fill-color": colour("s2"), "fill-opacity": 0.42 } },
     {
       id: "cameras",
       type: "symbol",

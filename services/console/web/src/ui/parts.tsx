@@ -23,6 +23,8 @@ export function Dialog(props: { title: string; onClose(): void; children: ReactN
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
+    // The browser would focus the close button: it comes first.
+    element?.querySelector<HTMLElement>(".dialog-body :is(input:not([type=checkbox], [type=radio], [type=file]), select, textarea)")?.focus();
     return () => element?.close();
   }, []);
   const content = (
