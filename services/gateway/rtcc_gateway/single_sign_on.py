@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 from joserfc import jwt
@@ -77,13 +77,15 @@ class Provider:
         """Exchange the code and verify the ID token (OpenID Connect Core section 3.1.3.7)."""
         metadata = await self._discover()
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": return_address, "code_verifier": verifier}
-        authentication = None
+        headers: dict[str, str] = {}
         methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         if self._client_secret and "client_secret_basic" in methods:
-            authentication = aiohttp.BasicAuth(self._client_id, self._client_secret)
+            # RFC 6749 section 2.3.1: both are form-encoded before they are joined
+            pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         else:
             form |= {"client_id": self._client_id} | ({"client_secret": self._client_secret} if self._client_secret else {})
-        answer = await self._json("POST", str(metadata["token_endpoint"]), form, authentication)
+        answer = await self._json("POST", str(metadata["token_endpoint"]), form, headers)
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise SignInFailed
@@ -141,10 +143,10 @@ class Provider:
         return self._keys
 
     async def _json(
-        self, method: str, url: str, form: Mapping[str, str] | None = None, authentication: aiohttp.BasicAuth | None = None
+        self, method: str, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
         try:
-            async with self._http.request(method, url, data=form, auth=authentication, timeout=_TIMEOUT, allow_redirects=False) as response:
+            async with self._http.request(method, url, data=form, headers=headers, timeout=_TIMEOUT, allow_redirects=False) as response:
                 body = await response.content.read(256 * 1024)
                 if response.status in (400, 401, 403) and method == "POST":
                     raise SignInFailed
