@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,11 +12,20 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
 
-from rtcc_chassis.errors import NotFound, Refused, Unavailable
+from rtcc_chassis.errors import NotFound, Refused, RtccError, Unavailable
 from rtcc_chassis.scope import EVERY_AGENCY, Scope
 from rtcc_chassis.settings import ChassisSettings
 
+_LOG = logging.getLogger(__name__)
 _MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
+
+
+class UnfitObjectStore(RtccError):
+    """This S3 can't do what the platform relies on."""
+
+    def __init__(self, missing: str) -> None:
+        self.what = missing
+        super().__init__(f"The object store can't do {missing}: use SeaweedFS, MinIO, Ceph, Garage or a cloud's S3.")
 
 
 class Objects:
@@ -64,8 +74,18 @@ class Objects:
         data: bytes = await self._call(read, key)
         return data
 
+    async def check_at_start(self) -> None:
+        """Wait until the store answers, then check it once; spawn it. Raises UnfitObjectStore."""
+        while True:
+            try:
+                await self.check_capabilities()
+                return
+            except Unavailable as error:
+                _LOG.warning("the object store can't be checked yet: %s", error)
+                await asyncio.sleep(2)
+
     async def check_capabilities(self) -> None:
-        """What we rely on works on this S3: put, ranged get, list, delete. Raises Unavailable naming what doesn't."""
+        """What we rely on works on this S3: put, ranged get, list, delete. Raises UnfitObjectStore, or Unavailable when it is away."""
         bucket, key = f"{self._prefix}probe", "capability"
         await self._ensure_bucket(bucket)
 
@@ -77,11 +97,11 @@ class Objects:
             response.release_conn()
             listed = any(item.object_name == key for item in self._client.list_objects(bucket))
             self._client.remove_object(bucket, key)
-            return "" if ranged and listed else "ranged reads" if not ranged else "listing"
+            return "" if ranged and listed else "listing" if ranged else "ranged reads"
 
         missing = await self._call(probe)
         if missing:
-            raise Unavailable("the object store", f"{missing} don't work on it; use SeaweedFS, MinIO, Ceph, Garage or a cloud's S3")
+            raise UnfitObjectStore(missing)
 
     def _guard(self, scope: Scope, agency_id: str) -> None:
         if scope.agency_id not in (agency_id, EVERY_AGENCY):

@@ -44,6 +44,7 @@ async def serve(ctx: ServiceContext) -> None:
     )
     await sources.ready()
     ctx.rpc.add(add_IntakeServiceServicer_to_server, IntakeServicer(app))
+    ctx.lifecycle.spawn(ctx.objects.check_at_start(), "object store check")
     ctx.lifecycle.spawn(
         ctx.bus.consume(archive_spec(settings.archive_batch), archive_handler(store, settings.archive_pause_s)), "intake archive"
     )
