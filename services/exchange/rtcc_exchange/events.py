@@ -13,6 +13,7 @@ from rtcc.registry.v1.registry_pb2 import Agreement
 from rtcc_chassis.bus import Bus, ConsumerSpec, Delivery, Outgoing
 from rtcc_chassis.directory import Mirror
 from rtcc_chassis.errors import RtccError, Unavailable
+from rtcc_chassis.identifiers import derived_id
 from rtcc_chassis.streams import ALERTS, SHARED
 from rtcc_exchange.app.delivery import Deliveries
 from rtcc_exchange.app.ports import Message
@@ -89,17 +90,23 @@ class Changes:
         self._deliveries = deliveries
         self._neighbours = neighbours
         self._agreements: dict[str, None] = {}
+        self._subscriptions: Mirror[pb.Subscription] | None = None
         self._subscribed: dict[str, pb.Subscription] = {}
         self._arrived = asyncio.Event()
 
     def follow(self, agreements: Mirror[Agreement], subscriptions: Mirror[pb.Subscription]) -> None:
         """Call it once the mirrors are complete: what stood before is the sweep's work."""
+        self._subscriptions = subscriptions
         agreements.on_change(self._on_agreement)
         subscriptions.on_change(self._on_subscription)
 
     def _on_agreement(self, agreement_id: str, old: Agreement | None, new: Agreement | None) -> None:
         if old is not None and new is not None:
             self._agreements[agreement_id] = None
+            # an attestation grants what is open already
+            subscription = self._subscriptions.get(derived_id("subscription", agreement_id)) if self._subscriptions is not None else None
+            if subscription is not None and not old.HasField("attested_at") and new.HasField("attested_at"):
+                self._subscribed[subscription.subscription_id] = subscription
             self._arrived.set()
 
     def _on_subscription(self, subscription_id: str, old: pb.Subscription | None, new: pb.Subscription | None) -> None:

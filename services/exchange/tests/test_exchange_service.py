@@ -223,6 +223,20 @@ async def test_a_new_subscriber_gets_what_is_open(exchange: Exchange, alerting: 
     assert [copy.alert.alert_id for copy in await exchange.wait_for(1)] == ["open-1"]
 
 
+async def test_nothing_crosses_before_the_attestation_and_what_is_open_follows_it(exchange: Exchange, alerting: OpenAlerts) -> None:  # R20
+    terms = await subscribed(exchange, agreement(attestation_required=True))
+    await exchange.raise_alert(alert())
+    alerting.open = [alert()]
+    await subscribed(exchange, agreement(agreement_id="a2", grantee="north"), NORTH)
+    await exchange.raise_alert(alert("x2"))
+    await exchange.wait_for(2, "north")
+    assert not await exchange.received()
+    terms.attested_at.FromDatetime(utc_now())
+    terms.revision = 2
+    await exchange.tell("agreement", "west", "a1", terms)
+    assert [copy.alert.alert_id for copy in await exchange.wait_for(1)] == ["x1"]
+
+
 async def test_a_revocation_takes_back_within_a_second_and_nothing_comes_after(exchange: Exchange) -> None:
     terms = await subscribed(exchange)
     for number in range(20):

@@ -118,6 +118,10 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def RevokeAgreement(self, request: pb.RevokeAgreementRequest, context: Any) -> pb.RevokeAgreementResponse:
         return pb.RevokeAgreementResponse(agreement=await self._agreements.revoke(current_scope(), request.agreement_id, request.reason))
 
+    async def AttestAgreement(self, request: pb.AttestAgreementRequest, context: Any) -> pb.AttestAgreementResponse:
+        agreement = await self._agreements.attest(current_scope(), request.agreement_id, request.revision)
+        return pb.AttestAgreementResponse(agreement=agreement)
+
     async def ListAgreements(self, request: pb.ListAgreementsRequest, context: Any) -> pb.ListAgreementsResponse:
         listed = await self._agreements.list_all(current_scope(), include_changes=request.include_changes)
         return pb.ListAgreementsResponse(

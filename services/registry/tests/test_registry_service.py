@@ -268,6 +268,25 @@ async def test_a_grant_is_told_to_both_sides_with_old_and_new_value(registry: Re
     await poll(lambda: _holds(lambda: (agreements.get(granted.agreement_id) or pb.Agreement()).status == pb.AGREEMENT_STATUS_REVOKED))
 
 
+async def test_an_attestation_is_the_grantees_own_and_for_the_terms_it_read(registry: Registry) -> None:  # R20
+    terms = pb.Agreement(grantee_agency_id="east", units=True, attestation_required=True)
+    terms.attested_at.FromDatetime(utc_now())
+    granted = (await registry.call(WEST, "CreateAgreement", agreement=terms)).agreement
+    assert not granted.HasField("attested_at")
+    with pytest.raises(Refused):
+        await registry.call(WEST, "AttestAgreement", agreement_id=granted.agreement_id, revision=1)
+    with pytest.raises(Conflict):
+        await registry.call(EAST, "AttestAgreement", agreement_id=granted.agreement_id, revision=7)
+    signed = (await registry.call(EAST, "AttestAgreement", agreement_id=granted.agreement_id, revision=1)).agreement
+    assert signed.HasField("attested_at") and (signed.revision, signed.changed_by) == (2, "east-admin")
+    again = (await registry.call(EAST, "AttestAgreement", agreement_id=granted.agreement_id, revision=1)).agreement
+    assert again == signed
+    for side in (WEST, EAST):
+        assert [entry.principal_id for entry in await registry.audit(side.agency_id) if entry.action == "agreement.attest"][
+            -1
+        ] == "east-admin"
+
+
 async def test_a_grantee_may_end_what_it_was_granted(registry: Registry) -> None:
     granted = (await registry.call(WEST, "CreateAgreement", agreement=pb.Agreement(grantee_agency_id="east", units=True))).agreement
     ended = (await registry.call(EAST, "RevokeAgreement", agreement_id=granted.agreement_id)).agreement

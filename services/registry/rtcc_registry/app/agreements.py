@@ -1,4 +1,4 @@
-"""Granting, narrowing and revoking. Each change is stored with actor, old and new value, and stands in both sides' logs (R31)."""
+"""Granting, attesting, narrowing and revoking. Each change is stored with actor, old and new value, and told to both sides (R31)."""
 
 from collections import defaultdict
 
@@ -9,7 +9,7 @@ from rtcc_chassis.errors import InvalidInput, NotFound, Refused
 from rtcc_chassis.scope import Scope
 from rtcc_registry.app.acting import as_json, created_id, platform_scope, require_agency, same_or_conflict
 from rtcc_registry.app.records import AGREEMENT, CAMERA, Store, Work
-from rtcc_registry.domain.agreements import checked_agreement, narrowed, require_grantor, revoked, stamped
+from rtcc_registry.domain.agreements import attested, checked_agreement, narrowed, require_grantor, revoked, stamped
 from rtcc_registry.domain.people import owning_agency
 
 
@@ -69,6 +69,19 @@ class Agreements:
             await work.replace(AGREEMENT, new)
             await work.add_change(old, new)
         _tell(old, new, reason)
+        return new
+
+    async def attest(self, scope: Scope, agreement_id: str, revision: int) -> pb.Agreement:
+        """The grantee's signature. Signing again is fine and changes nothing."""
+        action = "agreement.attest"
+        async with self._store.work(scope) as work:
+            old = await self._needed(scope, work, agreement_id, action)
+            if old.HasField("attested_at") and old.grantee_agency_id == scope.agency_id:
+                return old
+            new = stamped(attested(old, scope.agency_id, revision, self._clock()), scope.principal_id, self._clock())
+            await work.replace(AGREEMENT, new)
+            await work.add_change(old, new)
+        _tell(old, new)
         return new
 
     async def list_all(self, scope: Scope, *, include_changes: bool) -> list[tuple[pb.Agreement, list[pb.AgreementChange]]]:

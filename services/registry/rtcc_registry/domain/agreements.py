@@ -97,6 +97,20 @@ def revoked(old: pb.Agreement) -> pb.Agreement:
     return result
 
 
+def attested(old: pb.Agreement, agency_id: str, revision: int, now: datetime) -> pb.Agreement:
+    """Signed by the grantee, for the very terms it read (R20). Narrower terms need no new signature: they are part of what was signed."""
+    require_active(old)
+    if old.grantee_agency_id != agency_id:
+        raise Refused("agreement.attest", "Only the agency that receives can attest that it keeps to the terms.")
+    if revision != old.revision:
+        raise Conflict(f"The agreement is at revision {old.revision}, you read {revision}: read it again and sign that.")
+    result = pb.Agreement()
+    result.CopyFrom(old)
+    result.attested_at.FromDatetime(now)
+    result.revision = old.revision + 1
+    return result
+
+
 def require_active(agreement: pb.Agreement) -> None:
     if agreement.status != pb.AGREEMENT_STATUS_ACTIVE:
         raise Conflict(f"Agreement {agreement.agreement_id} was revoked: a new grant is a new agreement.")

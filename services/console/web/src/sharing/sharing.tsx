@@ -108,9 +108,10 @@ function Agreements({ agreements, byUs }: { agreements: readonly Agreement[]; by
 function AgreementCard({ agreement, byUs, ended = false }: { agreement: Agreement; byUs: boolean; ended?: boolean }) {
   const names = useNames();
   const partner = names.agency(byUs ? agreement.granteeAgencyId : agreement.grantorAgencyId);
-  const [open, setOpen] = useState<"narrow" | "revoke">();
+  const [open, setOpen] = useState<"narrow" | "revoke" | "attest">();
   const mayNarrow = useRight("agreement.narrow");
   const mayRevoke = useRight("agreement.revoke");
+  const mayAttest = useRight("agreement.attest") && !byUs && agreement.attestationRequired && !agreement.attestedAt;
   return (
     <article className={`card stack ${byUs ? "" : "shared-stripe"}`} data-testid="agreement" data-agreement-id={agreement.agreementId} data-active={!ended}>
       <div className="spread">
@@ -133,6 +134,11 @@ function AgreementCard({ agreement, byUs, ended = false }: { agreement: Agreemen
             )}
           </div>
         )}
+        {!ended && mayAttest && (
+          <Button size="small" look="primary" onClick={() => setOpen("attest")} data-testid="attest">
+            Attest…
+          </Button>
+        )}
       </div>
       <ul className="secondary">
         {inWords(agreement, byUs ? partner : "Your agency", names.camera).map((sentence) => (
@@ -145,8 +151,41 @@ function AgreementCard({ agreement, byUs, ended = false }: { agreement: Agreemen
         {names.person(agreement.changedBy)}
       </p>
       {open === "narrow" && <NarrowDialog agreement={agreement} onClose={() => setOpen(undefined)} />}
+      {open === "attest" && <AttestDialog agreement={agreement} partner={partner} onClose={() => setOpen(undefined)} />}
       {open === "revoke" && <RevokeDialog agreement={agreement} partner={partner} onClose={() => setOpen(undefined)} />}
     </article>
+  );
+}
+
+function AttestDialog({ agreement, partner, onClose }: { agreement: Agreement; partner: string; onClose(): void }) {
+  const attest = useAct(
+    () => send(RegistryService.method.attestAgreement, { agreementId: agreement.agreementId, revision: agreement.revision }),
+    () => {
+      notify(`Attested. What ${partner} grants flows now.`);
+      onClose();
+    },
+  );
+  const names = useNames();
+  return (
+    <Dialog
+      title={`Attest “${agreement.title}”`}
+      testId="attest-dialog"
+      onClose={onClose}
+      onSubmit={() => attest.mutate(undefined)}
+      foot={
+        <Button type="submit" look="primary" busy={attest.isPending} data-testid="attest-submit">
+          Attest for our agency
+        </Button>
+      }
+    >
+      <p>You sign for your agency that it keeps to these terms. {partner} sees who signed and when.</p>
+      <ul className="secondary">
+        {inWords(agreement, "Your agency", names.camera).map((sentence) => (
+          <li key={sentence}>{sentence}</li>
+        ))}
+      </ul>
+      <ProblemNote error={attest.error} />
+    </Dialog>
   );
 }
 
