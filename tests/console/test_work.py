@@ -293,7 +293,9 @@ async def test_an_officer_has_large_targets_and_a_plate_check_on_the_phone(furni
 async def test_a_role_sees_only_its_screens(furnished: World, console_browser: Browser) -> None:
     world = furnished
     async with window(console_browser, world, await world.person(OWNER, "auditor"), "/audit") as page:
-        names = await page.get_by_role("navigation", name="Screens").get_by_role("link").all_inner_texts()
+        links = page.get_by_role("navigation", name="Screens").get_by_role("link")
+        await links.first.wait_for()
+        names = await links.all_inner_texts()
         assert "Audit" in names and "People" not in names and "Find" not in names
         await page.goto(f"{world.platform.url}/admin/people")
         await expect(page.get_by_role("heading", name="Not part of your role")).to_be_visible()

@@ -41,6 +41,12 @@ export function QueuePanel() {
         <h1>
           Alerts <span className="secondary">{unacknowledged} unacknowledged</span>
         </h1>
+        <span className="grow" />
+        {newcomers.length > 0 && (
+          <Button size="small" className="newcomers" data-testid="newcomers" onClick={letGo}>
+            ↑ {newcomers.length} new
+          </Button>
+        )}
         <Button size="small" look="quiet" aria-expanded={filterOpen} onClick={() => useSelection.setState({ filterOpen: !filterOpen })}>
           Filter <kbd>F</kbd>
         </Button>
@@ -57,11 +63,6 @@ export function QueuePanel() {
           }}
         >
           New life-threatening alert: {urgentNewcomer.alert.title}
-        </button>
-      )}
-      {newcomers.length > 0 && (
-        <button type="button" className="newcomers" data-testid="newcomers" onClick={letGo}>
-          ↑ {newcomers.length} new
         </button>
       )}
       <AlertList
