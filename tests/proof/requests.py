@@ -324,7 +324,9 @@ def _fill() -> None:
 
     @_about("AttestAgreement")
     async def _(w: World, a: str) -> Message:
-        return registry.AttestAgreementRequest(agreement_id=(await _agreement(w, a)).agreement_id, revision=1)
+        grantor = PARTNER if a != PARTNER else "anchor"
+        agreement_id = await w.agreement(grantor, a, attestation_required=True)
+        return registry.AttestAgreementRequest(agreement_id=agreement_id, revision=1)
 
     @_about("OpenViewer")
     async def _(w: World, a: str) -> Message:
