@@ -136,7 +136,7 @@ class Feeds:
         try:
             found = await asyncio.get_running_loop().getaddrinfo(address.host, address.port)
         except OSError as error:
-            raise SourceFailed(f"The name {address.host} isn't known to the network.") from error
+            raise SourceFailed("The camera's name isn't known to the network. Correct its stream address.") from error
         for entry in found:
             place = ipaddress.ip_address(str(entry[4][0]).partition("%")[0])
             if not any(place in network for network in self._networks):

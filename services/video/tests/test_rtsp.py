@@ -90,9 +90,12 @@ async def test_unknown_path_is_a_lasting_failure(make_clip: Any) -> None:
 
 
 async def test_nobody_there_is_a_passing_failure(unused_tcp_port: int) -> None:
-    with pytest.raises(SourceFailed, match="can't be reached") as failure:
-        await collect(f"rtsp://127.0.0.1:{unused_tcp_port}/x", 1)
-    assert not failure.value.lasting
+    for host in ("127.0.0.1", "no-such-camera.invalid"):
+        with pytest.raises(SourceFailed, match="can't be reached") as failure:
+            await collect(f"rtsp://{host}:{unused_tcp_port}/x", 1)
+        assert not failure.value.lasting
+        assert host not in failure.value.reason
+        assert str(unused_tcp_port) not in failure.value.reason
 
 
 @asynccontextmanager

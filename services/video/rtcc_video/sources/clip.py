@@ -75,7 +75,8 @@ class ClipSource:
             with av.open(str(self._path)) as container:
                 yield from _read_units(container)
         except (av.error.FFmpegError, OSError, IndexError) as error:
-            raise SourceFailed(f"The clip can't be read: {error}", lasting=True) from error
+            why = getattr(error, "strerror", None) or "it has no video"
+            raise SourceFailed(f"The clip can't be read: {why}.", lasting=True) from error
 
 
 def _read_units(container: InputContainer) -> Iterator[AccessUnit]:

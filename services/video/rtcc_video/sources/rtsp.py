@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import ssl
 import time
@@ -71,11 +72,15 @@ class RtspSource:
                     lambda: _RtspSession(address, settings, sink), address.host, address.port, ssl=context
                 )
         except TimeoutError:
-            raise SourceFailed(f"{address.host}:{address.port} doesn't answer. Check the camera's power, network and address.") from None
+            raise SourceFailed("The camera doesn't answer. Check its power, network and address.") from None
         except ssl.SSLCertVerificationError as error:
-            raise SourceFailed(f"The camera's certificate isn't trusted ({error.verify_message}).", lasting=True) from error
+            why = "Its certificate isn't trusted, has ended, or names another host."
+            raise SourceFailed(f"The camera can't be reached safely: {why}", lasting=True) from error
         except OSError as error:
-            raise SourceFailed(f"{address.host}:{address.port} can't be reached: {error.strerror or error}.") from error
+            # Neither host nor port: the reason is shown to whoever may see the camera, partners included.
+            known = isinstance(error.errno, int) and error.errno > 0
+            why = os.strerror(error.errno or 0) if known else "its name isn't known to the network or has no usable address"
+            raise SourceFailed(f"The camera can't be reached: {why}. Check its power, network and address.") from error
         return session
 
 

@@ -6,7 +6,7 @@ from rtcc_video.engine.h264 import AccessUnit
 
 
 class SourceFailed(Exception):
-    """A source can't give pictures. `reason` tells an operator what is wrong and what to do, without any credential.
+    """A source can't give pictures. `reason` says what is wrong and what to do, with neither account nor address: partners see it too.
 
     `lasting` says that trying again soon is pointless: something must be changed at the camera or in its registration.
     """
