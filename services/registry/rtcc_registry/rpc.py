@@ -21,7 +21,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self._agreements = agreements
 
     async def CreateAgency(self, request: pb.CreateAgencyRequest, context: Any) -> pb.CreateAgencyResponse:
-        agency = pb.Agency(agency_id=request.agency_id, name=request.name, time_zone=request.time_zone)
+        agency = pb.Agency(
+            agency_id=request.agency_id, name=request.name, time_zone=request.time_zone, barred_purposes=request.barred_purposes
+        )
         if request.HasField("area"):
             agency.area.CopyFrom(request.area)
         return pb.CreateAgencyResponse(agency=await self._people.create_agency(current_scope(), agency))

@@ -81,9 +81,9 @@ class PolicyEngine:
                 resource_kind=resource.kind,
                 resource_agency_id=resource.agency_id,
                 grant=resource.grant,
-                purpose=scope.purpose,
-                has_case_number=bool(scope.case_number),
-                barred_purposes=frozenset(barred_purposes),
+                purpose=_same_word(scope.purpose),
+                has_case_number=bool(scope.case_number.strip()),
+                barred_purposes=frozenset(map(_same_word, barred_purposes)),
                 agency_disabled=agency_disabled,
             )
         )
@@ -117,6 +117,11 @@ def schema_text(folder: Traversable | None = None) -> str:
     return folder.joinpath("rtcc.cedarschema").read_text(encoding="utf-8")
 
 
+def _same_word(purpose: str) -> str:
+    """A barred "Immigration" must not be passed by writing "immigration "."""
+    return " ".join(purpose.casefold().split())
+
+
 def _reasons(policies: str) -> dict[str, str]:
     """@id -> @reason of every policy."""
     parsed: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(policies))
@@ -145,7 +150,7 @@ def _entities(question: Question) -> list[dict[str, Any]]:
             "grantor": grant.grantor_agency_id,
             "grantee": grant.grantee_agency_id,
             "live": grant.live,
-            "purposes": sorted(grant.purposes),
+            "purposes": sorted(map(_same_word, grant.purposes)),
             "attestation_missing": grant.attestation_missing,
         }
     return [

@@ -18,6 +18,7 @@ ROLES = frozenset({"operator", "supervisor", "officer", "dispatcher", "auditor",
 # R7: a temporary account ends by itself, at most this long after it was made.
 TEMPORARY_ACCOUNT_LONGEST = timedelta(hours=72)
 
+_MOST_BARRED_PURPOSES = 100
 # An agency's id is part of every NATS subject, schema row and object bucket: DNS label rules, no dots.
 _AGENCY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,38}[a-z0-9]\Z")
 _RESERVED_AGENCY_IDS = frozenset({"platform", "quarantine"})
@@ -43,7 +44,11 @@ def checked_agency(agency: pb.Agency) -> pb.Agency:
     )
     if agency.HasField("area"):
         found.extend(polygon_violations(agency.area, "area"))
+    found.require(len(agency.barred_purposes) <= _MOST_BARRED_PURPOSES, "barred_purposes", f"at most {_MOST_BARRED_PURPOSES} are allowed")
+    barred = {found.text("barred_purposes", purpose) for purpose in agency.barred_purposes[:_MOST_BARRED_PURPOSES]}
     found.raise_if_any()
+    del result.barred_purposes[:]
+    result.barred_purposes.extend(sorted(barred))
     result.enabled = True
     return result
 
