@@ -6,12 +6,14 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 
+from rtcc_standalone.checkout import checkout_root
 from rtcc_standalone.errors import StandaloneError
 from rtcc_standalone.terminal import warn
 
 _DATA_HELP = "data folder (default: RTCC_DATA, else .rtcc/data of the checkout)"
 # errors of other packages whose message is written for people; named, so that their packages aren't imported for every verb
 _TOLD_ERRORS = {"RtccError", "ConsoleBuildError", "BuildToolMissingError", "ProvisioningFailed", "ClipsNotDrawn", "UnreadableSettings"}
+_WITHOUT_CONTRACTS = ("charts", "doctor", "down", "gen", "lock", "status")
 type Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -126,8 +128,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(passed_on(words))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     module, _, function = options.run.partition(":")
-    run: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"rtcc_standalone.verbs.{module}"), function)
     try:
+        if options.verb not in _WITHOUT_CONTRACTS:
+            # before the verb's own imports, which need the generated code: in a fresh clone there is none
+            from rtcc_standalone.development.generate import generate
+
+            generate(checkout_root())
+        run: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"rtcc_standalone.verbs.{module}"), function)
         return run(options)
     except KeyboardInterrupt:
         return 130

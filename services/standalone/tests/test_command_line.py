@@ -233,3 +233,10 @@ def test_script_hands_over(tmp_path: Path) -> None:
     done = subprocess.run([ROOT / "rtcc", "status", "--data", tmp_path / "none"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "holds no installation" in done.stderr
+
+
+def test_verbs_work_in_a_fresh_clone_without_generated_code(tmp_path: Path) -> None:
+    """Only the modules that the script reaches before anything is generated; checked by hiding the contracts."""
+    hide = "import sys; sys.modules['rtcc'] = None; import rtcc_standalone.cli, rtcc_standalone.development.generate, rtcc_standalone.verbs."
+    for module in ("platform", "doctor", "development", "archive"):
+        subprocess.run([sys.executable, "-c", hide + module], cwd=tmp_path, check=True)
