@@ -131,6 +131,11 @@ class SignIn:
         challenge_id = await self._remember(f"passkey_{purpose}", person_id, "", {"challenge": challenge})
         return challenge_id, options
 
+    async def reauthenticates(self, challenge_id: str) -> bool:
+        """Whether the challenge was begun inside a session."""
+        challenge = await self.store.challenge(_PLATFORM, secret_hash(challenge_id), self.clock())
+        return challenge is not None and challenge.kind == "passkey_reauthenticate"
+
     async def person_of_challenge(self, challenge_id: str) -> str:
         """Whose second factor `challenge_id` waits for."""
         challenge = await self.store.challenge(_PLATFORM, secret_hash(challenge_id), self.clock())

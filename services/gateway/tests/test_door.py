@@ -2,13 +2,20 @@
 
 import asyncio
 import json
+import ssl
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
 from rtcc_chassis.rpc import all_rules
@@ -17,7 +24,7 @@ from rtcc_chassis.testing import TestPlatform
 from rtcc_gateway.http.rest import canonical_paths
 from rtcc_gateway.settings import GatewaySettings
 
-from .conftest import Gateway, start_gateway
+from .conftest import PASSWORD, Gateway, Secrets, start_gateway
 
 EXPECTED_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -321,3 +328,47 @@ async def test_device_without_key_is_nobody(gateway: Gateway) -> None:
     async with aiohttp.ClientSession() as device:
         answer = await device.get(f"http://127.0.0.1:{gateway.port}/v1/osmand", params={"id": "d", "lat": "1", "lon": "1"})
         assert answer.status == 401
+
+
+async def test_with_a_certificate_the_door_speaks_only_https(small_platform: TestPlatform, tmp_path: Path) -> None:  # R14
+    certificate, key = _certificate(tmp_path)
+    gateway = await start_gateway(small_platform, certificate_file=str(certificate), certificate_key_file=str(key))
+    gateway.origin = gateway.origin.replace("http:", "https:")
+    context = ssl.create_default_context(cafile=str(certificate))
+    async with aiohttp.ClientSession(gateway.origin, connector=aiohttp.TCPConnector(ssl=context)) as browser:
+        person = await gateway.add_person("ada", "operator")
+        token = await gateway.enrolment(person)
+        headers = {"Rtcc-Request": "1", "Origin": gateway.origin}
+        opened = await (await browser.post("/auth/enrol/start", json={"token": token}, headers=headers)).json()
+        secrets = Secrets("ada", opened["totp"]["secret"], opened["banner"]["version"], gateway.clock)
+        body = {"token": token, "password": PASSWORD, "code": secrets.code(), "banner_version": secrets.banner}
+        answer = await browser.post("/auth/enrol/totp", json=body, headers=headers)
+        assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+        cookie = answer.cookies["__Host-rtcc"]
+        assert cookie["secure"] and cookie["httponly"] and cookie["path"] == "/" and not cookie["domain"]
+    with pytest.raises(aiohttp.ClientError):
+        async with aiohttp.ClientSession() as plain:
+            await plain.get(f"http://localhost:{gateway.port}/healthz")
+    await gateway.close()
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
+    certificate_file.write_bytes(built.public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate_file, key_file

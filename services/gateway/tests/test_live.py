@@ -14,7 +14,7 @@ from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.geo.v1.geo_pb2 import BoundingBox
 from rtcc.live.v1 import live_pb2 as pb
 from rtcc.location.v1.location_pb2 import PositionBatch
-from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement, Camera, Unit
+from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agency, Agreement, Camera, Unit
 from rtcc.video.v1.video_pb2 import CAMERA_STATE_LIVE, CameraHealth
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.streams import alert_subject, position_subject, shared_alert_subject
@@ -413,3 +413,26 @@ async def test_one_service_being_away_keeps_nothing_else_back(gateway: Gateway) 
         gateway.services.exchange_away = False
         shared = await opened.until("shared_alerts", lambda body: body.alerts)
         assert [one.alert.alert_id for one in shared.alerts] == ["s1"] and not shared.snapshot
+
+
+async def test_cameras_granted_only_during_an_alert_come_and_go_with_it(gateway: Gateway) -> None:  # R16
+    await gateway.put("camera", "coast", "coast-1", Camera(camera_id="coast-1", agency_id="coast", enabled=True))
+    await gateway.put("agreement", "coast", "agreement-1", agreement(cameras_only_during_alert=True))
+    ada, _ = await gateway.enrolled("ada", "operator")
+    async with console(gateway, ada) as opened:
+        assert not (await opened.until("cameras")).shared_cameras
+        shared = SharedAlert(alert=alert("s1", agency_id="coast"), agreement_id="agreement-1", grantee_agency_id="harbor")
+        await gateway.put("shared_alert", "coast", "marker-1", shared)
+        came = await opened.until("cameras", lambda body: body.shared_cameras)
+        assert came.shared_cameras[0].camera.camera_id == "coast-1"
+        await gateway.put("shared_alert", "coast", "marker-1", b"")
+        assert list((await opened.until("cameras", lambda body: body.removed_camera_ids)).removed_camera_ids) == ["coast-1"]
+
+
+async def test_switched_off_agency_sees_nothing_more(gateway: Gateway) -> None:
+    ada, _ = await gateway.enrolled("ada", "operator")
+    async with console(gateway, ada) as opened:
+        await opened.until("alerts")
+        await gateway.put("agency", "harbor", "harbor", Agency(agency_id="harbor", name="Harbor", enabled=False))
+        assert await opened.closed() == 4401
+    assert (await ada.get("/v1/agencies")).status == 401

@@ -90,7 +90,7 @@ async def totp(request: web.Request) -> web.StreamResponse:
     """The one-time code."""
     door, fields = await _public_change(request)
     signed_in = await door.sign_in.with_code(fields.text("challenge_id"), fields.text("code"), door.visitor(request))
-    return await _welcome(door, signed_in)
+    return await _welcome(door, request, signed_in)
 
 
 async def passkey_start(request: web.Request) -> web.StreamResponse:
@@ -112,11 +112,11 @@ async def passkey_finish(request: web.Request) -> web.StreamResponse:
     door, fields = await _public_change(request)
     site, visitor = door.site(request), door.visitor(request)
     challenge_id, credential = fields.text("challenge_id"), fields.object("credential")
-    found = await door.session_of(request)
-    if found is not None:
+    if await door.sign_in.reauthenticates(challenge_id):
+        found = await _session(door, request)
         renewed = await door.sign_in.again_with_passkey(site, found, challenge_id, credential, visitor)
         return json_response(await _who(door, renewed))
-    return await _welcome(door, await door.sign_in.with_passkey(site, challenge_id, credential, visitor))
+    return await _welcome(door, request, await door.sign_in.with_passkey(site, challenge_id, credential, visitor))
 
 
 async def enrol_start(request: web.Request) -> web.StreamResponse:
@@ -148,7 +148,7 @@ async def enrol_totp(request: web.Request) -> web.StreamResponse:
     signed_in = await door.enrolments.with_totp(
         fields.text("token"), fields.text("password"), fields.text("code"), fields.text("banner_version", ""), door.visitor(request)
     )
-    return await _welcome(door, signed_in)
+    return await _welcome(door, request, signed_in)
 
 
 async def enrol_passkey_start(request: web.Request) -> web.StreamResponse:
@@ -165,7 +165,7 @@ async def enrol_passkey_finish(request: web.Request) -> web.StreamResponse:
         door.site(request), fields.text("token"), fields.text("challenge_id"), fields.object("credential"), fields.text("name", ""),
         fields.text("banner_version", ""), door.visitor(request),
     )  # fmt: skip
-    return await _welcome(door, signed_in)
+    return await _welcome(door, request, signed_in)
 
 
 async def demo(request: web.Request) -> web.StreamResponse:
@@ -314,7 +314,10 @@ async def _session(door: Door, request: web.Request) -> Session:
     return found
 
 
-async def _welcome(door: Door, signed_in: SignedIn) -> web.Response:
+async def _welcome(door: Door, request: web.Request, signed_in: SignedIn) -> web.Response:
+    # whoever was signed in in this browser is not any more
+    if (earlier := await door.session_of(request)) is not None:
+        await door.sessions.end(earlier.session_id, "signed_out")
     response = json_response(await _who(door, signed_in.session))
     _set_cookie(door, response, signed_in.cookie)
     return response

@@ -8,30 +8,29 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import grpc
 from aiohttp import web
 from google.protobuf.message import DecodeError, Message
 from nats.aio.msg import Msg
 from prometheus_client import Gauge
 
-from rtcc.alerting.v1 import alerting_pb2, alerting_pb2_grpc
+from rtcc.alerting.v1 import alerting_pb2
 from rtcc.event.v1.event_pb2 import Event
-from rtcc.exchange.v1 import exchange_pb2, exchange_pb2_grpc
-from rtcc.intake.v1 import intake_pb2, intake_pb2_grpc
+from rtcc.exchange.v1 import exchange_pb2
 from rtcc.live.v1 import live_pb2 as pb
-from rtcc.location.v1 import location_pb2, location_pb2_grpc
-from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person, Unit
-from rtcc.video.v1 import video_pb2, video_pb2_grpc
+from rtcc.location.v1 import location_pb2
+from rtcc.registry.v1.registry_pb2 import Agency, Agreement, Camera, Person, Unit
+from rtcc.video.v1 import video_pb2
 from rtcc_chassis.access import AuditDraft, Outcome
 from rtcc_chassis.bus import Delivery
 from rtcc_chassis.context import ServiceContext
-from rtcc_chassis.errors import RtccError, from_rpc
+from rtcc_chassis.errors import RtccError, Unauthenticated
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.streams import ALERTS, EVENTS, POSITIONS, SHARED
 from rtcc_chassis.tail import StreamTail
-from rtcc_gateway.live.book import Entry
+from rtcc_gateway.domain import Session
 from rtcc_gateway.live.feed import PLACE
 from rtcc_gateway.live.frames import frame
+from rtcc_gateway.live.seeding import Seeding
 from rtcc_gateway.live.socket import CLOSE_IDLE, CLOSE_RESTART, LiveSocket
 from rtcc_gateway.live.units import UnitTable
 from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, shared_entry
@@ -45,9 +44,6 @@ _CHECK_SESSIONS_S = 15.0
 _EVALUATE_S = 1.0
 _FORGET_VIEW = timedelta(minutes=10)
 _POSITION_AUDIT_EVERY = timedelta(seconds=30)
-_SEED_LIMIT = 500
-_SEED_TIMEOUT_S = 4.0
-_SEED_AGAIN_S = 2.0
 _CATCH_UP_S = 10.0
 
 
@@ -69,8 +65,9 @@ class LiveHub:
         self.sockets: set[LiveSocket] = set()
         self._camera_states: dict[str, video_pb2.CameraHealth] = {}
         self._changed_states: set[str] = set()
-        self._tasks: dict[AgencyView, list[asyncio.Task[None]]] = {}
         self._evaluate_due = asyncio.Event()
+        self._seeding = Seeding(ctx, self.units, self._camera_states, self._evaluate_due.set)
+        self._tasks: dict[AgencyView, list[asyncio.Task[None]]] = {}
         self._panic = asyncio.Event()
         self._tails: dict[str, StreamTail] = {
             "alerts": ctx.bus.tail(ALERTS, ["alert.*"], self._on_alerts, start="new"),
@@ -91,6 +88,7 @@ class LiveHub:
         spawn(self._check_sessions(), "gateway session checks")
         self._sessions.on_end(self._on_session_end)
         self._people.persons.on_change(self._on_person)
+        self._people.agencies.on_change(self._on_agency)
         self._cameras.on_change(lambda *_: self._evaluate_due.set())
         self._open_shared.on_change(lambda *_: self._evaluate_due.set())
         self._agreements.on_change(self._on_agreement)
@@ -132,82 +130,8 @@ class LiveHub:
             self.views[socket.agency_id] = view
             self._tasks[view] = [self._ctx.lifecycle.spawn(feed.run(), f"live {kind}") for kind, feed in view.feeds.items()]
         view.empty_since = None
-        await self._seed(view, socket)
+        await self._seeding.fill(view, socket)
         return view
-
-    async def _seed(self, view: AgencyView, socket: LiveSocket) -> None:
-        """Fill what nobody of this agency has looked at yet, with the rights (and the audit entry) of who looks first."""
-        seeds = [self._seed_feed(view, socket, kind) for kind in view.feeds if kind in socket.feeds and not view.feeds[kind].seeded]
-        if "positions" in socket.feeds:
-            seeds.append(self._seed_positions(socket))
-        if "camera_states" in socket.feeds:
-            seeds.append(self._seed_camera_states(socket))
-        await asyncio.gather(*seeds)
-        view.evaluate()
-
-    async def _seed_feed(self, view: AgencyView, socket: LiveSocket, kind: str) -> None:
-        try:
-            view.feeds[kind].seed(await self._stored(kind, socket))
-        except RtccError as error:
-            # one service that is away must not keep the others' news back
-            _LOG.warning("what stands of %s comes later: %s", kind, error.message)
-            self._ctx.lifecycle.spawn(self._seed_later(view, socket, kind), f"gateway seeds {kind}")
-
-    async def _seed_later(self, view: AgencyView, socket: LiveSocket, kind: str) -> None:
-        feed = view.feeds[kind]
-        while not feed.seeded and not socket.closed:
-            await asyncio.sleep(_SEED_AGAIN_S)
-            try:
-                entries = await self._stored(kind, socket)
-            except RtccError:
-                continue
-            if not feed.seeded:
-                feed.seeded = True
-                for entry in entries:
-                    feed.accept(entry)
-                self._evaluate_due.set()
-
-    async def _stored(self, kind: str, socket: LiveSocket) -> list[Entry]:
-        """What stands at the service that owns it."""
-        channels, limit = self._ctx.channels, _SEED_LIMIT
-        if kind == "alerts":
-            alerting: Any = channels.stub("alerting", alerting_pb2_grpc.AlertingServiceStub)
-            answer = await self._ask(alerting.ListAlerts, alerting_pb2.ListAlertsRequest(limit=limit), socket)
-            return [alert_entry(alert, 0) for alert in answer.alerts]
-        if kind == "shared_alerts":
-            exchange: Any = channels.stub("exchange", exchange_pb2_grpc.ExchangeServiceStub)
-            answer = await self._ask(exchange.ListSharedAlerts, exchange_pb2.ListSharedAlertsRequest(limit=limit), socket)
-            return [shared_entry(shared, 0) for shared in answer.alerts]
-        intake: Any = channels.stub("intake", intake_pb2_grpc.IntakeServiceStub)
-        answer = await self._ask(intake.ListCalls, intake_pb2.ListCallsRequest(limit=200), socket)
-        return [call_entry(event, 0) for event in reversed(answer.calls)]
-
-    async def _seed_positions(self, socket: LiveSocket) -> None:
-        stub: Any = self._ctx.channels.stub("location", location_pb2_grpc.LocationServiceStub)
-        try:
-            answer = await self._ask(stub.ListPositions, location_pb2.ListPositionsRequest(), socket)
-        except RtccError as error:
-            # live fixes follow anyway within seconds: a map without old positions is better than none
-            _LOG.warning("last known positions are missing: %s", error.message)
-            return
-        for position in answer.positions:
-            self.units.seed(position)
-
-    async def _seed_camera_states(self, socket: LiveSocket) -> None:
-        stub: Any = self._ctx.channels.stub("video", video_pb2_grpc.VideoServiceStub)
-        try:
-            answer = await self._ask(stub.ListCameraHealth, video_pb2.ListCameraHealthRequest(), socket)
-        except RtccError as error:
-            _LOG.warning("camera health is missing: %s", error.message)
-            return
-        for state in answer.cameras:
-            self._camera_states.setdefault(state.camera_id, state)
-
-    async def _ask(self, method: Any, request: Message, socket: LiveSocket) -> Any:
-        try:
-            return await method(request, metadata=self._ctx.tokens.metadata(socket.scope), timeout=_SEED_TIMEOUT_S)
-        except grpc.RpcError as error:
-            raise from_rpc(error) from error
 
     def join(self, socket: LiveSocket, view: AgencyView) -> None:
         """From now on it gets what happens."""
@@ -344,8 +268,11 @@ class LiveHub:
     async def _evaluate(self) -> None:
         """At once when something changed, and each second because grants begin and end by the clock."""
         while True:
-            with contextlib.suppress(TimeoutError):
+            changed = True
+            try:
                 await asyncio.wait_for(self._evaluate_due.wait(), _EVALUATE_S)
+            except TimeoutError:
+                changed = False
             self._evaluate_due.clear()
             now = self._ctx.clock()
             for agency_id, view in list(self.views.items()):
@@ -353,7 +280,7 @@ class LiveHub:
                     del self.views[agency_id]
                     for task in self._tasks.pop(view, []):
                         task.cancel()
-                else:
+                elif changed or view.clock_bound:
                     view.evaluate()
 
     # -- sessions ----------------------------------------------------------------------------------------------------
@@ -370,6 +297,13 @@ class LiveHub:
             for socket in list(self.sockets):
                 if socket.person_id == person_id:
                     socket.end(CLOSE_RESTART, "your roles changed")
+
+    def _on_agency(self, agency_id: str, old: Agency | None, new: Agency | None) -> None:
+        if new is not None and new.enabled:
+            return
+        for socket in list(self.sockets):
+            if socket.agency_id == agency_id:
+                socket.end_session("disabled", self._ctx.clock())
 
     async def _end_person(self, person_id: str) -> None:
         try:
@@ -402,14 +336,25 @@ class LiveHub:
         now = self._ctx.clock()
         session = await self._sessions.by_id(session_id)
         standing = "expired" if session is None else session.standing(now, self._sessions.policy)
+        ended = session is not None and not self._still_active(session)
         idle = session is not None and not session.lock_exempt and now - session.active_at >= timedelta(seconds=self._settings.idle_drop_s)
         for socket in [socket for socket in self.sockets if socket.session_id == session_id]:
             if standing == "expired":
                 socket.end_session("expired" if session is not None else "signed_out", now)
+            elif ended:
+                socket.end_session("disabled", now)
             elif idle:
                 socket.end(CLOSE_IDLE, "idle")
             elif standing == "locked":
                 socket.end_session("idle", now)
+
+    def _still_active(self, session: Session) -> bool:
+        """R7: also a temporary account that ends while its console is open."""
+        try:
+            self._sessions.person_of(session)
+        except Unauthenticated:
+            return False
+        return True
 
 
 def _corners(socket: LiveSocket) -> Sequence[float]:

@@ -141,6 +141,12 @@ class AgencyView:
             elif (now - since).total_seconds() < _WAIT_FOR_AGREEMENT_S:
                 self._waiting.append((since, entry))
 
+    @property
+    def clock_bound(self) -> bool:
+        """Whether time alone can change what is shared, or something waits for the directory."""
+        limited = (agreement.HasField("valid_from") or agreement.HasField("valid_until") for agreement in self._agreements)
+        return bool(self._waiting) or any(limited)
+
     def _end_grant(self, agreement_id: str, before: SharedView, now: datetime) -> None:
         feed = self.feeds["shared_alerts"]
         alerts = [entry.key for entry in feed.book.where(lambda entry: entry.agreement_id == agreement_id)]
@@ -170,7 +176,9 @@ class AgencyView:
             self._send("revoked", body.SerializeToString(), now, {"shared_alerts"})
 
     def _tell_cameras(self, before: SharedView, own: dict[str, Camera], now: datetime) -> None:
-        changed = [camera for camera_id, camera in own.items() if self._own_cameras.get(camera_id) != camera]
+        # the mirror keeps the same object while nothing changed: most comparisons end at identity
+        known = self._own_cameras
+        changed = [camera for camera_id, camera in own.items() if known.get(camera_id) is not camera and known.get(camera_id) != camera]
         removed = [camera_id for camera_id in self._own_cameras if camera_id not in own]
         if changed or removed:
             body = pb.Cameras(cameras=[without_address(camera) for camera in changed], removed_camera_ids=removed)
