@@ -9,6 +9,7 @@ import asyncpg
 from google.protobuf.message import Message
 
 from rtcc.registry.v1 import registry_pb2 as pb
+from rtcc_chassis.bus import Outgoing
 from rtcc_chassis.database import Database
 from rtcc_chassis.errors import Conflict, InvalidInput
 from rtcc_chassis.identifiers import new_id
@@ -90,6 +91,44 @@ class PostgresWork:
     async def set_secret[M: Message](self, kind: Kind[M], identifier: str, secret: str) -> None:
         await self._connection.execute(f"update {kind.name} set secret = $2, changed_at = now() where id = $1", identifier, secret)
 
+    async def insert_many[M: Message](self, kind: Kind[M], records: Sequence[tuple[M, str]]) -> set[str]:
+        try:
+            rows = await self._connection.fetch(
+                f"""insert into {kind.name} (id, agency_id, natural_key, secret, record)
+                    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[])
+                    on conflict (id) do nothing returning id""",
+                [kind.identifier(record) for record, _ in records],
+                [kind.owner(record) for record, _ in records],
+                [kind.natural_key(record) for record, _ in records],
+                [secret for _, secret in records],
+                [record.SerializeToString() for record, _ in records],
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(kind.natural_key_taken) from error
+        inserted = {row["id"] for row in rows}
+        await self._publish_many(kind, [record for record, _ in records if kind.identifier(record) in inserted])
+        return inserted
+
+    async def replace_many[M: Message](self, kind: Kind[M], records: Sequence[tuple[M, str | None]]) -> None:
+        try:
+            await self._connection.execute(
+                f"""update {kind.name} t set record = n.record, natural_key = n.natural_key, secret = coalesce(n.secret, t.secret),
+                        changed_at = now()
+                    from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) as n (id, natural_key, secret, record)
+                    where t.id = n.id""",
+                [kind.identifier(record) for record, _ in records],
+                [kind.natural_key(record) for record, _ in records],
+                [secret for _, secret in records],
+                [record.SerializeToString() for record, _ in records],
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(kind.natural_key_taken) from error
+        await self._publish_many(kind, [record for record, _ in records])
+
+    async def secrets[M: Message](self, kind: Kind[M]) -> dict[str, str]:
+        rows = await self._connection.fetch(f"select id, secret from {kind.name} where secret <> ''")
+        return {row["id"]: row["secret"] for row in rows}
+
     async def count_of_agency[M: Message](self, kind: Kind[M], agency_id: str) -> int:
         return int(await self._connection.fetchval(f"select count(*) from {kind.name} where agency_id = $1", agency_id))
 
@@ -131,16 +170,18 @@ class PostgresWork:
         return [pb.Person.FromString(row["record"]) for row in rows]
 
     async def _publish[M: Message](self, kind: Kind[M], record: M, body: bytes | None = None) -> None:
+        await self._outbox.add_many(self._connection, [self._outgoing(kind, record, body)])
+
+    async def _publish_many[M: Message](self, kind: Kind[M], records: Sequence[M]) -> None:
+        if records:
+            await self._outbox.add_many(self._connection, [self._outgoing(kind, record) for record in records])
+
+    def _outgoing[M: Message](self, kind: Kind[M], record: M, body: bytes | None = None) -> Outgoing:
         owner = kind.owner(record)
         # the row in the outbox is the acting agency's: a grantee may end an agreement that is its grantor's record
         writer = owner if self._scope.agency_id == EVERY_AGENCY else self._scope.agency_id
-        await self._outbox.add(
-            self._connection,
-            directory_subject(kind.name, owner, kind.identifier(record)),
-            record if body is None else body,
-            message_id=new_id(),
-            agency_id=writer,
-        )
+        subject = directory_subject(kind.name, owner, kind.identifier(record))
+        return Outgoing(subject, record if body is None else body, new_id(), writer)
 
 
 class RegistryStore:

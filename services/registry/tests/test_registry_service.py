@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -192,6 +193,20 @@ async def test_importing_a_file_twice_changes_nothing(registry: Registry) -> Non
     assert (moved.created, moved.updated) == (0, 1)
 
 
+async def test_a_large_inventory_is_imported_within_a_call(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"Camera {number},60.{number:05},24.9,rtsp://h/{number}\n" for number in range(10_000))
+    content = ("name,latitude,longitude,stream_url\n" + rows).encode()
+    started = time.monotonic()
+    answer = await registry.call(WEST, "ImportCameras", format="csv", content=content)
+    first_s, started = time.monotonic() - started, time.monotonic()
+    again = await registry.call(WEST, "ImportCameras", format="csv", content=content)
+    with capsys.disabled():
+        print(f"\n10,000 cameras: imported in {first_s:.1f} s, again in {time.monotonic() - started:.1f} s")
+    assert (answer.created, again.created, again.updated) == (10_000, 0, 0)
+    cameras = registry.mirror("camera", pb.Camera)
+    await poll(lambda: _holds(lambda: len(cameras) == 10_000), deadline_s=30)
+
+
 async def test_an_import_can_neither_take_nor_touch_anothers_camera(registry: Registry) -> None:
     await registry.call(WEST, "CreateCamera", camera=camera("Asema", camera_id="c1"))
     answer = await registry.call(EAST, "ImportCameras", format="csv", content=b"camera_id,name,latitude,longitude\nc1,Mine,60.1,24.9\n")
@@ -207,6 +222,14 @@ async def test_an_idempotency_key_creates_once(registry: Registry) -> None:
         (await registry.call(retrying, "CreateSource", source=pb.Source(name="ALPR", adapter="plate_read"))).secret for _ in range(2)
     ]
     assert secrets[0] == secrets[1] and len(secrets[0]) == 43
+    unit = pb.Unit(call_sign="W1", kind="patrol", device_id="tracker-1")
+    answers = [await registry.call(retrying, "CreateUnit", unit=unit) for _ in range(2)]
+    assert answers[0].unit == answers[1].unit
+    # the first answer was lost: its key is void, the second one opens
+    assert answers[0].device_key != answers[1].device_key
+    units = registry.mirror("unit", pb.Unit)
+    newest = hashlib.sha256(answers[1].device_key.encode()).hexdigest()
+    await poll(lambda: _holds(lambda: [unit.device_key_sha256 for unit in units.values()] == [newest]))
 
 
 async def test_a_source_secret_goes_to_intake_alone(registry: Registry) -> None:

@@ -30,11 +30,13 @@ def created_id(scope: Scope, action: str, chosen_id: str) -> str:
     return new_id()
 
 
-def same_or_conflict[M: Message](kind: Kind[M], wanted: M, stored: M | None) -> M:
-    """A repeated create is the same create; the same id with other content, or another agency's, is a conflict."""
-    if stored is not None and stored == wanted:
+def same_or_conflict[M: Message](scope: Scope, action: str, kind: Kind[M], wanted: M, stored: M | None) -> M:
+    """A repeated create is the same create, whatever became of the record since; another one with a taken id is a conflict."""
+    identifier = kind.identifier(wanted)
+    repeated = bool(scope.idempotency_key) and identifier == created_id(scope, action, "")
+    if stored is not None and (repeated or stored == wanted):
         return stored
-    raise Conflict(f"A {kind.name} with the id {kind.identifier(wanted)} exists: choose another id or change that {kind.name}.")
+    raise Conflict(f"A {kind.name} with the id {identifier} exists: choose another id or change that {kind.name}.")
 
 
 async def require_agency(work: Work, agency_id: str) -> None:

@@ -39,7 +39,7 @@ class Agreements:
                 return before
             new = stamped(new, scope.principal_id, self._clock())
             if not await work.insert(AGREEMENT, new):
-                return same_or_conflict(AGREEMENT, new, None)
+                return same_or_conflict(scope, action, AGREEMENT, new, None)
             await work.add_change(None, new)
         _tell(None, new)
         return new

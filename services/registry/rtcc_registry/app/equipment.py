@@ -34,7 +34,7 @@ class Equipment:
         async with self._store.work(scope) as work:
             await self._require_room(work, ZONE, zone.agency_id)
             if not await work.insert(ZONE, zone):
-                return same_or_conflict(ZONE, zone, await work.get(ZONE, zone.zone_id))
+                return same_or_conflict(scope, "zone.create", ZONE, zone, await work.get(ZONE, zone.zone_id))
         touched(f"zone:{zone.zone_id}", owner_agency_id=zone.agency_id, new_value=as_json(zone))
         return zone
 
@@ -59,7 +59,7 @@ class Equipment:
             await self._require_room(work, SOURCE, source.agency_id)
             if not await work.insert(SOURCE, source, secret=secret):
                 _require_repeat(scope, SOURCE, source.source_id)
-                stored = same_or_conflict(SOURCE, source, await work.get(SOURCE, source.source_id))
+                stored = same_or_conflict(scope, "source.create", SOURCE, source, await work.get(SOURCE, source.source_id))
                 return stored, await work.secret(SOURCE, source.source_id) or ""
         touched(f"source:{source.source_id}", owner_agency_id=source.agency_id, new_value=as_json(source))
         return source, secret
@@ -105,7 +105,7 @@ class Equipment:
                 stored = await work.get(UNIT, unit.unit_id, lock=True)
                 if stored is not None:
                     stored.device_key_sha256 = unit.device_key_sha256
-                same_or_conflict(UNIT, unit, stored)
+                unit = same_or_conflict(scope, "unit.create", UNIT, unit, stored)
                 await work.replace(UNIT, unit)
         touched(f"unit:{unit.unit_id}", owner_agency_id=unit.agency_id, new_value=as_json(without_key(unit)))
         return without_key(unit), device_key

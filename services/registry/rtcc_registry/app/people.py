@@ -35,7 +35,7 @@ class People:
         agency = checked_agency(agency)
         async with self._store.work(scope_for(scope, agency.agency_id)) as work:
             if not await work.insert(AGENCY, agency):
-                return same_or_conflict(AGENCY, agency, await work.get(AGENCY, agency.agency_id))
+                return same_or_conflict(scope, "agency.create", AGENCY, agency, await work.get(AGENCY, agency.agency_id))
         touched(f"agency:{agency.agency_id}", owner_agency_id=agency.agency_id, new_value=as_json(agency))
         return agency
 
@@ -59,7 +59,7 @@ class People:
             await require_agency(work, person.agency_id)
             await _require_unit(work, person)
             if not await work.insert(PERSON, person):
-                return same_or_conflict(PERSON, person, await work.get(PERSON, person.person_id))
+                return same_or_conflict(scope, action, PERSON, person, await work.get(PERSON, person.person_id))
         touched(f"person:{person.person_id}", owner_agency_id=person.agency_id, new_value=as_json(person))
         return person
 

@@ -95,6 +95,15 @@ class Work(Protocol):
 
     async def set_secret[M: Message](self, kind: Kind[M], identifier: str, secret: str) -> None: ...
 
+    async def insert_many[M: Message](self, kind: Kind[M], records: Sequence[tuple[M, str]]) -> set[str]:
+        """(record, secret) each, one statement for all; the ids that were free. Raises Conflict when a natural key is taken."""
+
+    async def replace_many[M: Message](self, kind: Kind[M], records: Sequence[tuple[M, str | None]]) -> None:
+        """(record, secret) each; None keeps the stored secret. Raises Conflict when a natural key is taken."""
+
+    async def secrets[M: Message](self, kind: Kind[M]) -> dict[str, str]:
+        """By id, those that aren't empty."""
+
     async def count_of_agency[M: Message](self, kind: Kind[M], agency_id: str) -> int: ...
 
     async def add_change(self, old: pb.Agreement | None, new: pb.Agreement) -> None:

@@ -7,14 +7,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rtcc.geo.v1 import geo_pb2
 from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.errors import InvalidInput
-from rtcc_registry.domain.cameras import checked_camera
+from rtcc_registry.domain.cameras import checked_camera, without_stream
 
 CONTENT_BYTES = 4 * 1024 * 1024
 ROWS_MOST = 20_000
@@ -71,6 +71,47 @@ class Parsed:
         if not self.unlisted_problems:
             return self.problems
         return [*self.problems, pb.ImportProblem(reason=f"and {self.unlisted_problems} more problems: correct these first")]
+
+
+@dataclass(slots=True)
+class ImportPlan:
+    """What an import does: cameras without their streams, which stand in `streams` by id; `row_of` says where a new one stood."""
+
+    created: list[pb.Camera] = field(default_factory=list)
+    updated: list[pb.Camera] = field(default_factory=list)
+    streams: dict[str, str] = field(default_factory=dict)
+    row_of: dict[str, int] = field(default_factory=dict)
+
+
+def planned_import(
+    parsed: Parsed, agency_id: str, stored: Iterable[pb.Camera], streams: Mapping[str, str], room: int, new_camera_id: Callable[[str], str]
+) -> ImportPlan:
+    """Meets rows with what is `stored`: by id where the row has one, else by name. Rows that can't be taken become problems."""
+    plan = ImportPlan()
+    by_id = {camera.camera_id: camera for camera in stored}
+    by_name = {camera.name.casefold(): camera for camera in by_id.values()}
+    for row, camera in parsed.cameras:
+        namesake = by_name.get(camera.name.casefold())
+        old = by_id.get(camera.camera_id) if camera.camera_id else namesake
+        if namesake is not None and namesake is not old:
+            parsed.problem(row, "name", f"belongs to the camera {namesake.camera_id} already")
+            continue
+        if old is None and len(plan.created) >= room:
+            parsed.problem(row, "", "your agency has as many cameras as it may")
+            continue
+        new = without_stream(camera)
+        new.agency_id = agency_id
+        new.camera_id = old.camera_id if old is not None else camera.camera_id or new_camera_id(camera.name)
+        new.has_stream = bool(camera.stream_url) or (old is not None and old.has_stream)
+        same_stream = not camera.stream_url or camera.stream_url == streams.get(new.camera_id)
+        if camera.stream_url:
+            plan.streams[new.camera_id] = camera.stream_url
+        if old is None:
+            plan.created.append(new)
+            plan.row_of[new.camera_id] = row
+        elif new != old or not same_stream:
+            plan.updated.append(new)
+    return plan
 
 
 def parse(format_name: str, content: bytes) -> Parsed:
