@@ -80,16 +80,39 @@ async def test_a_screen_is_accessible_and_asks_nobody_else(
     world = furnished
     async with window(console_browser, world, everybody, path) as page:
         witness = Witness(page, world.platform.url)
-        for theme in ("dark", "day"):
-            await page.evaluate("theme => localStorage.setItem('rtcc.theme', theme)", theme)
-            for width, (pixels_x, pixels_y) in WIDTHS.items():
-                await page.set_viewport_size({"width": pixels_x, "height": pixels_y})
-                await page.goto(world.platform.url + path)
-                await page.locator(SCREENS[path]).first.wait_for()
-                assert await page.evaluate("document.documentElement.dataset.theme") == theme
-                assert await violations(page) == [], f"{path}, {theme}, {width}"
-                overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert overflow <= 0, f"{path} is {overflow} px wider than a {width}"
-                await picture(page, f"console{path.replace('/', '-')}-{theme}-{width}")
+        await look_at(page, world.platform.url, path, SCREENS[path])
         assert witness.foreign == []
         assert witness.complaints == []
+
+
+@pytest.mark.timeout(240)
+async def test_the_door_is_accessible_and_asks_nobody_else(furnished: World, console_browser: Browser) -> None:
+    url = furnished.platform.url
+    context = await console_browser.new_context()
+    try:
+        page = await context.new_page()
+        witness = Witness(page, url)
+        await page.goto(url)
+        await look_at(page, url, "/sign-in", '[data-testid="use-banner"]')
+        await page.get_by_test_id("banner-agree").click()
+        await page.locator("input[name=login]").wait_for()
+        assert await violations(page) == []
+        assert witness.foreign == []
+        assert witness.complaints == []
+    finally:
+        await context.close()
+
+
+async def look_at(page: Page, origin: str, path: str, marker: str) -> None:
+    """Both themes, both widths: nothing that axe objects to, nothing that sticks out."""
+    for theme in ("dark", "day"):
+        await page.evaluate("theme => localStorage.setItem('rtcc.theme', theme)", theme)
+        for width, (pixels_x, pixels_y) in WIDTHS.items():
+            await page.set_viewport_size({"width": pixels_x, "height": pixels_y})
+            await page.goto(origin + path)
+            await page.locator(marker).first.wait_for()
+            assert await page.evaluate("document.documentElement.dataset.theme") == theme
+            assert await violations(page) == [], f"{path}, {theme}, {width}"
+            overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, f"{path} is {overflow} px wider than a {width}"
+            await picture(page, f"console{path.replace('/', '-')}-{theme}-{width}")

@@ -299,3 +299,39 @@ async def test_a_role_sees_only_its_screens(furnished: World, console_browser: B
         assert "Audit" in names and "People" not in names and "Find" not in names
         await page.goto(f"{world.platform.url}/admin/people")
         await expect(page.get_by_role("heading", name="Not part of your role")).to_be_visible()
+
+
+async def test_the_first_walk_leads_from_an_agency_to_its_cameras(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    runner = await world.person(OWNER, "platform_operator", "administrator")
+    async with window(console_browser, world, runner, "/setup") as page:
+        await page.get_by_test_id("setup").wait_for()
+        # agencies exist in this installation: the walk goes on with the first of them
+        await page.get_by_test_id("setup-person").click()
+        form = page.get_by_test_id("person-form")
+        await form.locator("input[name=display_name]").fill("First Keeper")
+        await form.locator("input[name=login]").fill(f"keeper-{runner.login}")
+        await form.locator("input[name=role-operator]").uncheck()
+        await form.locator("input[name=role-administrator]").check()
+        await form.get_by_role("button", name="Create").click()
+        link = await page.get_by_test_id("enrolment-link").inner_text()
+        assert "/enrol#" in link
+    context = await console_browser.new_context(viewport={"width": 1280, "height": 900})
+    try:
+        page = await context.new_page()
+        await page.goto(link)
+        await page.get_by_test_id("banner-agree").click()
+        for field in ("password", "password-repeated"):
+            await page.locator(f"input[name={field}]").fill("a long enough sentence")
+        await page.locator("input[name=code]").fill(pyotp.TOTP(await page.get_by_test_id("totp-secret").inner_text()).now())
+        await page.get_by_role("button", name="Finish and sign in").click()
+        await page.get_by_test_id("setup-import").click()
+        dialog = page.get_by_test_id("import-dialog")
+        rows = b"name,latitude,longitude\nPier,60.165,24.951\n"
+        await dialog.locator("input[type=file]").set_input_files(files=[{"name": "c.csv", "mimeType": "text/csv", "buffer": rows}])
+        await dialog.get_by_role("button", name="Check").click()
+        await dialog.get_by_test_id("import-run").click()
+        await dialog.get_by_role("button", name="Done").click()
+        await expect(page.get_by_test_id("setup")).to_contain_text("1 on the map")
+    finally:
+        await context.close()

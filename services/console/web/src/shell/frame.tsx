@@ -83,7 +83,7 @@ function Header() {
   const theme = useDesk((state) => state.theme);
   return (
     <header className="header">
-      <a href="/map" onClick={follow} className="header-mark">
+      <a href="/map" onClick={follow} className="header-mark" aria-label="OpenRTCC, live map">
         <img src="/icon.svg" alt="" width="24" height="24" />
         <strong>OpenRTCC</strong>
       </a>
