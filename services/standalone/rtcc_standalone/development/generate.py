@@ -5,6 +5,7 @@ The output, `proto/generated`, is never edited and never committed. A stamp of t
 """
 
 import hashlib
+import importlib
 import importlib.metadata
 import shutil
 import subprocess
@@ -49,6 +50,7 @@ def generate(root: Path, *, force: bool = False) -> bool:
     (fresh / ".stamp").write_text(digest)
     _replace_content(fresh, generated)
     shutil.rmtree(fresh, ignore_errors=True)
+    importlib.invalidate_caches()  # this process may import what it just made
     return True
 
 
