@@ -288,7 +288,8 @@ def encode_clip(path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 1280, 720, "yuv420p", 2_000_000
         stream.codec_context.gop_size = 60
         stream.codec_context.options = {
-            "profile": "baseline", "preset": "ultrafast", "tune": "zerolatency", "x264-params": "sliced-threads=0:slices=1", "sc_threshold": "0",
+            "profile": "baseline", "preset": "ultrafast", "tune": "zerolatency", "sc_threshold": "0",
+            "x264-params": "sliced-threads=0:slices=1",
             "maxrate": "2000k", "bufsize": "2000k", "nal-hrd": "cbr",
         }  # fmt: skip
         for index in range(FRAMES_PER_SECOND * CLIP_SECONDS):
