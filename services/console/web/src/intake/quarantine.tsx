@@ -3,6 +3,7 @@ import { send } from "../contract/call";
 import { dayAndTime } from "../contract/time";
 import { useAct, useRead } from "../contract/use-call";
 import { IntakeService, QuarantineStatus, type QuarantineEntry } from "../generated/rtcc/intake/v1/intake_pb";
+import { RegistryService } from "../generated/rtcc/registry/v1/registry_pb";
 import { useRight } from "../session/store";
 import { notify, notifyProblem } from "../ui/notices";
 import { Page, Read, Table, Tabs } from "../ui/page";
@@ -19,6 +20,8 @@ export default function Quarantine() {
   const [status, setStatus] = useState(String(QuarantineStatus.WAITING));
   const query = useRead(IntakeService.method.listQuarantine, { status: Number(status) as QuarantineStatus, limit: 200 }, { everyMs: 10_000 });
   const [open, setOpen] = useState<QuarantineEntry>();
+  const sources = useRead(RegistryService.method.listSources, {}, { enabled: useRight("source.list") });
+  const sourceName = (entry: QuarantineEntry) => sources.data?.sources.find((source) => source.sourceId === entry.sourceId)?.name ?? (entry.sourceId || entry.service);
   return (
     <Page title="Quarantine">
       <Tabs label="Status" tabs={TABS} value={status} onValue={setStatus} />
@@ -32,7 +35,7 @@ export default function Quarantine() {
             empty={status === String(QuarantineStatus.WAITING) ? "Nothing waits: everything that came in was understood." : "None."}
             columns={[
               { title: "Received", cell: (entry) => <span className="mono nowrap">{dayAndTime(entry.receivedAt)}</span> },
-              { title: "From", cell: (entry) => entry.sourceId || entry.service },
+              { title: "From", cell: sourceName },
               { title: "Why", cell: (entry) => entry.reason },
               { title: "Where", cell: (entry) => <code>{entry.place}</code> },
               { title: "Size", cell: (entry) => `${entry.sizeBytes} B` },

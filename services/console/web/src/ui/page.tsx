@@ -37,7 +37,7 @@ export interface Column<T> {
 export function Table<T>(props: { label: string; columns: readonly Column<T>[]; rows: readonly T[]; rowKey(row: T): string; empty: string; selected?: string | undefined; onSelect?(row: T): void; rowTestId?: string }) {
   if (!props.rows.length) return <p className="empty card">{props.empty}</p>;
   return (
-    <div className="table-frame" tabIndex={0} role="region" aria-label={props.label}>
+    <div className="table-frame table-cards" tabIndex={0} role="region" aria-label={props.label}>
       <table>
         <thead>
           <tr>
@@ -54,7 +54,9 @@ export function Table<T>(props: { label: string; columns: readonly Column<T>[]; 
             return (
               <tr key={key} data-selected={key === props.selected || undefined} data-testid={props.rowTestId} data-id={key} onClick={props.onSelect && (() => props.onSelect?.(row))} style={props.onSelect && { cursor: "pointer" }}>
                 {props.columns.map((column) => (
-                  <td key={column.title}>{column.cell(row)}</td>
+                  <td key={column.title} data-title={column.title}>
+                    {column.cell(row)}
+                  </td>
                 ))}
               </tr>
             );
