@@ -58,6 +58,9 @@ class StreamTail:
                         messages = await pull.next_batch(256)
                         if messages:
                             await self._deliver([Delivery.of(message) for message in messages])
+                            # what was waited for may have been erased or pushed out meanwhile: the server's own count decides too
+                            if messages[-1].metadata.num_pending == 0:
+                                self._caught_up.set()
             except (PullEnded, NatsError, APIError, OSError, TimeoutError) as error:
                 _LOG.info("tail of %s: starting again after %s", self._stream.name, error)
                 await asyncio.sleep(0.25)

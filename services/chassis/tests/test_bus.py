@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 
 from rtcc.registry.v1.registry_pb2 import Agency
+from rtcc_chassis.bus import Outgoing
 from rtcc_chassis.consumer import ConsumerSpec, Delivery
 from rtcc_chassis.errors import Unavailable
 from rtcc_chassis.outbox import Outbox
@@ -44,6 +45,25 @@ async def test_consumer_resumes_where_it_was(small_platform: TestPlatform) -> No
     await poll(lambda: has(26), deadline_s=40)
     task.cancel()
     assert seen == [str(number).encode() for number in range(26)]
+
+
+async def test_a_tail_catches_up_though_messages_vanish_while_it_reads(small_platform: TestPlatform) -> None:
+    bus = (await small_platform.context("intake")).bus
+    await bus.publish_many([Outgoing("event.a.x", b"x", f"v{number}", "a") for number in range(1_500)])
+    erased = False
+
+    async def handle(batch: Sequence[Delivery]) -> None:
+        nonlocal erased
+        if not erased:
+            erased = True
+            await bus.jetstream.purge_stream(EVENTS.name)
+            await bus.publish("event.a.x", b"new", message_id="new", agency_id="a")
+
+    tail = bus.tail(EVENTS, ["event.>"], handle, start="all")
+    task = asyncio.create_task(tail.run())
+    async with asyncio.timeout(10):
+        await tail.caught_up()
+    task.cancel()
 
 
 async def test_poison_goes_to_the_quarantine_and_the_rest_goes_on(small_platform: TestPlatform) -> None:
