@@ -45,7 +45,7 @@ async def serve(ctx: ServiceContext, settings: GatewaySettings | None = None) ->
     demo = ctx.settings.mode == "demo"
     sign_in = SignIn(
         store=store, sessions=sessions, people=people, audit=ctx.access, clock=ctx.clock, settings=settings, seal=_seal(ctx, settings),
-        banner_version=banner_version(settings.banner_title, settings.banner_text), demo=demo and settings.loopback,
+        banner_version=banner_version(settings.banner_title, settings.banner_text), demo=demo and settings.only_this_machine,
     )  # fmt: skip
     enrolments = Enrolments(sign_in)
     hub = LiveHub(ctx, settings, sessions, people)

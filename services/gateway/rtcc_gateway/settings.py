@@ -97,6 +97,12 @@ class GatewaySettings:
         """Whether only this machine can reach the door."""
         return self.host == "localhost" or _is_loopback(self.host)
 
+    @property
+    def only_this_machine(self) -> bool:
+        """Loopback, and no proxy that carries us to others under a name of its own."""
+        host = urlsplit(self.origin).hostname or "localhost"
+        return self.loopback and (host == "localhost" or _is_loopback(host))
+
     def check(self) -> None:
         """Refuse what would be unsafe, before anything listens.
 

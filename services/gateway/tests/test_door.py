@@ -246,6 +246,11 @@ def test_listening_to_others_needs_a_certificate() -> None:  # R14
     GatewaySettings(listen="127.0.0.1:0", origin="http://localhost:8711").check()
 
 
+def test_a_proxy_that_carries_us_to_others_is_no_loopback() -> None:
+    assert GatewaySettings(origin="http://localhost:8711").only_this_machine and GatewaySettings().only_this_machine
+    assert not GatewaySettings(origin="https://rtcc.example.org").only_this_machine
+
+
 async def test_webhook_goes_to_intake_as_it_came(gateway: Gateway) -> None:
     headers = {"Rtcc-Timestamp": "1", "Rtcc-Delivery": "d-1", "Rtcc-Signature": "v1=00"}
     body = b'{"plate": "ABC123"}\xff'

@@ -382,4 +382,4 @@ def _step(step: NextStep) -> dict[str, Any]:
 
 
 def _is_loopback_peer(door: Door, request: web.Request) -> bool:
-    return door.settings.loopback and door.address(request) in ("127.0.0.1", "::1")
+    return door.settings.only_this_machine and door.address(request) in ("127.0.0.1", "::1")
