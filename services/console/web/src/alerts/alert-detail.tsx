@@ -169,7 +169,7 @@ function PlateHit({ item }: { item: QueueItem }) {
       {hasImage ? (
         <img className="evidence" src={`/v1/alerts/${encodeURIComponent(alert.alertId)}/image`} alt={`Evidence image of the read ${read?.plate ?? ""}`} onError={() => setImageMissing(true)} />
       ) : (
-        <div className="evidence evidence-missing">{item.shared ? "The image is not part of what is shared." : "No image came with this read."}</div>
+        <div className="evidence evidence-missing">{item.shared ? "No image is shared with this alert." : "No image came with this read."}</div>
       )}
       <table className="compare">
         <thead>
@@ -206,8 +206,7 @@ function PlateHit({ item }: { item: QueueItem }) {
       <dl className="facts">
         <dt>List</dt>
         <dd>
-          {match.hotListName}
-          {match.reason && ` · ${match.reason}`}
+          {[match.hotListName, match.reason].filter(Boolean).join(" · ")}
         </dd>
         <dt>Entered</dt>
         <dd>

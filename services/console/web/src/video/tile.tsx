@@ -63,7 +63,6 @@ export function VideoTile({ cameraId, attempt, index }: { cameraId: string; atte
       <figcaption>
         <span className="tile-number mono">{index + 1}</span>
         <span className="ellipsis tile-name">{name}</span>
-        {partner && <PartnerBadge agency={agencyName ?? shared?.camera?.agencyId ?? "partner"} />}
         <span className="grow" />
         <span className="tile-state" data-state={state}>
           {state === "live" ? "● LIVE" : state}
@@ -75,6 +74,11 @@ export function VideoTile({ cameraId, attempt, index }: { cameraId: string; atte
           ✕
         </Button>
       </figcaption>
+      {partner && (
+        <div className="tile-partner">
+          <PartnerBadge agency={agencyName ?? shared?.camera?.agencyId ?? "partner"} />
+        </div>
+      )}
       {state !== "live" && (
         <div className="tile-note" role="status">
           {state === "connecting" && !view.reason && (
