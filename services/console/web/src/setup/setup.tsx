@@ -51,14 +51,28 @@ function InstallationSteps({ agencies }: { agencies: readonly Agency[] }) {
   const [naming, setNaming] = useState(false);
   const [enrolment, setEnrolment] = useState<{ person: Person; link: CreateEnrolmentResponse }>();
   const [shown, setShown] = useState(false);
-  const current = agency ?? agencies[0];
+  const [another, setAnother] = useState(false);
+  const current = agency ?? (another ? undefined : agencies[0]);
   return (
     <ol className="setup-steps">
       <Step number={1} title="Agency" done={current !== undefined}>
         {current ? (
-          <p>
-            <strong>{current.name}</strong> <code>{current.agencyId}</code>
-          </p>
+          <div className="spread">
+            <span>
+              <strong>{current.name}</strong> <code>{current.agencyId}</code>
+            </span>
+            <Button
+              size="small"
+              data-testid="setup-another"
+              onClick={() => {
+                setAgency(undefined);
+                setEnrolment(undefined);
+                setAnother(true);
+              }}
+            >
+              Make another agency
+            </Button>
+          </div>
         ) : (
           <AgencyForm onCreated={setAgency} />
         )}
