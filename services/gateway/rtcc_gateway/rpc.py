@@ -32,10 +32,22 @@ class AccountRpc(gateway_pb2_grpc.AccountServiceServicer):
     async def CreateEnrolment(self, request: pb.CreateEnrolmentRequest, context: Any) -> pb.CreateEnrolmentResponse:
         """A link for a person of the caller's agency."""
         person = await self._person("account.enrol", request.person_id)
+        await self._require_no_takeover(person)
         secret, expires_at = await self._enrolments.create(person)
         response = pb.CreateEnrolmentResponse(url=f"{self._origin}/enrol#{secret}")
         response.expires_at.FromDatetime(expires_at)
         return response
+
+    async def _require_no_takeover(self, person: Person) -> None:
+        """A new link replaces whatever the person signs in with: from outside of the agency only its first administrator gets one."""
+        scope = current_scope()
+        if scope.principal_kind != "person" or person.agency_id == scope.agency_id:
+            return
+        if (
+            "administrator" not in person.roles
+            or await self._sign_in.store.account(Scope.platform("gateway"), person.person_id) is not None
+        ):
+            raise Refused("account.enrol", "This person's own agency gives new enrolment links.")
 
     async def ReleaseLock(self, request: pb.ReleaseLockRequest, context: Any) -> pb.ReleaseLockResponse:
         """R2: sign-in is possible again."""

@@ -116,6 +116,12 @@ async def test_a_platform_operator_makes_the_first_administrator_of_any_agency(r
     )
     assert made.person.agency_id == "east"
     assert [entry.action for entry in await registry.audit("east")][-1] == "person.create"
+    # and nobody else: an operator of his own making would show him what he may not see
+    for roles in (["administrator"], ["operator"], ["operator", "administrator"]):
+        with pytest.raises(Refused):
+            await registry.call(
+                operator, "CreatePerson", person=pb.Person(login="second.east", display_name="E", roles=roles, agency_id="east")
+            )
 
 
 async def test_nobody_changes_the_own_rights_nor_another_agencys(registry: Registry) -> None:

@@ -14,6 +14,7 @@ from rtcc_registry.domain.people import (
     checked_person,
     checked_roles,
     owning_agency,
+    require_first_administrator,
     require_may_grant,
     require_not_oneself,
     visible_agencies,
@@ -57,6 +58,8 @@ class People:
         person.person_id = created_id(scope, action, "")
         async with self._store.work(scope_for(scope, person.agency_id)) as work:
             await require_agency(work, person.agency_id)
+            if scope.principal_kind == "person" and person.agency_id != scope.agency_id:
+                require_first_administrator(person, await work.all(PERSON), action)
             await _require_unit(work, person)
             if not await work.insert(PERSON, person):
                 return same_or_conflict(scope, action, PERSON, person, await work.get(PERSON, person.person_id))

@@ -120,6 +120,13 @@ def require_may_grant(scope: Scope, roles: Iterable[str], action: str) -> None:
         raise Refused(action, "Only a platform operator makes or changes another platform operator.")
 
 
+def require_first_administrator(person: pb.Person, people: Iterable[pb.Person], action: str) -> None:
+    """A platform operator sees no agency's data, hence may not make himself an account that does: only the first administrator."""
+    others = (other for other in people if other.agency_id == person.agency_id and other.person_id != person.person_id)
+    if ADMINISTRATOR not in person.roles or any(other.enabled and ADMINISTRATOR in other.roles for other in others):
+        raise Refused(action, "In another agency you make its first administrator only; its administrators make everybody else.")
+
+
 def require_not_oneself(principal_id: str, person_id: str, what: str) -> None:
     """Nobody changes the own rights: neither to gain any nor to lock everybody out."""
     if principal_id == person_id:
