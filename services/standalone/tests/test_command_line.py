@@ -237,6 +237,7 @@ def test_script_hands_over(tmp_path: Path) -> None:
 
 def test_verbs_work_in_a_fresh_clone_without_generated_code(tmp_path: Path) -> None:
     """Only the modules that the script reaches before anything is generated; checked by hiding the contracts."""
-    hide = "import sys; sys.modules['rtcc'] = None; import rtcc_standalone.cli, rtcc_standalone.development.generate, rtcc_standalone.verbs."
+    hide = "import sys; sys.modules['rtcc'] = None; import rtcc_standalone.cli, rtcc_standalone.development.generate, "
+    hide += "rtcc_standalone.verbs."
     for module in ("platform", "doctor", "development", "archive"):
         subprocess.run([sys.executable, "-c", hide + module], cwd=tmp_path, check=True)

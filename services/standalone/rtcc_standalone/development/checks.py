@@ -39,7 +39,8 @@ def console_checks(root: Path) -> list[Check]:
         return []
     wheel = Path(spec.origin).parent
     node, npm = wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    if not (web / "node_modules" / "typescript").is_dir():
+    # the build leaves development packages out; typescript is there either way, since the contracts' generator needs it
+    if not (web / "node_modules" / "vitest").is_dir():
         _install(web, node, npm)
     scripts = json.loads((web / "package.json").read_text()).get("scripts", {})
     return [
@@ -51,5 +52,10 @@ def console_checks(root: Path) -> list[Check]:
 
 def _install(web: Path, node: Path, npm: Path) -> None:
     Steps()("console: npm packages for checks (once)")
+    # npm empties the folder; the build's note of what is installed stays true, since this installs more of the same lock
+    noted = web / "node_modules" / ".openrtcc-lock"
+    note = noted.read_text() if noted.is_file() else None
     environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     subprocess.run([node, npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=web, env=environment, check=False)
+    if note is not None and noted.parent.is_dir():
+        noted.write_text(note)

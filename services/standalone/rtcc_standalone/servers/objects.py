@@ -104,7 +104,7 @@ class ObjectServer:
         from urllib3 import PoolManager, Retry, Timeout
         from urllib3.exceptions import HTTPError
 
-        with PoolManager(retries=Retry(total=0), timeout=Timeout(connect=1, read=3)) as pool:
+        with PoolManager(retries=Retry(total=0), timeout=Timeout(connect=0.5, read=1)) as pool:
             client = Minio(
                 f"127.0.0.1:{self._ports['s3']}",
                 access_key=self._access_key,
