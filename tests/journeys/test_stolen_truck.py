@@ -168,6 +168,11 @@ async def test_a_stolen_truck_crosses_the_border(world: World, browser: Browser,
         await _rising(page_b, granted)
         await picture(page_b, "stolen-truck-neighbour")
 
+        # the evidence picture is part of what is shared
+        image = f"{world.platform.url}/v1/alerts/{alert_id}/image"
+        answer = await page_b.request.get(image)
+        assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+
         # and none of A's other cameras, people or units: not in its lists, not on its wire
         for path in ("/v1/cameras", "/v1/shared-cameras", "/v1/positions", "/v1/units", "/v1/camera-health", "/v1/people", "/v1/viewers"):
             status, text = await _asked(page_b, world.platform.url + path)
@@ -201,6 +206,8 @@ async def test_a_stolen_truck_crosses_the_border(world: World, browser: Browser,
         await until(stream_ended, deadline_s=5)
         print(f"revoked -> B's streams ended in {time.monotonic() - revoked_at:.2f} s")
         await page_b.locator(f'[data-testid="alert-list"] [data-alert-id="{alert_id}"]').wait_for(state="detached")
+
+        assert (await page_b.request.get(image)).status == 404
 
         # B's next read doesn't come: an own alert that is raised after it does
         next_alert = await _read_truck(world, next_plate, cameras[0])

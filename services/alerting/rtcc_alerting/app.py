@@ -3,22 +3,24 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 from google.protobuf.json_format import MessageToDict
 
 from rtcc.alerting.v1 import alerting_pb2 as pb
+from rtcc.registry.v1.registry_pb2 import Agreement
 from rtcc_alerting.domain import Actor, Disposition, LifeCycle
 from rtcc_alerting.hot_list_import import CsvImport, NewEntry, entry_id_of
 from rtcc_alerting.messages import apply_life_cycle, life_cycle_of, mark_changed
 from rtcc_alerting.plates import NotAPlate, normalise
-from rtcc_chassis.access import Access, Resource, touched
+from rtcc_chassis.access import Access, Grant, Resource, touched
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import InvalidInput, NotFound, Violation
 from rtcc_chassis.identifiers import derived_id, new_id
 from rtcc_chassis.scope import Scope
+from rtcc_chassis.sharing import grant_of, grants_alert
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_\-]{1,64}\Z")
 _MAXIMUM_ROWS = 500
@@ -67,10 +69,15 @@ class IndexRefresh(Protocol):
     async def refresh(self, agency_id: str) -> None: ...
 
 
+# the agreements of the installation, as the directory has them now
+Agreements = Callable[[], Iterable[Agreement]]
+
+
 class AlertingApp:
     """Alerts."""
 
-    def __init__(self, alerts: Alerts, images: Images, access: Access, clock: Clock) -> None:
+    def __init__(self, alerts: Alerts, images: Images, access: Access, clock: Clock, agreements: Agreements = tuple) -> None:
+        self._agreements = agreements
         self._alerts = alerts
         self._images = images
         self._access = access
@@ -91,13 +98,30 @@ class AlertingApp:
         return alert
 
     async def get_image(self, scope: Scope, alert_id: str) -> bytes:
-        """The JPEG that the plate is confirmed against. NotFound when none was sent."""
-        alert = await self.get_alert(scope, alert_id, "alert.read_image")
+        """The JPEG that the plate is confirmed against, own or shared without its redaction. NotFound when there is none to see."""
+        alert, grant = await self._alerts.get_alert(scope, alert_id), None
+        if alert is None:
+            alert, grant = await self._shared_image(scope, alert_id)
+        self._access.require(scope, "alert.read_image", Resource("alert", alert_id, alert.agency_id, grant))
         key = alert.event.plate_read.image_object
         if not key:
             raise NotFound("image of the alert", alert_id)
-        touched(f"object:{key}", f"plate:{alert.event.plate_read.plate}")
-        return await self._images.get(scope, alert.agency_id, key)
+        agreement_id = grant.agreement_id if grant else ""
+        touched(f"object:{key}", f"plate:{alert.event.plate_read.plate}", owner_agency_id=alert.agency_id, agreement_id=agreement_id)
+        return await self._images.get(Scope.service("alerting", alert.agency_id), alert.agency_id, key)
+
+    async def _shared_image(self, scope: Scope, alert_id: str) -> tuple[pb.Alert, Grant]:
+        """Another agency's alert, and the agreement that gives it to the caller's with its image."""
+        alert = await self._alerts.get_alert(Scope.platform("alerting"), alert_id)
+        for agreement in self._agreements() if alert is not None else ():
+            if (
+                alert is not None
+                and agreement.grantee_agency_id == scope.agency_id
+                and "image" not in agreement.redactions
+                and grants_alert(agreement, alert, self._clock())
+            ):
+                return alert, grant_of(agreement)
+        raise NotFound("alert", alert_id)
 
     async def acknowledge(self, scope: Scope, alert_id: str) -> tuple[pb.Alert, bool]:
         """(the alert, whether this person has it): the first wins, a later one learns who was first."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rtcc.alerting.v1.alerting_pb2_grpc import add_AlertingServiceServicer_to_server
-from rtcc.registry.v1.registry_pb2 import Camera, Unit, Zone
+from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Unit, Zone
 from rtcc_alerting.app import AlertingApp, HotListApp
 from rtcc_alerting.context import ContextBuilder, UnitPositions
 from rtcc_alerting.engine import Engine
@@ -31,11 +31,14 @@ async def serve(ctx: ServiceContext) -> None:
     index, positions = HotListIndex(), UnitPositions()
     keeper = IndexKeeper(hot_lists, index, ctx.clock)
     cameras = ctx.directory.mirror("camera", Camera)
+    agreements = ctx.directory.mirror("agreement", Agreement)
     context = ContextBuilder(cameras, ctx.directory.mirror("unit", Unit), ctx.directory.mirror("zone", Zone), positions)
     engine = Engine(alerts, index, context, ctx.clock)
     ctx.rpc.add(
         add_AlertingServiceServicer_to_server,
-        AlertingServicer(AlertingApp(alerts, ctx.objects, ctx.access, ctx.clock), HotListApp(hot_lists, keeper, ctx.clock)),
+        AlertingServicer(
+            AlertingApp(alerts, ctx.objects, ctx.access, ctx.clock, agreements.values), HotListApp(hot_lists, keeper, ctx.clock)
+        ),
     )
     # a read must never be held against lists or cameras that are not loaded yet
     await keeper.load()

@@ -28,7 +28,8 @@ def _covers(agreement: Agreement, coordinate: Coordinate) -> bool:
     return not agreement.area.corners or polygon_contains(agreement.area, coordinate)
 
 
-def _grant(agreement: Agreement) -> Grant:
+def grant_of(agreement: Agreement) -> Grant:
+    """The agreement as policies see it."""
     return Grant(
         agreement.agreement_id,
         agreement.grantor_agency_id,
@@ -69,7 +70,7 @@ def camera_grant(
             and _covers(agreement, camera.coordinate)
             and (not agreement.cameras_only_during_alert or agreement.agreement_id in open_shared_agreements)
         ):
-            return _grant(agreement)
+            return grant_of(agreement)
     return None
 
 
@@ -85,7 +86,7 @@ def units_grant(
             and in_force(agreement, now)
             and _covers(agreement, coordinate)
         ):
-            return _grant(agreement)
+            return grant_of(agreement)
     return None
 
 
