@@ -1,17 +1,14 @@
 """Starting a child process that can't outlive its parent, as another user when asked."""
 
 import asyncio
-import ctypes
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtcc_standalone.errors import PrivilegeError
-
 _PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -32,35 +29,42 @@ async def spawn(launch: Launch) -> asyncio.subprocess.Process:
     descriptor = os.open(launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return await asyncio.create_subprocess_exec(
-            *launch.command,
+            *tied_command(launch),
             cwd=launch.folder,
             env=dict(launch.environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
             start_new_session=True,
-            user=launch.user_id,
-            group=launch.user_id,
-            extra_groups=[] if launch.user_id is not None else None,
-            preexec_fn=tie_to_parent(os.getpid(), launch.orphan_signal),
         )
-    except PermissionError as error:
-        if launch.user_id is None:
-            raise
-        raise PrivilegeError(launch.user_id, str(error)) from error
     finally:
         os.close(descriptor)
 
 
-def tie_to_parent(parent_id: int, orphan_signal: signal.Signals) -> Callable[[], None]:
-    """For `preexec_fn`, which runs after the change of user: that change would clear the death signal (prctl(2))."""
+# Runs alone in the new process, which then becomes the server. Not a `preexec_fn`: Python code between fork and exec of a process
+# with threads can hang for ever, for instance in the garbage collector. The death signal is asked for after the change of user,
+# which would clear it (prctl(2)), and the parent is looked at after that, for it may have died meanwhile.
+_TIE = f"""
+import ctypes, os, sys
+parent, number, user = (int(text) for text in sys.argv[1:4])
+if user >= 0:
+    try:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    except OSError as error:
+        sys.exit("can't become user id %d: %s" % (user, error))
+ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, number, 0, 0, 0)
+if os.getppid() != parent:
+    os._exit(125)
+os.execv(sys.argv[4], sys.argv[4:])
+"""
 
-    def tie() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(orphan_signal), 0, 0, 0)
-        if os.getppid() != parent_id:  # the parent died between fork and prctl
-            os._exit(125)
 
-    return tie
+def tied_command(launch: Launch) -> list[str]:
+    """The command of `launch` behind a few lines that change the user and bind its life to ours. Its program must be a path."""
+    user = -1 if launch.user_id is None else launch.user_id
+    return [sys.executable, "-I", "-S", "-c", _TIE, str(os.getpid()), str(int(launch.orphan_signal)), str(user), *launch.command]
 
 
 def plain_environment(**extra: str) -> dict[str, str]:
