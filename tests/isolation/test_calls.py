@@ -265,8 +265,8 @@ async def state_of(world: World, agency_id: str) -> dict[str, str]:
 
 
 async def things_of(world: World, agency_id: str) -> set[str]:
-    """Ids and names that only this agency's answers hold."""
-    others = {text async for _, answer in lists(world, STRANGER) for text in texts_of(answer)}
+    """Ids and names that only this agency's answers hold; the platform's own words are nobody's."""
+    others = {rule.service for rule in RULES} | {text async for _, answer in lists(world, STRANGER) for text in texts_of(answer)}
     return {text async for _, answer in lists(world, agency_id) for text in texts_of(answer) if len(text) > 5} - others
 
 

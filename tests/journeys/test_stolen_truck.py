@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page
 from proof.browser import picture, window
 from proof.live_watch import live_watch
 from proof.platform import rule_named, until
-from proof.world import OWNER, PARTNER, World, plate_read
+from proof.world import World, add_agency, plate_read
 from rtcc.exchange.v1 import exchange_pb2
 from rtcc.geo.v1 import geo_pb2
 from rtcc.ledger.v1 import ledger_pb2
@@ -21,6 +21,8 @@ from rtcc_demo.render.plate_image import render_vehicle_image
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_demo.world.vehicles import STOLEN_TRUCK
 
+# agencies whose queues hold nothing of other tests
+OWNER, PARTNER = "harbor", "island"
 # a crossing of its own, away from what other tests place
 NORTH, EAST = 60.1720, 24.9460
 METRE_DEG = 1 / 111_195
@@ -127,6 +129,8 @@ async def _open_shared(page: Page, alert_id: str) -> None:
 
 @pytest.mark.timeout(300)
 async def test_a_stolen_truck_crosses_the_border(world: World, browser: Browser, street_cameras: RtspServer) -> None:
+    for agency_id in (OWNER, PARTNER):
+        await add_agency(world, agency_id)
     cameras = [await _camera(world, street_cameras, f"cam{n}", 40 + 30 * n, f"Crossing {n}") for n in range(1, 5)]
     granted, hidden = set(cameras[:2]), cameras[2:]
     unit = await world.unit(OWNER)

@@ -310,7 +310,12 @@ async def build_world(platform: RunningPlatform) -> World:
     """Agencies and one person a role in each."""
     world = World(platform)
     for agency_id in (OWNER, STRANGER, PARTNER):
-        request = registry_pb2.CreateAgencyRequest(agency_id=agency_id, name=f"{agency_id.title()} Police", time_zone="UTC")
-        await platform.ask("CreateAgency", _COMMAND_LINE, request)
-        world.people[agency_id] = {role: await world.person(agency_id, role) for role in ROLES}
+        await add_agency(world, agency_id)
     return world
+
+
+async def add_agency(world: World, agency_id: str) -> None:
+    """An agency of a test's own, with one person a role."""
+    request = registry_pb2.CreateAgencyRequest(agency_id=agency_id, name=f"{agency_id.title()} Police", time_zone="UTC")
+    await world.platform.ask("CreateAgency", _COMMAND_LINE, request)
+    world.people[agency_id] = {role: await world.person(agency_id, role) for role in ROLES}
