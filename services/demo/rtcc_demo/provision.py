@@ -83,6 +83,7 @@ class Invitation:
 INVITATIONS = (
     Invitation("Operator, Helsinki East", "aino.east", "/map"),
     Invitation("Operator, Helsinki West", "oskar.west", "/map"),
+    Invitation("Supervisor, Helsinki West", "helmi.west", "/map"),
     Invitation("Officer, Helsinki East", "iida.east", "/field"),
     Invitation("Auditor, Helsinki East", "otso.east", "/audit"),
 )
