@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+# how the message of a child begins that may not change its user
+CANNOT_BECOME = "cannot become user id"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ if user >= 0:
         os.setgid(user)
         os.setuid(user)
     except OSError as error:
-        sys.exit("can't become user id %d: %s" % (user, error))
+        sys.exit("{CANNOT_BECOME} %d: %s" % (user, error))
 ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, number, 0, 0, 0)
 if os.getppid() != parent:
     os._exit(125)
@@ -63,8 +65,17 @@ os.execv(sys.argv[4], sys.argv[4:])
 
 def tied_command(launch: Launch) -> list[str]:
     """The command of `launch` behind a few lines that change the user and bind its life to ours. Its program must be a path."""
-    user = -1 if launch.user_id is None else launch.user_id
-    return [sys.executable, "-I", "-S", "-c", _TIE, str(os.getpid()), str(int(launch.orphan_signal)), str(user), *launch.command]
+    return _behind_tie(launch.command, int(launch.orphan_signal), launch.user_id)
+
+
+def command_as_user(command: Sequence[str], user_id: int | None) -> list[str]:
+    """`command` behind a few lines that change the user: `subprocess`'s own way forks, which libraries with threads don't survive."""
+    return _behind_tie(command, 0, user_id)
+
+
+def _behind_tie(command: Sequence[str], orphan_signal: int, user_id: int | None) -> list[str]:
+    user = -1 if user_id is None else user_id
+    return [sys.executable, "-I", "-S", "-c", _TIE, str(os.getpid()), str(orphan_signal), str(user), *command]
 
 
 def plain_environment(**extra: str) -> dict[str, str]:

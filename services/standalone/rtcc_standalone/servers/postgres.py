@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from rtcc_standalone.errors import PrivilegeError, ServerStartError
-from rtcc_standalone.launching import Launch, plain_environment
+from rtcc_standalone.launching import CANNOT_BECOME, Launch, command_as_user, plain_environment
 from rtcc_standalone.unprivileged import PostgresPlace, hand_over
 
 DATABASE = "rtcc"
@@ -162,20 +162,16 @@ class PostgresServer:
                 str(place.binaries / "initdb"), "-D", str(fresh), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={secret.name}",
                 "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums", "--no-instructions",
             ]  # fmt: skip
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd="/",
-                    env=plain_environment(),
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    user=place.initial_user_id,
-                    group=place.initial_user_id,
-                    extra_groups=[] if place.initial_user_id is not None else None,
-                )
-            except PermissionError as error:
-                raise PrivilegeError(place.initial_user_id or 0, str(error)) from error
+            done = subprocess.run(
+                command_as_user(command, place.initial_user_id),
+                cwd="/",
+                env=plain_environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.stderr.startswith(CANNOT_BECOME):
+            raise PrivilegeError(place.initial_user_id or 0, done.stderr.strip())
         if done.returncode != 0:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("a") as file:
