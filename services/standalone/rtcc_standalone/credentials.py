@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rtcc_standalone.certificates import TlsFiles, ensure_certificates
 from rtcc_standalone.folder import DataFolder, read_json, write_json, write_private
 
-SERVICES = ("registry", "intake", "alerting", "exchange", "ledger", "location", "video", "gateway")
+SERVICES = ("registry", "intake", "alerting", "exchange", "ledger", "location", "video", "gateway", "identity", "airspace", "incidents")
 # the supervisor's own voice on the bus and towards services: the command line (`agency add`, the demo's links)
 COMMAND_LINE = "standalone"
 

@@ -26,8 +26,8 @@ FORMAT = 1
 
 # which services share a process; `core` starts first because the others read its directory
 PROCESSES: dict[str, tuple[str, ...]] = {
-    "core": ("registry", "ledger", "intake", "alerting", "exchange"),
-    "location": ("location",),
+    "core": ("registry", "ledger", "intake", "alerting", "exchange", "identity", "incidents"),
+    "location": ("location", "airspace"),
     "video": ("video",),
     "gateway": ("gateway",),
 }

@@ -1,0 +1,1 @@
+"""Drones and aircraft: tracks, pilots, zones in the air and our own drones."""

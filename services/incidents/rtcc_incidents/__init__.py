@@ -1,0 +1,1 @@
+"""Calls for service become incidents: units, timeline, floor plans, tips, outcome."""
