@@ -127,7 +127,8 @@ async def test_no_orphan_stays_and_the_next_start_has_everything(installation: I
         world.platform = platform
 
         async def found() -> bool:
-            request = intake_pb2.SearchPlateReadsRequest(plate=load.plate, limit=1000)
+            (plate,) = load.plates
+            request = intake_pb2.SearchPlateReadsRequest(plate=plate, limit=1000)
             reads = (await platform.ask("SearchPlateReads", world.everything(OWNER), request)).reads
             alerts = await platform.ask(
                 "ListAlerts", world.everything(OWNER), alerting_pb2.ListAlertsRequest(include_closed=True, limit=1000)

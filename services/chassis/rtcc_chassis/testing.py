@@ -33,7 +33,20 @@ from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import ChassisSettings
 from rtcc_chassis.tokens import TokenIssuer
 
-SERVICES = ("registry", "intake", "location", "video", "alerting", "exchange", "ledger", "gateway", "standalone", "identity", "airspace", "incidents")
+SERVICES = (
+    "airspace",
+    "alerting",
+    "exchange",
+    "gateway",
+    "identity",
+    "incidents",
+    "intake",
+    "ledger",
+    "location",
+    "registry",
+    "standalone",
+    "video",
+)
 _UNPRIVILEGED_UID = 65534  # PostgreSQL refuses to run as root
 
 
