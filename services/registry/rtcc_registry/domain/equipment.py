@@ -4,7 +4,7 @@ from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.geometry import polygon_violations
 from rtcc_registry.domain.findings import Findings
 
-ADAPTERS = frozenset({"plate_read", "gunshot", "eido"})
+ADAPTERS = frozenset({"alarm", "cap", "cot", "eido", "gtfs_realtime", "gunshot", "mapped", "plate_read", "sensor"})
 UNIT_KINDS = frozenset({"patrol", "officer", "drone", "command"})
 ZONE_KINDS = frozenset({"district", "school", "event", "no_share"})
 
