@@ -78,11 +78,23 @@ def units_grant(
     agreements: Iterable[Agreement], owner_agency_id: str, viewer_agency_id: str, coordinate: Coordinate, now: datetime
 ) -> Grant | None:
     """The agreement under which `viewer_agency_id` may see a unit of `owner_agency_id` at this place, or None."""
+    return _grant_at((agreement for agreement in agreements if agreement.units), owner_agency_id, viewer_agency_id, coordinate, now)
+
+
+def tracks_grant(
+    agreements: Iterable[Agreement], owner_agency_id: str, viewer_agency_id: str, coordinate: Coordinate, now: datetime
+) -> Grant | None:
+    """The agreement under which `viewer_agency_id` may see a track of `owner_agency_id` at this place, or None."""
+    return _grant_at((agreement for agreement in agreements if agreement.tracks), owner_agency_id, viewer_agency_id, coordinate, now)
+
+
+def _grant_at(
+    agreements: Iterable[Agreement], owner_agency_id: str, viewer_agency_id: str, coordinate: Coordinate, now: datetime
+) -> Grant | None:
     for agreement in agreements:
         if (
             agreement.grantor_agency_id == owner_agency_id
             and agreement.grantee_agency_id == viewer_agency_id
-            and agreement.units
             and in_force(agreement, now)
             and _covers(agreement, coordinate)
         ):

@@ -27,10 +27,12 @@ SHARED = StreamSpec("SHARED", ("shared.>",), 256 * _MIB, 30 * _DAY_S, "refuse")
 AUDIT = StreamSpec("AUDIT", ("audit.>",), 1024 * _MIB, 30 * _DAY_S, "refuse")
 # live state: history is location's table, so the oldest batches may go
 POSITIONS = StreamSpec("POSITIONS", ("position.>",), 512 * _MIB, _DAY_S, "drop_oldest")
+# live state as well: history is airspace's table
+TRACKS = StreamSpec("TRACKS", ("track.>",), 256 * _MIB, _DAY_S, "drop_oldest")
 DIRECTORY = StreamSpec("DIRECTORY", ("directory.>",), 256 * _MIB, 0, "refuse", last_per_subject=True)
 QUARANTINE = StreamSpec("QUARANTINE", ("quarantine.>",), 256 * _MIB, 90 * _DAY_S, "refuse")
 
-ALL = (EVENTS, ALERTS, SHARED, AUDIT, POSITIONS, DIRECTORY, QUARANTINE)
+ALL = (EVENTS, ALERTS, SHARED, AUDIT, POSITIONS, TRACKS, DIRECTORY, QUARANTINE)
 
 
 def event_subject(agency_id: str, kind: str) -> str:
@@ -43,6 +45,10 @@ def alert_subject(agency_id: str) -> str:
 
 def position_subject(agency_id: str) -> str:
     return f"position.{agency_id}"
+
+
+def track_subject(agency_id: str) -> str:
+    return f"track.{agency_id}"
 
 
 def shared_alert_subject(grantee_agency_id: str) -> str:

@@ -22,7 +22,6 @@ SHELL_BUDGET_KB = 120
 TOTAL_BUDGET_KB = 560
 _UNBUILT_FOLDERS = {"node_modules", "generated", "generated.new"}
 _UNBUILT_FILES = (".test.ts", "vitest.config.ts", "README.md")
-_CONTRACTS = ("contract", "geo", "event", "alerting", "exchange", "registry", "video", "intake", "ledger", "location", "gateway", "live")
 
 
 class ConsoleBuildError(RuntimeError):
@@ -153,7 +152,7 @@ def _generate_contracts(proto: Path, web: Path, tools: Path) -> None:
     fresh = web / "src" / "generated.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    files = [f"rtcc/{area}/v1/{area}.proto" for area in _CONTRACTS]
+    files = sorted(str(path.relative_to(proto)) for path in (proto / "rtcc").rglob("*.proto"))
     command: list[str | Path] = [
         sys.executable,
         "-m",

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -11,12 +11,13 @@ from prometheus_client import Counter
 
 from rtcc.event.v1 import event_pb2
 from rtcc.geo.v1 import geo_pb2
+from rtcc_chassis import signature
 from rtcc_chassis.access import touched
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from rtcc_chassis.identifiers import derived_id
 from rtcc_chassis.scope import Scope
-from rtcc_intake import signature
+from rtcc_chassis.signed_sources import RegisteredSource
 from rtcc_intake.adapters import adapter_for
 from rtcc_intake.document import read_document
 from rtcc_intake.domain import (
@@ -44,16 +45,6 @@ _MAXIMUM_REASON_CHARACTERS = 1_000
 _MAXIMUM_ROWS = 500
 # what an unknown source is compared with, so that it takes as long as a wrong signature
 _NO_SECRET = "0" * 43
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredSource:
-    """What the registry says about a sender."""
-
-    source_id: str
-    agency_id: str
-    adapter: str
-    enabled: bool
 
 
 class Sources(Protocol):

@@ -7,11 +7,11 @@ from rtcc.intake.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from rtcc.registry.v1.registry_pb2 import Camera
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.settings import read
+from rtcc_chassis.signed_sources import RegistrySources
 from rtcc_intake.app import IntakeApp
 from rtcc_intake.events import BusEvents, archive_handler, archive_spec, device_handler, quarantine_handler, quarantine_spec
 from rtcc_intake.rpc import IntakeServicer
 from rtcc_intake.settings import IntakeSettings
-from rtcc_intake.sources import RegistrySources
 from rtcc_intake.store import IntakeStore
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,7 +30,7 @@ async def serve(ctx: ServiceContext) -> None:
             return None
         return camera.coordinate
 
-    sources = RegistrySources(ctx.directory, ctx.channels, ctx.tokens, settings.secret_lifetime_s)
+    sources = RegistrySources(ctx.directory, ctx.channels, ctx.tokens, "intake", settings.secret_lifetime_s)
     store = IntakeStore(ctx.database)
     app = IntakeApp(
         store,

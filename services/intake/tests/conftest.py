@@ -15,9 +15,9 @@ from rtcc.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
+from rtcc_chassis.signature import sign
 from rtcc_chassis.testing import TestPlatform, person, poll
 from rtcc_intake.service import serve
-from rtcc_intake.signature import sign
 from rtcc_registry.service import serve as serve_registry
 
 SUPERVISOR = person("east", "supervisor", "operator", name="Anna A", purpose="investigation", case_number="26-1")

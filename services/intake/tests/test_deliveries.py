@@ -13,8 +13,8 @@ from rtcc.event.v1 import event_pb2
 from rtcc.intake.v1 import intake_pb2 as pb
 from rtcc.registry.v1 import registry_pb2
 from rtcc_chassis.scope import Scope
+from rtcc_chassis.signature import sign
 from rtcc_chassis.testing import poll
-from rtcc_intake.signature import sign
 
 from .conftest import ADMINISTRATOR, NEIGHBOUR, SUPERVISOR, Intake, read_body
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtcc_chassis import signature
 from rtcc_chassis.errors import Unauthenticated
-from rtcc_intake import signature
 from rtcc_intake.domain import valid_delivery_id
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -16,7 +16,8 @@ from rtcc_registry.domain.equipment import checked_source, checked_unit, checked
 from rtcc_registry.domain.people import owning_agency
 
 _KEY_BYTES = 32
-INTAKE = "service:intake"
+# who takes signed deliveries
+RECEIVERS = frozenset({"service:intake", "service:airspace"})
 
 
 class Equipment:
@@ -79,9 +80,9 @@ class Equipment:
         return new
 
     async def source_secret(self, scope: Scope, source_id: str) -> str:
-        """For intake, which verifies with it."""
-        if scope.principal_id != INTAKE:
-            raise Refused("source.read_secret", "Only intake verifies signatures.")
+        """For the services that take deliveries and verify them with it."""
+        if scope.principal_id not in RECEIVERS:
+            raise Refused("source.read_secret", "Only the services that take deliveries verify signatures.")
         async with self._store.work(scope) as work:
             source = await _needed(work, SOURCE, source_id)
             secret = await work.secret(SOURCE, source_id)

@@ -30,8 +30,8 @@ def checked_agreement(agreement: pb.Agreement, grantor_agency_id: str, now: date
         found.identifier("agreement_id", agreement.agreement_id)
     _check_content(found, result, own_camera_ids)
     _check_times(found, result, now)
-    grants_something = agreement.alert_kinds or agreement.camera_ids or agreement.units
-    found.require(bool(grants_something), "alert_kinds", "the agreement grants nothing: name alert kinds, cameras or units")
+    grants_something = agreement.alert_kinds or agreement.camera_ids or agreement.units or agreement.tracks
+    found.require(bool(grants_something), "alert_kinds", "the agreement grants nothing: name alert kinds, cameras, units or tracks")
     found.raise_if_any()
     result.grantor_agency_id = grantor_agency_id
     result.status = pb.AGREEMENT_STATUS_ACTIVE
@@ -56,7 +56,7 @@ def narrowed(old: pb.Agreement, new: pb.Agreement, now: datetime) -> pb.Agreemen
     _check_times(found, result, now, started=True)
     for field in ("alert_kinds", "camera_ids"):
         _require_subset(found, field, getattr(result, field), getattr(old, field))
-    for field in ("cameras_live", "units"):
+    for field in ("cameras_live", "units", "tracks"):
         found.require(getattr(old, field) or not getattr(result, field), field, "would grant what the agreement doesn't")
     for field in ("cameras_only_during_alert", "attestation_required"):
         found.require(getattr(result, field) or not getattr(old, field), field, "is a condition that can't be lifted")

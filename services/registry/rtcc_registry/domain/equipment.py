@@ -4,9 +4,13 @@ from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.geometry import polygon_violations
 from rtcc_registry.domain.findings import Findings
 
-ADAPTERS = frozenset({"alarm", "cap", "cot", "eido", "gtfs_realtime", "gunshot", "mapped", "plate_read", "sensor"})
+INTAKE_ADAPTERS = frozenset({"alarm", "cap", "cot", "eido", "gtfs_realtime", "gunshot", "mapped", "plate_read", "sensor"})
+AIRSPACE_ADAPTERS = frozenset({"adsb", "mavlink", "remote_id"})
+ADAPTERS = INTAKE_ADAPTERS | AIRSPACE_ADAPTERS
 UNIT_KINDS = frozenset({"patrol", "officer", "drone", "command"})
-ZONE_KINDS = frozenset({"district", "school", "event", "no_share"})
+AIR = "air"
+ZONE_KINDS = frozenset({"district", "school", "event", "no_share", AIR})
+HEIGHT_MOST_M = 20_000.0
 
 
 def checked_zone(zone: pb.Zone) -> pb.Zone:
@@ -16,9 +20,20 @@ def checked_zone(zone: pb.Zone) -> pb.Zone:
     result.name = found.text("name", zone.name)
     found.require(zone.kind in ZONE_KINDS, "kind", f"must be one of {', '.join(sorted(ZONE_KINDS))}")
     found.extend(polygon_violations(zone.area, "zone.area"))
+    _check_heights(found, zone)
     found.chosen_identifier("zone_id", zone.zone_id)
     found.raise_if_any()
     return result
+
+
+def _check_heights(found: Findings, zone: pb.Zone) -> None:
+    for field in ("floor_m", "ceiling_m"):
+        if zone.HasField(field):
+            found.require(zone.kind == AIR, field, f"only zones of kind {AIR} have it")
+            height_m = getattr(zone, field)
+            found.require(0 <= height_m <= HEIGHT_MOST_M, field, f"must be 0 to {HEIGHT_MOST_M:.0f} m above ground")
+    if zone.HasField("ceiling_m"):
+        found.require(zone.ceiling_m > zone.floor_m, "ceiling_m", "must lie above the floor")
 
 
 def checked_source(source: pb.Source) -> pb.Source:

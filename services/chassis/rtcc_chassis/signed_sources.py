@@ -1,4 +1,4 @@
-"""Who may send: sources from the directory's mirror, their secrets from the registry, kept for a minute."""
+"""Machines that sign what they send: who they are from the directory's mirror, their secrets from the registry, kept for a while."""
 
 import time
 from dataclasses import dataclass
@@ -13,10 +13,19 @@ from rtcc_chassis.errors import NotFound, Unavailable, from_rpc
 from rtcc_chassis.rpc import Channels
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.tokens import TokenIssuer
-from rtcc_intake.app import RegisteredSource
 
 # a wrong signature may mean a changed secret, but it may not make us ask the registry for every wrong signature
 _ASK_AGAIN_AFTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSource:
+    """What the registry says about a sender."""
+
+    source_id: str
+    agency_id: str
+    adapter: str
+    enabled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +35,25 @@ class _KeptSecret:
 
 
 class RegistrySources:
-    """Implements `app.Sources`."""
+    """`service`: in whose name the registry is asked; it must be one that may read secrets."""
 
-    def __init__(self, directory: Directory, channels: Channels, tokens: TokenIssuer, lifetime_s: float) -> None:
+    def __init__(self, directory: Directory, channels: Channels, tokens: TokenIssuer, service: str, lifetime_s: float) -> None:
         self._sources = directory.mirror("source", Source)
         self._agencies = directory.mirror("agency", Agency)
         self._channels = channels
         self._tokens = tokens
+        self._service = service
         self._lifetime_s = lifetime_s
         self._secrets: dict[str, _KeptSecret] = {}
         self._sources.on_change(self._forget)
 
     async def ready(self) -> None:
         await self._sources.ready()
+
+    def with_adapter(self, adapter: str) -> list[RegisteredSource]:
+        """Every source that speaks so, of all agencies."""
+        chosen = (self.get(source.source_id) for source in self._sources if source.adapter == adapter)
+        return [source for source in chosen if source is not None]
 
     def get(self, source_id: str) -> RegisteredSource | None:
         source = self._sources.get(source_id)
@@ -49,6 +64,7 @@ class RegistrySources:
         return RegisteredSource(source.source_id, source.agency_id, source.adapter, enabled)
 
     async def secret(self, source: RegisteredSource, *, newest: bool) -> str | None:
+        """The signing secret. `newest`: ask the registry again unless it was asked a moment ago; None: no other than before."""
         kept = self._secrets.get(source.source_id)
         age_s = time.monotonic() - kept.asked_at_s if kept else float("inf")
         if kept is not None and age_s < self._lifetime_s and not newest:
@@ -67,7 +83,7 @@ class RegistrySources:
 
     async def _ask(self, source: RegisteredSource) -> str:
         stub: Any = self._channels.stub("registry", RegistryServiceStub)
-        metadata = self._tokens.metadata(Scope.service("intake", source.agency_id))
+        metadata = self._tokens.metadata(Scope.service(self._service, source.agency_id))
         try:
             answer = await stub.GetSourceSecret(GetSourceSecretRequest(source_id=source.source_id), metadata=metadata)
         except grpc.RpcError as error:
