@@ -17,6 +17,7 @@ from rtcc_chassis.errors import RtccError
 from rtcc_chassis.lifecycle import EXIT_FAILED, Lifecycle
 from rtcc_chassis.objects import Objects
 from rtcc_chassis.rpc import Channels, RpcServer
+from rtcc_chassis.rpc.probes import ProbeServer
 from rtcc_chassis.settings import ChassisSettings, read
 from rtcc_chassis.telemetry import configure_logging, configure_tracing, flush_tracing, serve_metrics
 from rtcc_chassis.tokens import TokenIssuer, TokenVerifier
@@ -90,6 +91,8 @@ async def run(services: Mapping[str, Serve], environment: Mapping[str, str] | No
     process_name = "+".join(names)
     configure_logging(process_name, first.log_level)
     configure_tracing(process_name, first.otlp_endpoint)
+    probes = ProbeServer()
+    await probes.start(first.health_listen)
     bus = await Bus.connect(first, process_name)
     await bus.ensure_streams()
     process = Process(first, bus)
@@ -103,10 +106,11 @@ async def run(services: Mapping[str, Serve], environment: Mapping[str, str] | No
         tasks.append(lifecycle.spawn(_as_work(services[name], context), name))
     if first.metrics_listen:
         await serve_metrics(first.metrics_listen)
-    await _serve_until_stopped(process)
+    await _serve_until_stopped(process, probes)
     await process.server.stop()
     await lifecycle.drain()
     await bus.drain()
+    await probes.stop()
     flush_tracing()
     return lifecycle.exit_code
 
@@ -115,7 +119,7 @@ async def _as_work(serve: Serve, context: ServiceContext) -> None:
     await serve(context)
 
 
-async def _serve_until_stopped(process: Process) -> None:
+async def _serve_until_stopped(process: Process, probes: ProbeServer) -> None:
     lifecycle = process.lifecycle
     ready = asyncio.create_task(lifecycle.all_ready())
     stopping = asyncio.create_task(lifecycle.stopping.wait())
@@ -124,12 +128,14 @@ async def _serve_until_stopped(process: Process) -> None:
         # servicers must all be added before the server starts, hence after every service said ready
         port = await process.server.start()
         await process.server.set_serving(True)
+        await probes.set_ready(True)
         # what was made so far (modules, descriptors, mirrors) lives as long as the process: looking through it again at each
         # full collection would stop all services of the process for about 50 ms
         gc.collect()
         gc.freeze()
         _LOG.info("ready on port %d", port)
         await stopping
+        await probes.set_ready(False)
     ready.cancel()
     stopping.cancel()
 

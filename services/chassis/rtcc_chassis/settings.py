@@ -107,6 +107,8 @@ class ChassisSettings:
     otlp_endpoint: str = ""
     # host:port of the Prometheus endpoint; empty: none
     metrics_listen: str = ""
+    # host:port of a health endpoint without TLS for Kubernetes' gRPC probes, which speak none; empty: none
+    health_listen: str = ""
     log_level: str = "INFO"
     # factor on the size bounds of the JetStream streams
     stream_size_factor: float = 1.0
