@@ -21,7 +21,7 @@ from rtcc.video.v1 import video_pb2
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 
-ROLES = ("operator", "supervisor", "officer", "dispatcher", "auditor", "administrator", "platform_operator")
+ROLES = ("operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator", "platform_operator")
 # owner, stranger, and the owner's partner
 OWNER, STRANGER, PARTNER = "anchor", "beacon", "cove"
 _COMMAND_LINE = Scope.platform("standalone")

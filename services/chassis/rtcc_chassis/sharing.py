@@ -11,6 +11,8 @@ from rtcc_chassis.geometry import polygon_contains
 
 ALERT_KINDS = ("plate_hit", "gunshot")
 REDACTIONS = ("image", "narrative", "caller_number", "vehicle", "hot_list_source")
+# what of the grantor's persons a grantee may find and see; criminal intelligence is never among it
+PERSON_FIELDS = ("identity", "description", "cautions", "warrants", "addresses", "phones", "photo", "vehicles")
 
 
 def in_force(agreement: Agreement, now: datetime) -> bool:
@@ -100,6 +102,23 @@ def _grant_at(
         ):
             return grant_of(agreement)
     return None
+
+
+def person_grants(agreements: Iterable[Agreement], viewer_agency_id: str, now: datetime) -> dict[str, tuple[Grant, frozenset[str]]]:
+    """By grantor: the agreement under which `viewer_agency_id` may find its persons, and the fields that it gives.
+
+    Of several agreements with one grantor the one that gives most counts, alone: terms of different agreements are never mixed. An
+    agreement that is bounded to an area gives none: a person has no place.
+    """
+    found: dict[str, tuple[Grant, frozenset[str]]] = {}
+    for agreement in agreements:
+        if agreement.grantee_agency_id != viewer_agency_id or not in_force(agreement, now) or agreement.area.corners:
+            continue
+        fields = frozenset(agreement.person_fields)
+        before = found.get(agreement.grantor_agency_id)
+        if "identity" in fields and (before is None or len(fields) > len(before[1])):
+            found[agreement.grantor_agency_id] = (grant_of(agreement), fields)
+    return found
 
 
 def redacted(alert: Alert, agreement: Agreement) -> Alert:

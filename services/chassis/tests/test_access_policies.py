@@ -13,7 +13,7 @@ from rtcc_chassis.access.policies import PolicyError, policy_text, schema_text
 from rtcc_chassis.rpc.contracts import all_rules
 from rtcc_chassis.scope import PrincipalKind, Scope
 
-ROLES = ("operator", "supervisor", "officer", "dispatcher", "auditor", "administrator", "platform_operator")
+ROLES = ("operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator", "platform_operator")
 PICTURES = ("camera.view_live", "camera.snapshot")
 LOG = ("audit.read", "audit.who_saw", "audit.prove", "audit.verify", "audit.checkpoint")
 
@@ -175,9 +175,10 @@ def test_decisions_agree_with_an_obvious_oracle(
 
 GRANTABLE = {
     *PICTURES, "alert.read", "alert.read_image", "camera.rank", "camera.health", "position.list", "position.nearest", "shared_alert.list",
-    "shared_alert.acknowledge", "shared_camera.list", "subscription.create",
+    "shared_alert.acknowledge", "shared_camera.list", "subscription.create", "track.list",
+    "arrival_card.read", "person_record.read", "person_record.read_photo", "person_record.search", "vehicle_record.search",
 }  # fmt: skip
-PURPOSE = {"plate_read.search", "hot_list.read", "hot_list.add_entry"}
+PURPOSE = {rule.action for rule in all_rules().values() if rule.purpose_required}
 
 
 def _borders_allow(scope: Scope, action: str, owner: str, grant: Grant | None, barred: frozenset[str], disabled: bool) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rtcc.alerting.v1.alerting_pb2 import Alert
 from rtcc.geo.v1.geo_pb2 import Coordinate, Polygon
 from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement, Camera
-from rtcc_chassis.sharing import REDACTIONS, camera_grant, grants_alert, in_force, redacted, units_grant
+from rtcc_chassis.sharing import REDACTIONS, camera_grant, grants_alert, in_force, person_grants, redacted, units_grant
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SQUARE = Polygon(corners=[Coordinate(latitude_deg=a, longitude_deg=b) for a, b in ((60, 24), (60, 25), (61, 25), (61, 24))])
@@ -108,3 +108,34 @@ def test_redactions_remove_their_fields_and_touch_nothing_else(names: set[str], 
     assert (copy.plate_match.entry_source == "") == ("hot_list_source" in names)
     assert bool(copy.context.units) == units
     assert original == _alert()
+
+
+def _persons(**changes: object) -> Agreement:
+    agreement = Agreement(
+        agreement_id="g1",
+        grantor_agency_id="a",
+        grantee_agency_id="b",
+        status=AGREEMENT_STATUS_ACTIVE,
+        person_fields=["identity", "cautions"],
+    )
+    agreement.MergeFrom(Agreement(**changes))
+    return agreement
+
+
+def test_persons_are_granted_by_the_agreement_that_gives_most_and_never_mixed() -> None:
+    wider = _persons(agreement_id="g2", person_fields=["warrants"])
+    granted = person_grants([_persons(), wider], "b", NOW)
+    assert granted["a"][0].agreement_id == "g2"
+    assert granted["a"][1] == {"identity", "cautions", "warrants"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"status": AGREEMENT_STATUS_REVOKED}, {"grantee_agency_id": "c"}, {"attestation_required": True}, {"area": SQUARE}], ids=str
+)
+def test_each_condition_alone_takes_persons_away(changes: dict[str, object]) -> None:
+    assert "a" in person_grants([_persons()], "b", NOW)
+    assert person_grants([_persons(**changes)], "b", NOW) == {}
+
+
+def test_fields_without_identity_grant_nobody() -> None:
+    assert person_grants([_agreement(person_fields=["cautions"])], "b", NOW) == {}

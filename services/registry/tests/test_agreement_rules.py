@@ -63,6 +63,21 @@ def test_a_wider_term_is_refused_by_name(field: str, wider: dict[str, object]) -
     assert field in refused_fields(agreement(), agreement(**wider))
 
 
+def test_person_fields_only_ever_become_fewer() -> None:
+    old = agreement(area=None, person_fields=["identity", "cautions"])
+    assert refused_fields(old, agreement(area=None, person_fields=["identity", "cautions", "phones"])) == {"person_fields"}
+    assert list(narrowed(old, agreement(area=None, person_fields=["identity"]), NOW).person_fields) == ["identity"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "area"), [(["cautions"], None), (["identity", "intelligence"], None), (["identity", "diary"], None), (["identity"], SQUARE)]
+)
+def test_persons_are_granted_with_a_name_by_known_fields_and_everywhere(fields: list[str], area: object) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        checked_agreement(agreement(area=area, person_fields=fields), "west", NOW, {"c1", "c2"})
+    assert {violation.field for violation in caught.value.violations} == {"agreement.person_fields"}
+
+
 @pytest.mark.parametrize("field", ["cameras_live", "units"])
 def test_a_right_not_granted_is_not_gained(field: str) -> None:
     assert refused_fields(agreement(**{field: False}), agreement()) == {field}

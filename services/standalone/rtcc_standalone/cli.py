@@ -73,7 +73,7 @@ def _people_verbs(verbs: Verbs) -> None:
         "--role",
         action="append",
         required=True,
-        choices=["operator", "supervisor", "officer", "dispatcher", "auditor", "administrator", "platform_operator"],
+        choices=["operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator", "platform_operator"],
         help="may be repeated",
     )
     enrol = _add(

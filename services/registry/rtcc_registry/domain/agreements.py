@@ -8,7 +8,7 @@ from rtcc.geo.v1 import geo_pb2
 from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.errors import Conflict, Refused
 from rtcc_chassis.geometry import polygon_violations
-from rtcc_chassis.sharing import ALERT_KINDS, REDACTIONS
+from rtcc_chassis.sharing import ALERT_KINDS, PERSON_FIELDS, REDACTIONS
 from rtcc_registry.domain.containment import Point, crosses_itself, ring_within
 from rtcc_registry.domain.findings import Findings, moment
 
@@ -30,8 +30,10 @@ def checked_agreement(agreement: pb.Agreement, grantor_agency_id: str, now: date
         found.identifier("agreement_id", agreement.agreement_id)
     _check_content(found, result, own_camera_ids)
     _check_times(found, result, now)
-    grants_something = agreement.alert_kinds or agreement.camera_ids or agreement.units or agreement.tracks
-    found.require(bool(grants_something), "alert_kinds", "the agreement grants nothing: name alert kinds, cameras, units or tracks")
+    grants_something = agreement.alert_kinds or agreement.camera_ids or agreement.units or agreement.tracks or agreement.person_fields
+    found.require(
+        bool(grants_something), "alert_kinds", "the agreement grants nothing: name alert kinds, cameras, units, tracks or person fields"
+    )
     found.raise_if_any()
     result.grantor_agency_id = grantor_agency_id
     result.status = pb.AGREEMENT_STATUS_ACTIVE
@@ -54,7 +56,7 @@ def narrowed(old: pb.Agreement, new: pb.Agreement, now: datetime) -> pb.Agreemen
         setattr(result, field, getattr(old, field))
     _check_content(found, result, old.camera_ids)
     _check_times(found, result, now, started=True)
-    for field in ("alert_kinds", "camera_ids"):
+    for field in ("alert_kinds", "camera_ids", "person_fields"):
         _require_subset(found, field, getattr(result, field), getattr(old, field))
     for field in ("cameras_live", "units", "tracks"):
         found.require(getattr(old, field) or not getattr(result, field), field, "would grant what the agreement doesn't")
@@ -123,10 +125,15 @@ def require_grantor(agreement: pb.Agreement, agency_id: str, action: str) -> Non
 
 def _check_content(found: Findings, agreement: pb.Agreement, camera_ids: Collection[str]) -> None:
     agreement.title = found.text("title", agreement.title, needed=False)
-    for field, allowed in (("alert_kinds", ALERT_KINDS), ("redactions", REDACTIONS)):
+    for field, allowed in (("alert_kinds", ALERT_KINDS), ("redactions", REDACTIONS), ("person_fields", PERSON_FIELDS)):
         values = _deduplicated(agreement, field)
         unknown = sorted(set(values) - set(allowed))
         found.require(not unknown, field, f"{', '.join(unknown)[:200]} unknown: use {', '.join(sorted(allowed))}")
+    if agreement.person_fields:
+        found.require("identity" in agreement.person_fields, "person_fields", "needs identity: without a name there is nobody to show")
+        found.require(
+            not agreement.HasField("area"), "person_fields", "can't be bounded to an area: grant persons in an agreement of their own"
+        )
     purposes = _deduplicated(agreement, "purposes")
     found.require(len(purposes) <= PURPOSES_MOST, "purposes", f"at most {PURPOSES_MOST} are allowed")
     found.require(all(_PURPOSE.match(purpose) for purpose in purposes), "purposes", "each is 1 to 64 of a-z, 0-9, '-' and '_'")

@@ -13,7 +13,7 @@ from rtcc_registry.domain.findings import Findings, moment
 
 PLATFORM_OPERATOR = "platform_operator"
 ADMINISTRATOR = "administrator"
-ROLES = frozenset({"operator", "supervisor", "officer", "dispatcher", "auditor", ADMINISTRATOR, PLATFORM_OPERATOR})
+ROLES = frozenset({"operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", ADMINISTRATOR, PLATFORM_OPERATOR})
 
 # R7: a temporary account ends by itself, at most this long after it was made.
 TEMPORARY_ACCOUNT_LONGEST = timedelta(hours=72)

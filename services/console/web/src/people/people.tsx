@@ -17,6 +17,7 @@ export const ROLES: readonly (readonly [string, string])[] = [
   ["operator", "watches alerts and cameras, searches with a reason"],
   ["supervisor", "as operator, and approves, revokes and reads the audit log"],
   ["officer", "uses the field view"],
+  ["investigator", "as operator, and sees person records in full and criminal intelligence"],
   ["dispatcher", "sees calls, alerts and units"],
   ["auditor", "reads the log, nothing else"],
   ["administrator", "keeps people, cameras, sources and agreements"],
