@@ -87,6 +87,7 @@ async def test_an_agency_writes_into_nothing_of_the_platform(platform: RunningPl
     async with connected(platform, STRANGER) as stranger:
         for subject in (
             f"event.{OWNER}.gunshot", f"event.{STRANGER}.gunshot", f"alert.{STRANGER}", f"position.{STRANGER}", f"shared.{OWNER}.alert",
+            f"incident.{STRANGER}",
             f"directory.camera.{STRANGER}.x", f"quarantine.{STRANGER}", audit_subject(STRANGER), audit_subject(OWNER),
             f"agency.{OWNER}.source.x", "agency.>",
         ):  # fmt: skip

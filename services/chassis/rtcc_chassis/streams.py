@@ -23,6 +23,7 @@ class StreamSpec:
 
 EVENTS = StreamSpec("EVENTS", ("event.>",), 1024 * _MIB, 7 * _DAY_S, "refuse")
 ALERTS = StreamSpec("ALERTS", ("alert.>",), 512 * _MIB, 30 * _DAY_S, "refuse")
+INCIDENTS = StreamSpec("INCIDENTS", ("incident.>",), 256 * _MIB, 30 * _DAY_S, "refuse")
 SHARED = StreamSpec("SHARED", ("shared.>",), 256 * _MIB, 30 * _DAY_S, "refuse")
 AUDIT = StreamSpec("AUDIT", ("audit.>",), 1024 * _MIB, 30 * _DAY_S, "refuse")
 # live state: history is location's table, so the oldest batches may go
@@ -32,7 +33,7 @@ TRACKS = StreamSpec("TRACKS", ("track.>",), 256 * _MIB, _DAY_S, "drop_oldest")
 DIRECTORY = StreamSpec("DIRECTORY", ("directory.>",), 256 * _MIB, 0, "refuse", last_per_subject=True)
 QUARANTINE = StreamSpec("QUARANTINE", ("quarantine.>",), 256 * _MIB, 90 * _DAY_S, "refuse")
 
-ALL = (EVENTS, ALERTS, SHARED, AUDIT, POSITIONS, TRACKS, DIRECTORY, QUARANTINE)
+ALL = (EVENTS, ALERTS, INCIDENTS, SHARED, AUDIT, POSITIONS, TRACKS, DIRECTORY, QUARANTINE)
 
 
 def event_subject(agency_id: str, kind: str) -> str:
@@ -41,6 +42,10 @@ def event_subject(agency_id: str, kind: str) -> str:
 
 def alert_subject(agency_id: str) -> str:
     return f"alert.{agency_id}"
+
+
+def incident_subject(agency_id: str) -> str:
+    return f"incident.{agency_id}"
 
 
 def position_subject(agency_id: str) -> str:
