@@ -255,6 +255,10 @@ def _fill() -> None:
     async def _(w: World, a: str) -> Message:
         return registry.CreateAgencyRequest(agency_id=a, name="Taken over", time_zone="UTC")
 
+    @_about("UpdateAgency")
+    async def _(w: World, a: str) -> Message:
+        return registry.UpdateAgencyRequest(agency=registry.Agency(agency_id=a, name=a.title(), time_zone="UTC", enabled=True))
+
     @_about("CreatePerson")
     async def _(w: World, a: str) -> Message:
         return registry.CreatePersonRequest(person=await _person(w, a))

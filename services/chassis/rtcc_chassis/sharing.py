@@ -16,8 +16,8 @@ PERSON_FIELDS = ("identity", "description", "cautions", "warrants", "addresses",
 
 
 def in_force(agreement: Agreement, now: datetime) -> bool:
-    """Active, begun, not ended, and attested where it demands that (R20)."""
-    if agreement.status != AGREEMENT_STATUS_ACTIVE:
+    """Active, begun, not ended, attested where it demands that (R20), and its receiver not barred by the grantor (R19)."""
+    if agreement.status != AGREEMENT_STATUS_ACTIVE or agreement.barred_reason:
         return False
     if agreement.HasField("valid_from") and agreement.valid_from.ToDatetime(UTC) > now:
         return False

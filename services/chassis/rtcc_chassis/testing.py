@@ -46,6 +46,7 @@ SERVICES = (
     "registry",
     "standalone",
     "video",
+    "operator",
 )
 _UNPRIVILEGED_UID = 65534  # PostgreSQL refuses to run as root
 

@@ -101,7 +101,7 @@ def test_who_administers_does_not_read_the_log_of_others(engine: PolicyEngine) -
 def test_platform_operator_sees_no_video_and_no_identities(engine: PolicyEngine) -> None:
     operator = person("platform_operator", purpose="x", case_number="1")
     allowed = {action for action in contract_actions() if engine.decide(operator, action, Resource.collection("espoo")).allowed}
-    assert allowed == {"account.enrol", "agency.create", "agency.list", "audit.read_own", "person.create"}
+    assert allowed == {"account.enrol", "agency.create", "agency.list", "agency.update", "audit.read_own", "person.create"}
 
 
 def test_platform_operator_sets_up_an_agency_that_is_not_his(engine: PolicyEngine) -> None:
@@ -186,7 +186,7 @@ def _borders_allow(scope: Scope, action: str, owner: str, grant: Grant | None, b
     if disabled or scope.purpose in barred or (action in PURPOSE and not reasoned):
         return False
     if grant is None:
-        setting_up = "platform_operator" in scope.roles and action in ("agency.create", "person.create", "account.enrol")
+        setting_up = "platform_operator" in scope.roles and action in ("agency.create", "agency.update", "person.create", "account.enrol")
         return owner == scope.agency_id or setting_up
     if grant.grantor_agency_id != owner or grant.grantee_agency_id != scope.agency_id or grant.attestation_missing:
         return False
@@ -194,7 +194,7 @@ def _borders_allow(scope: Scope, action: str, owner: str, grant: Grant | None, b
         return False
     if action in PICTURES and not (grant.live and reasoned):
         return False
-    setting_up = "platform_operator" in scope.roles and action in ("agency.create", "person.create", "account.enrol")
+    setting_up = "platform_operator" in scope.roles and action in ("agency.create", "agency.update", "person.create", "account.enrol")
     return owner == scope.agency_id or action in GRANTABLE or setting_up
 
 

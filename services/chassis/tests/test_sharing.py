@@ -42,6 +42,14 @@ def _alert() -> Alert:
     return alert
 
 
+def test_a_barred_receiver_gets_nothing_whatever_the_agreement_says() -> None:  # R19
+    barred = _agreement(barred_reason="West bars federal receivers (R19).")
+    assert not in_force(barred, NOW)
+    assert camera_grant([barred], _camera(), "b", NOW) is None
+    assert not grants_alert(barred, _alert(), NOW)
+    assert units_grant([barred], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is None
+
+
 def test_a_full_agreement_grants() -> None:
     assert camera_grant([_agreement()], _camera(), "b", NOW) is not None
     assert grants_alert(_agreement(), _alert(), NOW)

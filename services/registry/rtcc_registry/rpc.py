@@ -5,6 +5,7 @@ from typing import Any
 from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc.registry.v1 import registry_pb2_grpc
 from rtcc_chassis.scope import current_scope
+from rtcc_registry.app.agencies import Agencies
 from rtcc_registry.app.agreements import Agreements
 from rtcc_registry.app.cameras import Cameras
 from rtcc_registry.app.equipment import Equipment
@@ -14,19 +15,28 @@ from rtcc_registry.app.people import People
 class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     """Identity, rights and audit are the gate's work; the scope comes from it."""
 
-    def __init__(self, people: People, cameras: Cameras, equipment: Equipment, agreements: Agreements) -> None:
+    def __init__(self, people: People, agencies: Agencies, cameras: Cameras, equipment: Equipment, agreements: Agreements) -> None:
         self._people = people
+        self._agencies = agencies
         self._cameras = cameras
         self._equipment = equipment
         self._agreements = agreements
 
     async def CreateAgency(self, request: pb.CreateAgencyRequest, context: Any) -> pb.CreateAgencyResponse:
         agency = pb.Agency(
-            agency_id=request.agency_id, name=request.name, time_zone=request.time_zone, barred_purposes=request.barred_purposes
+            agency_id=request.agency_id,
+            name=request.name,
+            time_zone=request.time_zone,
+            barred_purposes=request.barred_purposes,
+            jurisdiction=request.jurisdiction,
+            barred_receivers=request.barred_receivers,
         )
         if request.HasField("area"):
             agency.area.CopyFrom(request.area)
         return pb.CreateAgencyResponse(agency=await self._people.create_agency(current_scope(), agency))
+
+    async def UpdateAgency(self, request: pb.UpdateAgencyRequest, context: Any) -> pb.UpdateAgencyResponse:
+        return pb.UpdateAgencyResponse(agency=await self._agencies.update(current_scope(), request.agency))
 
     async def ListAgencies(self, request: pb.ListAgenciesRequest, context: Any) -> pb.ListAgenciesResponse:
         return pb.ListAgenciesResponse(agencies=await self._people.list_agencies(current_scope()))

@@ -12,6 +12,7 @@ from rtcc_chassis.directory import Mirror
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.settings import read
+from rtcc_registry.app.agencies import Agencies
 from rtcc_registry.app.agreements import Agreements
 from rtcc_registry.app.cameras import Cameras
 from rtcc_registry.app.equipment import Equipment
@@ -38,6 +39,7 @@ async def serve(ctx: ServiceContext) -> None:
     people = People(store, ctx.access, ctx.clock)
     servicer = RegistryServicer(
         people,
+        Agencies(store, ctx.access, ctx.clock),
         Cameras(store, ctx.access, ctx.clock, settings.cameras_most, cameras, agreements, shared_alerts),
         Equipment(store, ctx.access, settings.equipment_most),
         Agreements(store, ctx.access, ctx.clock),

@@ -157,6 +157,13 @@ class PostgresWork:
     async def hold_still(self) -> None:
         await self._connection.execute(f"lock table {', '.join(kind.name for kind in EVERY_KIND)} in share mode")
 
+    async def hold_agreements(self) -> None:
+        await self._connection.execute("lock table agreement in share row exclusive mode")
+
+    async def about_to_agree(self) -> None:
+        # what an insert takes, only earlier: before the agencies are read
+        await self._connection.execute("lock table agreement in row exclusive mode")
+
     async def publish_again[M: Message](self, kind: Kind[M], record: M) -> None:
         await self._publish(kind, record)
 

@@ -8,8 +8,9 @@ from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import InvalidInput, NotFound, Refused
 from rtcc_chassis.scope import Scope
 from rtcc_registry.app.acting import as_json, created_id, platform_scope, require_agency, same_or_conflict
-from rtcc_registry.app.records import AGREEMENT, CAMERA, Store, Work
+from rtcc_registry.app.records import AGENCY, AGREEMENT, CAMERA, Store, Work
 from rtcc_registry.domain.agreements import attested, checked_agreement, narrowed, require_grantor, revoked, stamped
+from rtcc_registry.domain.barring import barred_reason
 from rtcc_registry.domain.people import owning_agency
 
 
@@ -25,18 +26,17 @@ class Agreements:
         """A new agreement: in force as soon as the services' mirrors have it."""
         action = "agreement.grant"
         grantor = owning_agency(scope, agreement.grantor_agency_id, action)
-        async with self._store.work(platform_scope()) as others:
-            try:
-                await require_agency(others, agreement.grantee_agency_id)
-            except InvalidInput as error:
-                raise InvalidInput.one("agreement.grantee_agency_id", error.violations[0].reason) from error
         async with self._store.work(scope) as work:
+            await work.about_to_agree()
+            barred = await self._barred(grantor, agreement.grantee_agency_id)
             await require_agency(work, grantor)
             own = {camera.camera_id for camera in await work.all(CAMERA) if camera.agency_id == grantor}
             new = checked_agreement(agreement, grantor, self._clock(), own)
             new.agreement_id = created_id(scope, action, agreement.agreement_id)
             if new.agreement_id == created_id(scope, action, "") and (before := await work.get(AGREEMENT, new.agreement_id)) is not None:
                 return before
+            if barred:
+                raise Refused(action, barred)
             new = stamped(new, scope.principal_id, self._clock())
             if not await work.insert(AGREEMENT, new):
                 return same_or_conflict(scope, action, AGREEMENT, new, None)
@@ -94,6 +94,16 @@ class Agreements:
         for agreement in agreements:
             touched(f"agreement:{agreement.agreement_id}", agreement_id="")
         return [(agreement, changes[agreement.agreement_id]) for agreement in agreements]
+
+    async def _barred(self, grantor_agency_id: str, grantee_agency_id: str) -> str:
+        """Why the grantee may receive nothing of the grantor's (R19); InvalidInput when there is no such grantee."""
+        async with self._store.work(platform_scope()) as others:
+            try:
+                await require_agency(others, grantee_agency_id)
+            except InvalidInput as error:
+                raise InvalidInput.one("agreement.grantee_agency_id", error.violations[0].reason) from error
+            grantor, grantee = await others.get(AGENCY, grantor_agency_id), await others.get(AGENCY, grantee_agency_id)
+        return barred_reason(grantor, grantee) if grantor is not None and grantee is not None else ""
 
     async def _needed(self, scope: Scope, work: Work, agreement_id: str, action: str) -> pb.Agreement:
         agreement = await work.get(AGREEMENT, agreement_id, lock=True)

@@ -115,6 +115,12 @@ class Work(Protocol):
     async def hold_still(self) -> None:
         """Nobody writes any record until this transaction ends; reading goes on."""
 
+    async def hold_agreements(self) -> None:
+        """No agreement is made or changed by others until this transaction ends."""
+
+    async def about_to_agree(self) -> None:
+        """Waits for who holds the agreements and lets nobody hold them until this transaction ends."""
+
     async def publish_again[M: Message](self, kind: Kind[M], record: M) -> None:
         """Tell the directory what it should know already."""
 

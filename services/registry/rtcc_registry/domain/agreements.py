@@ -38,8 +38,9 @@ def checked_agreement(agreement: pb.Agreement, grantor_agency_id: str, now: date
     result.grantor_agency_id = grantor_agency_id
     result.status = pb.AGREEMENT_STATUS_ACTIVE
     result.revision = 1
-    # only the grantee's own signature may set it
+    # only the grantee's own signature, and only the grantor's law, may set these
     result.ClearField("attested_at")
+    result.ClearField("barred_reason")
     return result
 
 
@@ -73,6 +74,7 @@ def narrowed(old: pb.Agreement, new: pb.Agreement, now: datetime) -> pb.Agreemen
     result.agreement_id = old.agreement_id
     result.status = old.status
     result.revision = old.revision + 1
+    result.barred_reason = old.barred_reason
     result.ClearField("attested_at")
     if old.HasField("attested_at"):
         result.attested_at.CopyFrom(old.attested_at)

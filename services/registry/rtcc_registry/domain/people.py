@@ -9,6 +9,7 @@ from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.errors import Conflict, InvalidInput, Refused
 from rtcc_chassis.geometry import polygon_violations
 from rtcc_chassis.scope import EVERY_AGENCY, Scope
+from rtcc_registry.domain.barring import check_law
 from rtcc_registry.domain.findings import Findings, moment
 
 PLATFORM_OPERATOR = "platform_operator"
@@ -27,7 +28,7 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+\Z")
 
 
 def checked_agency(agency: pb.Agency) -> pb.Agency:
-    """A new agency; its id never changes afterwards."""
+    """A new agency, switched on; its id never changes afterwards."""
     found = Findings("")
     result = pb.Agency()
     result.CopyFrom(agency)
@@ -46,10 +47,20 @@ def checked_agency(agency: pb.Agency) -> pb.Agency:
         found.extend(polygon_violations(agency.area, "area"))
     found.require(len(agency.barred_purposes) <= _MOST_BARRED_PURPOSES, "barred_purposes", f"at most {_MOST_BARRED_PURPOSES} are allowed")
     barred = {found.text("barred_purposes", purpose) for purpose in agency.barred_purposes[:_MOST_BARRED_PURPOSES]}
+    check_law(found, result)
     found.raise_if_any()
     del result.barred_purposes[:]
     result.barred_purposes.extend(sorted(barred))
     result.enabled = True
+    return result
+
+
+def changed_agency(scope: Scope, old: pb.Agency, wanted: pb.Agency) -> pb.Agency:
+    """`old` with the settings of `wanted`. An agency's own administrators decide neither under whose law it is nor whether it is on."""
+    result = checked_agency(wanted)
+    result.enabled = wanted.enabled
+    if not runs_platform(scope) and (result.jurisdiction, result.enabled) != (old.jurisdiction, old.enabled):
+        raise Refused("agency.update", "Jurisdiction and being switched on are the platform operator's business.")
     return result
 
 
