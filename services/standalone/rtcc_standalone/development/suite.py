@@ -9,6 +9,9 @@ from pathlib import Path
 from rtcc_standalone.development.chromium import ENVIRONMENT_NAME, ensure_chromium
 from rtcc_standalone.terminal import Steps
 
+# processes that test at once; each has servers and a platform of its own
+_WORKERS = 2
+
 
 def run_tests(root: Path, arguments: Sequence[str], *, soak: bool) -> int:
     """pytest over `arguments` (paths and pytest's own options; none: everything). The answer is its exit code."""
@@ -17,4 +20,6 @@ def run_tests(root: Path, arguments: Sequence[str], *, soak: bool) -> int:
         environment[ENVIRONMENT_NAME] = str(chromium)
     if soak:
         environment["RTCC_SOAK"] = "1"
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=root, env=environment, check=False).returncode
+    # everything: two files at a time, because many tests wait for processes to start and end
+    shared_out = [] if arguments else ["--numprocesses", str(_WORKERS), "--dist", "loadfile"]
+    return subprocess.run([sys.executable, "-m", "pytest", *shared_out, *arguments], cwd=root, env=environment, check=False).returncode
