@@ -13,7 +13,7 @@ from rtcc_standalone.terminal import warn
 _DATA_HELP = "data folder (default: RTCC_DATA, else .rtcc/data of the checkout)"
 # errors of other packages whose message is written for people; named, so that their packages aren't imported for every verb
 _TOLD_ERRORS = {"RtccError", "ConsoleBuildError", "BuildToolMissingError", "ProvisioningFailed", "ClipsNotDrawn", "UnreadableSettings"}
-_WITHOUT_CONTRACTS = ("charts", "doctor", "down", "gen", "lock", "status")
+_WITHOUT_CONTRACTS = ("doctor", "down", "gen", "lock", "status")
 type Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -109,7 +109,9 @@ def _developer_verbs(verbs: Verbs) -> None:
     gen.add_argument("--force", action="store_true", help="even when nothing changed")
     lock = _add(verbs, "lock", "development:lock", "write the lock files anew after a change of dependencies", data=False)
     lock.add_argument("--upgrade", action="store_true", help="take the newest versions")
-    _add(verbs, "charts", "development:charts", "Kubernetes charts (not there yet: answers 2)", data=False)
+    charts = _add(verbs, "charts", "development:charts", "render the Kubernetes charts and check what comes out", data=False)
+    charts.add_argument("--fast", action="store_true", help="one Helm, the newest Kubernetes, no Trivy: what check does")
+    charts.add_argument("--write", action="store_true", help="write the values' schemas and the rendered examples anew")
 
 
 def passed_on(words: list[str]) -> list[str]:

@@ -80,11 +80,6 @@ def test_every_verb_explains_itself(words: list[str], capsys: pytest.CaptureFixt
     assert f"./rtcc {' '.join(words)}" in capsys.readouterr().out
 
 
-def test_charts_says_plainly_that_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["charts"]) == 2
-    assert "no charts yet" in capsys.readouterr().err
-
-
 def test_verbs_for_a_running_platform_tell_that_none_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["down", "--data", str(tmp_path / "none")]) == 1
     assert "holds no installation" in capsys.readouterr().err

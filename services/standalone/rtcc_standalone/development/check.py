@@ -33,6 +33,9 @@ def checks(root: Path) -> list[Check]:
     if (root / BASELINE).is_file():
         advice = "a contract that others use may only grow; a wanted break: ./rtcc check --accept-contracts"
         found.append(Check("contracts: compatible", [buf, "breaking", "--against", BASELINE], advice))
+    if (root / "charts").is_dir():
+        advice = "correct what is named; a wanted change: ./rtcc charts --write"
+        found.append(Check("charts", [sys.executable, "-m", "rtcc_standalone.cli", "charts", "--fast"], advice))
     return [*found, *console_checks(root)]
 
 

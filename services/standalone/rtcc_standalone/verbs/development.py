@@ -4,9 +4,7 @@ import argparse
 
 from rtcc_standalone.checkout import checkout_root
 from rtcc_standalone.preparation import prepare
-from rtcc_standalone.terminal import Steps, say, warn
-
-NO_CHARTS = 2
+from rtcc_standalone.terminal import Steps, say
 
 
 def gen(options: argparse.Namespace) -> int:
@@ -54,6 +52,7 @@ def lock(options: argparse.Namespace) -> int:
     return 0
 
 
-def charts(_options: argparse.Namespace) -> int:
-    warn("there are no charts yet: they come with the Kubernetes packaging. One machine needs none: ./rtcc up")
-    return NO_CHARTS
+def charts(options: argparse.Namespace) -> int:
+    from rtcc_standalone.kubernetes.verification import charts as verify
+
+    return verify(checkout_root(), fast=options.fast, write=options.write)
