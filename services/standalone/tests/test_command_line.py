@@ -59,6 +59,7 @@ def script() -> ModuleType:
                 "gen",
                 "lock",
                 "charts",
+                "images",
                 "backup",
                 "restore",
                 "agency",
