@@ -1,0 +1,1 @@
+"""The installation as declared: Agency and SharingAgreement resources of a Kubernetes cluster, carried out."""
