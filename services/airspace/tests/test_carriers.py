@@ -47,7 +47,11 @@ def test_no_bytes_break_a_reader(data: bytes, carrier: str) -> None:
 
 @given(packs, st.data())
 def test_a_frame_cut_anywhere_is_damaged_or_shorter_never_more(pack: bytes, data: st.DataObject) -> None:
-    for carrier, frame in (("bluetooth", write_bluetooth(pack, 0)), ("wifi_beacon", write_element(pack, 0)), ("wifi_nan", write_nan(pack, 0, MAC))):
+    for carrier, frame in (
+        ("bluetooth", write_bluetooth(pack, 0)),
+        ("wifi_beacon", write_element(pack, 0)),
+        ("wifi_nan", write_nan(pack, 0, MAC)),
+    ):
         cut = frame[: data.draw(st.integers(0, len(frame) - 1))]
         try:
             assert pack.startswith(READERS[carrier](cut)) or carrier == "wifi_nan"

@@ -76,7 +76,9 @@ ascii_text = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_
 altitudes = st.none() | st.integers(1, 65_535).map(lambda code: code / 2 - 1000)
 nibble = st.integers(0, 15)
 e7 = st.integers(-900_000_000, 900_000_000).filter(bool).map(lambda value: value / 1e7)
-moments = st.none() | st.integers(1, 2**32 - 1).map(lambda seconds: odid.EPOCH + (datetime(2019, 1, 2, tzinfo=UTC) - odid.EPOCH) / 86_400 * seconds)
+moments = st.none() | st.integers(1, 2**32 - 1).map(
+    lambda seconds: odid.EPOCH + (datetime(2019, 1, 2, tzinfo=UTC) - odid.EPOCH) / 86_400 * seconds
+)
 speeds = st.none() | st.integers(0, 255).map(lambda code: code * 0.25) | st.integers(1, 254).map(lambda code: 63.75 + code * 0.75)
 locations = st.builds(
     Location,

@@ -4,10 +4,11 @@ Unknown is None here; on the air it is 0, 0 for a place, 361 degrees, 255 m/s, 6
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from typing import Any
 
 MESSAGE_BYTES = 25
 PACK_MESSAGES_MOST = 9
@@ -373,7 +374,7 @@ def _raw(text: str, size: int) -> bytes:
     return text.encode("ascii", "replace")[:size]
 
 
-_DECODERS = {
+_DECODERS: dict[int, Callable[[bytes], Message]] = {
     MessageType.BASIC_ID: _decode_basic_id,
     MessageType.LOCATION: _decode_location,
     MessageType.AUTHENTICATION: _decode_authentication,
@@ -381,7 +382,7 @@ _DECODERS = {
     MessageType.SYSTEM: _decode_system,
     MessageType.OPERATOR_ID: _decode_operator_id,
 }
-_ENCODERS = {
+_ENCODERS: dict[type, tuple[int, Callable[[Any], bytes]]] = {
     BasicId: (MessageType.BASIC_ID, _encode_basic_id),
     Location: (MessageType.LOCATION, _encode_location),
     Authentication: (MessageType.AUTHENTICATION, _encode_authentication),
