@@ -248,6 +248,7 @@ _LISTS: dict[str, dict[str, Any]] = {
     "ListUnits": {},
     "ListAgreements": {"include_changes": True},
     "ListViewers": {},
+    "SearchTracks": {"limit": 500},
 }
 
 
@@ -290,6 +291,6 @@ async def one_of_everything(world: World) -> None:
     """So that an empty list proves something."""
     if not world.filled:
         for agency_id in (OWNER, STRANGER):
-            for make in (world.camera, world.zone, world.source, world.unit, world.alert, world.hot_list, world.quarantined):
+            for make in (world.camera, world.zone, world.source, world.unit, world.alert, world.hot_list, world.quarantined, world.track):
                 await make(agency_id)
         world.filled = True

@@ -11,7 +11,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from proof.platform import signed_headers, until
+from proof.sky import remote_id
 from proof.world import PARTNER, World, gunshot
+from rtcc.airspace.v1 import airspace_pb2 as airspace
 from rtcc.alerting.v1 import alerting_pb2 as alerting
 from rtcc.exchange.v1 import exchange_pb2 as exchange
 from rtcc.gateway.v1 import gateway_pb2 as gateway
@@ -90,6 +92,19 @@ async def _delivery(world: World, agency_id: str) -> Message:
     )
 
 
+async def _reception(world: World, agency_id: str) -> Message:
+    source = await world.source(agency_id, "remote_id")
+    body = json.dumps(remote_id("MFG1F000000000000001", 60.17, 24.94)).encode()
+    headers = signed_headers(source.secret, body)
+    return airspace.SubmitReceptionRequest(
+        source_id=source.source_id,
+        timestamp=headers["Rtcc-Timestamp"],
+        delivery_id=headers["Rtcc-Delivery"],
+        signature=headers["Rtcc-Signature"],
+        body=body,
+    )
+
+
 async def _fixes(world: World, agency_id: str) -> Message:
     unit, key = await world.unit_and_key(agency_id)
     fix = location.Fix(position=geo.Position(coordinate=_PLACE))
@@ -159,6 +174,14 @@ def _about(method: str) -> Callable[[Builder], Builder]:
 
 def _fill() -> None:
     """One line a call; `w` is the world, `a` the agency whose thing it is."""
+
+    @_about("GetTrackPath")
+    async def _(w: World, a: str) -> Message:
+        return airspace.GetTrackPathRequest(track_id=(await w.track(a))[0])
+
+    @_about("SearchTracks")
+    async def _(w: World, a: str) -> Message:
+        return airspace.SearchTracksRequest(serial_number=(await w.track(a))[1])
 
     @_about("GetAlert")
     async def _(w: World, a: str) -> Message:
@@ -350,6 +373,7 @@ def _fill() -> None:
         AcknowledgeSharedAlert=_acknowledge_shared,
         SubmitDelivery=_delivery,
         SubmitFixes=_fixes,
+        SubmitReception=_reception,
         RemoveHotListEntry=_remove_entry,
         SearchPlateReads=_plate_search,
     )

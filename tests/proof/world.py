@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 import aiohttp
 
 from proof.platform import RunningPlatform, until
+from proof.sky import remote_id
+from rtcc.airspace.v1 import airspace_pb2
 from rtcc.alerting.v1 import alerting_pb2
 from rtcc.exchange.v1 import exchange_pb2
 from rtcc.gateway.v1 import gateway_pb2
@@ -206,13 +208,28 @@ class World:
         # later reads join the alert: it rests when it has the last one
         return (await self.alert_where(agency_id, lambda alert: alert.event.event_id == sent[-1])).alert_id
 
-    async def delivered(self, source: Source, body: dict[str, object] | bytes) -> tuple[int, object]:
+    async def track(self, agency_id: str) -> tuple[str, str]:
+        """A drone that a receiver heard: (track, serial number), stored."""
+        key, serial_number = (agency_id, "remote_id"), f"MFG1F{next(_NUMBERS):015}"
+        if key not in self.sources:
+            self.sources[key] = await self.source(agency_id, "remote_id")
+        status, answer = await self.delivered(self.sources[key], remote_id(serial_number, 60.17, 24.94), door="airspace")
+        assert status == 202, answer
+
+        async def stored() -> str:
+            request = airspace_pb2.SearchTracksRequest(serial_number=serial_number)
+            found = await self.platform.ask("SearchTracks", self.everything(agency_id), request)
+            return found.tracks[0].track_id if found.tracks else ""
+
+        return await until(stored), serial_number
+
+    async def delivered(self, source: Source, body: dict[str, object] | bytes, door: str = "hooks") -> tuple[int, object]:
         """Repeated while the gateway does not know a new source yet."""
         delivery_id = new_id()
         answer: list[tuple[int, object]] = []
 
         async def sent() -> bool:
-            answer[:] = [await self.platform.deliver(source.source_id, source.secret, body, delivery_id)]
+            answer[:] = [await self.platform.deliver(source.source_id, source.secret, body, delivery_id, door)]
             return answer[0][0] != 401
 
         await until(sent)

@@ -30,6 +30,8 @@ from rtcc_airspace.events import (
     history_spec,
     receiver_handler,
 )
+from rtcc_airspace.mavlink import MavlinkLinks
+from rtcc_airspace.readsb import ReadsbPolls
 from rtcc_airspace.rpc import AirspaceServicer
 from rtcc_airspace.settings import AirspaceSettings
 from rtcc_airspace.store import AirspaceStore
@@ -80,6 +82,11 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(ctx.bus.consume(history_spec(), history_handler(store)), "airspace history")
     ctx.lifecycle.spawn(_forget(store, ctx.clock, settings.history_days), "airspace history's end")
     await ctx.bus.subscribe_core(RECEIVER_SUBJECT, receiver_handler(receiving, ctx.access), queue="airspace")
+    if settings.readsb:
+        polls = ReadsbPolls(settings.readsb, settings.readsb_poll_s, receiving, sources.get, ctx.clock)
+        ctx.lifecycle.spawn(polls.run(), "airspace readsb receivers")
+    if settings.mavlink:
+        ctx.lifecycle.spawn(MavlinkLinks(settings.mavlink, receiving, sources.get, ctx.clock).run(), "airspace own drones")
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()
 
