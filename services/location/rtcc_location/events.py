@@ -13,12 +13,14 @@ from rtcc_chassis.bus import Bus, Delivery, Outgoing
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.identifiers import new_id
-from rtcc_chassis.streams import position_subject
+from rtcc_chassis.streams import directory_subject, position_subject
 from rtcc_location.domain.fixes import COLUMNS, Fixes
 from rtcc_location.domain.live import LiveState
 
 LIVE_SUBJECTS = ("position.*",)
 FIXES_PER_BATCH = 5_000
+VEHICLE = "vehicle"
+_NAMES_AT_ONCE = 500
 _QUARANTINE_EVERY = timedelta(minutes=1)
 _LOG = logging.getLogger(__name__)
 
@@ -43,6 +45,20 @@ class BusPublisher:
             for subject, batch in ((subject_of(agency_id), message) for message in batches(agency_id, fixes))
         ]
         await self._bus.publish_many(messages)
+
+
+class BusDirectory:
+    """Names of vehicles: directory.vehicle.<agency>.<id>, a Unit of kind "transit"."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def tell(self, agency_id: str, changed: Sequence[Unit], gone: Sequence[str]) -> None:
+        """Durable when it returns; an empty body takes a name away."""
+        messages = [Outgoing(directory_subject(VEHICLE, agency_id, unit.unit_id), unit, new_id(), agency_id) for unit in changed]
+        messages += [Outgoing(directory_subject(VEHICLE, agency_id, unit_id), b"", new_id(), agency_id) for unit_id in gone]
+        for part in batched(messages, _NAMES_AT_ONCE):
+            await self._bus.publish_many(part)
 
 
 class BusQuarantine:

@@ -12,6 +12,7 @@ from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import current_scope
 from rtcc_location.app.devices import Devices
 from rtcc_location.app.uplink import Taken, Uplink
+from rtcc_location.app.vehicles import Vehicles
 from rtcc_location.app.whereabouts import Whereabouts
 from rtcc_location.domain.fixes import REASONS_MOST
 
@@ -19,9 +20,10 @@ from rtcc_location.domain.fixes import REASONS_MOST
 class LocationServicer(location_pb2_grpc.LocationServiceServicer):
     """`stream_window`: messages of one stream that may wait to become durable before the device is held back."""
 
-    def __init__(self, devices: Devices, uplink: Uplink, whereabouts: Whereabouts, stream_window: int) -> None:
+    def __init__(self, devices: Devices, uplink: Uplink, vehicles: Vehicles, whereabouts: Whereabouts, stream_window: int) -> None:
         self._devices = devices
         self._uplink = uplink
+        self._vehicles = vehicles
         self._whereabouts = whereabouts
         self._stream_window = stream_window
 
@@ -55,6 +57,13 @@ class LocationServicer(location_pb2_grpc.LocationServiceServicer):
         _count(answer, await self._uplink.take(unit, request.fixes))
         return answer
 
+    async def SubmitVehicles(self, request: pb.SubmitVehiclesRequest, context: Any) -> pb.SubmitVehiclesResponse:
+        scope = current_scope()
+        touched(f"source:{request.source_id}")
+        answer = pb.SubmitVehiclesResponse()
+        _count(answer, await self._vehicles.take(scope.agency_id, request.source_id, request.vehicles))
+        return answer
+
     async def ListPositions(self, request: pb.ListPositionsRequest, context: Any) -> pb.ListPositionsResponse:
         box = request.box if request.HasField("box") else None
         return pb.ListPositionsResponse(positions=self._whereabouts.last_known(current_scope(), box))
@@ -64,7 +73,7 @@ class LocationServicer(location_pb2_grpc.LocationServiceServicer):
         return pb.FindNearestResponse(units=self._whereabouts.nearest(current_scope(), coordinate, request.limit, request.max_age_s))
 
 
-def _count(answer: pb.StreamFixesResponse | pb.SubmitFixesResponse, taken: Taken) -> None:
+def _count(answer: pb.StreamFixesResponse | pb.SubmitFixesResponse | pb.SubmitVehiclesResponse, taken: Taken) -> None:
     answer.accepted += taken.accepted
     answer.rejected += taken.rejected
     answer.reasons.extend(taken.reasons[: max(0, REASONS_MOST - len(answer.reasons))])

@@ -13,10 +13,12 @@ from rtcc_chassis.settings import read
 from rtcc_chassis.streams import POSITIONS
 from rtcc_chassis.tail import Start, StreamTail
 from rtcc_location.app.devices import Devices
+from rtcc_location.app.names import Names
 from rtcc_location.app.uplink import Uplink
+from rtcc_location.app.vehicles import Vehicles
 from rtcc_location.app.whereabouts import Whereabouts
 from rtcc_location.domain.live import LiveState
-from rtcc_location.events import LIVE_SUBJECTS, BusPublisher, BusQuarantine, LiveFollower
+from rtcc_location.events import LIVE_SUBJECTS, VEHICLE, BusDirectory, BusPublisher, BusQuarantine, LiveFollower
 from rtcc_location.rpc import LocationServicer
 from rtcc_location.settings import LocationSettings
 from rtcc_location.store import LocationStore
@@ -41,11 +43,13 @@ async def serve(ctx: ServiceContext) -> None:
         batch_s=settings.batch_s,
         waiting_most=settings.waiting_most,
     )
-    whereabouts = Whereabouts(live, units, agreements, ctx.access, ctx.clock)
+    vehicle_names = ctx.directory.mirror(VEHICLE, registry_pb2.Unit)
+    vehicles = Vehicles(vehicle_names, live, uplink, BusDirectory(ctx.bus), ctx.clock)
+    whereabouts = Whereabouts(live, Names(units, vehicle_names), agreements, ctx.access, ctx.clock)
     ctx.rpc.authenticate_devices(devices.by_metadata)
     ctx.rpc.add(
         location_pb2_grpc.add_LocationServiceServicer_to_server,
-        LocationServicer(devices, uplink, whereabouts, settings.stream_window),
+        LocationServicer(devices, uplink, vehicles, whereabouts, settings.stream_window),
     )
     saver = LastKnownSaver(store, live, tail)
     ctx.lifecycle.on_drain(saver.save)

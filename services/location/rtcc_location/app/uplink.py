@@ -72,6 +72,11 @@ class Uplink:
             await self._quarantine.refused(unit, checked.refused, checked.reasons)
         return Taken(len(checked.fixes), checked.rejected, checked.reasons)
 
+    async def keep(self, agency_id: str, fixes: Fixes) -> None:
+        """Wait until fixes that were checked already are durable."""
+        if len(fixes):
+            await self._durable(agency_id, fixes)
+
     async def _durable(self, agency_id: str, fixes: Fixes) -> None:
         if self._waiting_fixes + len(fixes) > self._waiting_most:
             raise Exhausted("the number of fixes that wait to be stored", self._waiting_most)

@@ -15,6 +15,7 @@ from rtcc_chassis.errors import InvalidInput
 from rtcc_chassis.geometry import coordinate_violations
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.sharing import units_grant
+from rtcc_location.app.names import TRANSIT, Names
 from rtcc_location.domain.fixes import FIXED_AT, UNKNOWN_HEADING_CDEG, UNKNOWN_SPEED_CMPS, Flags, microseconds
 from rtcc_location.domain.live import LiveState
 from rtcc_location.domain.nearest import CellGrid
@@ -35,9 +36,7 @@ class Visible:
 class Whereabouts:
     """Answers from memory."""
 
-    def __init__(
-        self, live: LiveState, units: Mirror[registry_pb2.Unit], agreements: Mirror[registry_pb2.Agreement], access: Access, clock: Clock
-    ) -> None:
+    def __init__(self, live: LiveState, units: Names, agreements: Mirror[registry_pb2.Agreement], access: Access, clock: Clock) -> None:
         self._live = live
         self._units = units
         self._agreements = agreements
@@ -46,6 +45,7 @@ class Whereabouts:
         self._grid = CellGrid(*live.coordinates_deg())
         self._grid_version = live.version
         self._enabled = np.zeros(0, bool)
+        self._transit = np.zeros(0, bool)
         self._units_changed = True
         units.on_change(self._on_unit)
 
@@ -58,7 +58,7 @@ class Whereabouts:
         return answer
 
     def nearest(self, scope: Scope, coordinate: geo_pb2.Coordinate | None, limit: int, max_age_s: int) -> list[pb.NearUnit]:
-        """The nearest visible units with a fix that is young enough, nearest first."""
+        """The nearest visible units with a fix that is young enough, nearest first. Nobody sends a bus: transit is left out."""
         if coordinate is None:
             raise InvalidInput.one("coordinate", "is needed: nearest to what")
         if violations := coordinate_violations(coordinate, "coordinate"):
@@ -67,7 +67,7 @@ class Whereabouts:
             raise InvalidInput.one("limit", f"at most {NEAREST_MOST} units are named")
         visible = self._visible(scope, "position.nearest")
         oldest_us = microseconds(self._clock()) - (max_age_s or AGE_DEFAULT_S) * 1_000_000
-        allowed = visible.rows & (self._live.column(FIXED_AT) >= oldest_us)
+        allowed = visible.rows & ~self._transit & (self._live.column(FIXED_AT) >= oldest_us)
         rows, metres = self._current_grid().nearest(coordinate.latitude_deg, coordinate.longitude_deg, limit or NEAREST_DEFAULT, allowed)
         answer = [
             pb.NearUnit(unit=self._position(row), distance_m=away_m) for row, away_m in zip(rows.tolist(), metres.tolist(), strict=True)
@@ -94,8 +94,9 @@ class Whereabouts:
         """Rows of units that exist and are switched on; made anew only when a unit changed or is new."""
         if self._units_changed or len(self._enabled) != len(self._live):
             self._units_changed = False
-            known = (self._units.get(unit_id) for unit_id in self._live.unit_ids)
+            known = [self._units.get(unit_id) for unit_id in self._live.unit_ids]
             self._enabled = np.array([unit is not None and unit.enabled for unit in known], bool)
+            self._transit = np.array([unit is not None and unit.kind == TRANSIT for unit in known], bool)
         return self._enabled
 
     def _on_unit(self, unit_id: str, old: registry_pb2.Unit | None, new: registry_pb2.Unit | None) -> None:

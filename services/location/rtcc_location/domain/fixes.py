@@ -83,7 +83,13 @@ class Checked:
 
 def checked_fixes(unit_id: str, fixes: Sequence[pb.Fix], now: datetime) -> Checked:
     """Refuses what lies off the globe, on the null island, in the future or without a time; says why."""
+    return checked_of_many([unit_id] * len(fixes), fixes, now)
+
+
+def checked_of_many(unit_ids: Sequence[str], fixes: Sequence[pb.Fix], now: datetime) -> Checked:
+    """As `checked_fixes`, for the fixes of several units."""
     now_us = microseconds(now)
+    good_ids: list[str] = []
     rows: list[tuple[int, ...]] = []
     refused: list[pb.Fix] = []
     reasons: list[str] = []
@@ -96,8 +102,9 @@ def checked_fixes(unit_id: str, fixes: Sequence[pb.Fix], now: datetime) -> Check
                 refused.append(fix)
                 reasons.append(f"fixes[{index}]: {reason}")
         else:
+            good_ids.append(unit_ids[index])
             rows.append(_row(fix, now_us))
-    return Checked(Fixes.of([unit_id] * len(rows), rows), rejected, refused, reasons)
+    return Checked(Fixes.of(good_ids, rows), rejected, refused, reasons)
 
 
 def microseconds(moment: datetime) -> int:
