@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import nats
 import pytest
@@ -13,47 +11,11 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
+from proof.agency_login import connected, ignore
 from proof.platform import RunningPlatform, signed_headers, until
-from proof.sky import remote_id
 from proof.world import OWNER, STRANGER, World, gunshot
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.streams import ALL, audit_subject
-
-
-async def ignore(_: Exception) -> None:
-    """Permission violations come here; the tests look at what arrived."""
-
-
-@asynccontextmanager
-async def connected(platform: RunningPlatform, agency_id: str) -> AsyncIterator[Client]:
-    """As a device of the agency, with its account's password."""
-    folder = platform.supervisor.installation.folder
-
-    async def account() -> dict[str, str]:
-        path = folder.agencies / f"{agency_id}.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
-
-    found = await until(account)
-    client: Client | None = None
-
-    async def reached() -> bool:
-        nonlocal client
-        try:
-            client = await nats.connect(
-                platform.environment["RTCC_NATS_URL"], user=found["user"], password=found["password"], error_cb=ignore,
-                allow_reconnect=False, connect_timeout=2,
-            )  # fmt: skip
-        except (NatsError, OSError):
-            return False
-        return True
-
-    # the server takes a new agency's account at its next reload
-    await until(reached)
-    assert client is not None
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 @pytest.mark.parametrize("login", [{}, {"user": "gateway", "password": "guess"}, {"user": OWNER, "password": ""}, {"token": "x"}])
@@ -89,7 +51,7 @@ async def test_an_agency_writes_into_nothing_of_the_platform(platform: RunningPl
         for subject in (
             f"event.{OWNER}.gunshot", f"event.{STRANGER}.gunshot", f"alert.{STRANGER}", f"position.{STRANGER}", f"shared.{OWNER}.alert",
             f"incident.{STRANGER}",
-            f"directory.camera.{STRANGER}.x", f"track.{STRANGER}", f"quarantine.{STRANGER}", audit_subject(STRANGER), audit_subject(OWNER),
+            f"directory.camera.{STRANGER}.x", f"quarantine.{STRANGER}", audit_subject(STRANGER), audit_subject(OWNER),
             f"agency.{OWNER}.source.x", "agency.>",
         ):  # fmt: skip
             await stranger.publish(subject, forged.encode())
@@ -132,26 +94,3 @@ async def test_a_device_delivers_for_its_own_agency_only(platform: RunningPlatfo
             return (await attempt(owner)).get("status") in (200, 202)
 
         await until(accepted)
-
-
-async def test_a_receiver_delivers_for_its_own_agency_only(platform: RunningPlatform, world: World) -> None:
-    source, serial_number = await world.source(OWNER, "remote_id"), f"MFG1F{new_id()[-12:]}"
-    body = json.dumps(remote_id(serial_number, 60.17, 24.94)).encode()
-
-    async def attempt(client: Client) -> dict[str, object]:
-        headers = {name: value for name, value in signed_headers(source.secret, body).items() if name.startswith("Rtcc-")}
-        try:
-            answer = await client.request(f"source.{source.source_id}.airspace", body, timeout=2, headers=headers)
-        except (TimeoutError, NatsError):
-            return {}
-        decoded: dict[str, object] = json.loads(answer.data)
-        return decoded
-
-    async def accepted(client: Client) -> bool:
-        return (await attempt(client)).get("status") == 202
-
-    async with connected(platform, OWNER) as owner:
-        await until(lambda: accepted(owner))
-    async with connected(platform, STRANGER) as stranger:
-        # right secret, wrong account
-        assert (await attempt(stranger)).get("status") == 401

@@ -32,8 +32,10 @@ POSITIONS = StreamSpec("POSITIONS", ("position.>",), 512 * _MIB, _DAY_S, "drop_o
 TRACKS = StreamSpec("TRACKS", ("track.>",), 256 * _MIB, _DAY_S, "drop_oldest")
 DIRECTORY = StreamSpec("DIRECTORY", ("directory.>",), 256 * _MIB, 0, "refuse", last_per_subject=True)
 QUARANTINE = StreamSpec("QUARANTINE", ("quarantine.>",), 256 * _MIB, 90 * _DAY_S, "refuse")
+# what devices without a key of their own sent over MQTT: acknowledged to them when it is here; the oldest go, for the newest matter
+DEVICES = StreamSpec("DEVICES", ("agency.*.source.*.>",), 256 * _MIB, 7 * _DAY_S, "drop_oldest")
 
-ALL = (EVENTS, ALERTS, INCIDENTS, SHARED, AUDIT, POSITIONS, TRACKS, DIRECTORY, QUARANTINE)
+ALL = (EVENTS, ALERTS, INCIDENTS, SHARED, AUDIT, POSITIONS, TRACKS, DIRECTORY, QUARANTINE, DEVICES)
 
 
 def event_subject(agency_id: str, kind: str) -> str:

@@ -51,6 +51,8 @@ def _make_authority(certificate_file: Path, key_file: Path, now: datetime) -> No
         _unsigned(name, name, key.public_key(), now, _AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
+        # RFC 5280 section 4.2.1: strict clients (Python 3.13 and later) refuse a chain without both key identifiers
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     write_private(key_file, _pem(key))
@@ -77,6 +79,7 @@ def _make_server(files: TlsFiles, authority_key_file: Path, now: datetime) -> No
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .add_extension(names, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     write_private(files.key, _pem(key))

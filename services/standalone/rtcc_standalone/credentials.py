@@ -84,6 +84,15 @@ def agency_passwords(folder: DataFolder) -> dict[str, str]:
     return {path.stem: str(read_json(path)["password"]) for path in sorted(folder.agencies.glob("*.json"))}
 
 
+def source_logins(folder: DataFolder) -> dict[str, dict[str, str]]:
+    """Agency id -> source id -> password, of all sources that may speak MQTT."""
+    logins: dict[str, dict[str, str]] = {}
+    for path in sorted(folder.sources.glob("*.json")):
+        login = read_json(path)
+        logins.setdefault(str(login["agency_id"]), {})[path.stem] = str(login["password"])
+    return logins
+
+
 def _ensure_token_key(folder: DataFolder, service: str) -> Path:
     path = folder.secrets / "tokens" / f"{service}.pem"
     if not path.is_file():

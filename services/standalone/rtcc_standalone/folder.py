@@ -26,6 +26,8 @@ class DataFolder:
         self.logs = self.path / "logs"
         self.run = self.path / "run"
         self.agencies = self.path / "agencies"
+        # logins of sources that speak MQTT
+        self.sources = self.agencies / "sources"
         self.nats = self.path / "nats"
         self.objects = self.path / "objects"
         self.postgres = self.path / "postgres"
@@ -40,7 +42,7 @@ class DataFolder:
         """Make the folders; repairs modes that were opened by hand."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.path.chmod(PASSABLE_FOLDER)
-        for folder in (self.secrets, self.logs, self.run, self.agencies, self.nats, self.objects, self.files):
+        for folder in (self.secrets, self.logs, self.run, self.agencies, self.sources, self.nats, self.objects, self.files):
             folder.mkdir(exist_ok=True)
             folder.chmod(PRIVATE_FOLDER)
         for secret in self.secrets.rglob("*"):

@@ -7,14 +7,19 @@ from typing import cast
 
 from rtcc_chassis.runner import Serve, main
 from rtcc_standalone.agency_follower import following_agencies
+from rtcc_standalone.source_follower import following_sources
 
 
 def load(names: Sequence[str]) -> dict[str, Serve]:
-    """`registry` -> rtcc_registry.service.serve. The process that holds the registry also makes the agencies' NATS accounts."""
+    """`registry` -> rtcc_registry.service.serve.
+
+    The processes that hold registry and intake also make the NATS accounts of agencies and the MQTT logins of sources.
+    """
+    beside = {"registry": following_agencies, "intake": following_sources}
     services: dict[str, Serve] = {}
     for name in names:
         serve = cast(Serve, importlib.import_module(f"rtcc_{name}.service").serve)
-        services[name] = following_agencies(serve) if name == "registry" else serve
+        services[name] = beside[name](serve) if name in beside else serve
     return services
 
 

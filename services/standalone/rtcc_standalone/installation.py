@@ -16,7 +16,7 @@ from rtcc_standalone import ports
 from rtcc_standalone.credentials import COMMAND_LINE, SERVICES, Credentials, ensure_credentials
 from rtcc_standalone.errors import StandaloneError
 from rtcc_standalone.folder import DataFolder, read_json, write_json
-from rtcc_standalone.servers.nats import NatsServer
+from rtcc_standalone.servers.nats import Logins, MqttListener, NatsServer
 from rtcc_standalone.servers.objects import ObjectServer
 from rtcc_standalone.servers.postgres import PostgresServer, role_of
 from rtcc_standalone.unprivileged import PostgresPlace, postgres_place
@@ -33,6 +33,13 @@ PROCESSES: dict[str, tuple[str, ...]] = {
 }
 _NATS_SHARE_OF_DISK = 0.2
 _NATS_MINIMUM_BYTES = 6 * 1024**3
+
+
+class MqttWithoutTlsError(StandaloneError):
+    """Passwords would travel in the clear."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"RTCC_MQTT_LISTEN names {host}: beyond loopback set RTCC_MQTT_CERTIFICATE_FILE and RTCC_MQTT_KEY_FILE too.")
 
 
 class NewerInstallationError(StandaloneError):
@@ -66,17 +73,27 @@ class Installation:
         self.ports = ports.choose({name: port for name, port in self.ports.items() if name not in gone})
         write_json(self.folder.installation, {**read_json(self.folder.installation), "ports": self.ports})
 
-    def nats_server(self, agency_passwords: Mapping[str, str]) -> NatsServer:
+    def nats_server(self, agency_passwords: Mapping[str, str], logins: Logins) -> NatsServer:
         disk = shutil.disk_usage(self.folder.path)
         return NatsServer(
             program=self.programs["nats-server"],
             folder=self.folder.nats,
             log=self.folder.log("nats"),
             port=self.ports["nats"],
+            mqtt=self.mqtt_listener(),
             platform_users=self.credentials.nats,
             agency_passwords=agency_passwords,
+            source_logins=logins,
             storage_limit_bytes=max(_NATS_MINIMUM_BYTES, int(disk.total * _NATS_SHARE_OF_DISK)),
         )
+
+    def mqtt_listener(self) -> MqttListener:
+        """Loopback, or where RTCC_MQTT_LISTEN says, with RTCC_MQTT_CERTIFICATE_FILE and RTCC_MQTT_KEY_FILE. Raises MqttWithoutTlsError."""
+        host, _, port = self.settings.get("RTCC_MQTT_LISTEN", f"127.0.0.1:{self.ports['mqtt']}").rpartition(":")
+        files = [self.settings.get(f"RTCC_MQTT_{name}_FILE", "") for name in ("CERTIFICATE", "KEY")]
+        if host not in ("127.0.0.1", "localhost") and not all(files):
+            raise MqttWithoutTlsError(host)
+        return MqttListener(host, int(port), *files)
 
     def postgres_place(self) -> PostgresPlace:
         return postgres_place(self.folder.postgres, self.programs["postgres"].parent)
@@ -121,10 +138,13 @@ class Installation:
             "RTCC_GATEWAY_LISTEN": f"127.0.0.1:{port['gateway']}",
             "RTCC_GATEWAY_ORIGIN": f"http://localhost:{port['gateway']}",
             "RTCC_GATEWAY_SEALING_SECRET_FILE": str(credentials.sealing_secret),
+            "RTCC_INTAKE_COT_LISTEN": f"127.0.0.1:{port['tak']}",
             "RTCC_VIDEO_MEDIA_LISTEN": f"127.0.0.1:{port['media']}",
             "RTCC_VIDEO_FILES_FOLDER": str(self.folder.files),
             "RTCC_LEDGER_CHECKPOINT_KEY_FILE": str(credentials.checkpoint_key),
         }
+        if self.mode == "demo":
+            values["RTCC_INTAKE_FEED_HOSTS"] = f"127.0.0.1:{port['buses']}"
         for service in (*SERVICES, COMMAND_LINE):
             prefix = f"RTCC_{service.upper()}"
             values[f"{prefix}_NATS_USER"] = service

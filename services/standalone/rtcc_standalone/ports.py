@@ -9,7 +9,8 @@ _LOOPBACK = "127.0.0.1"
 _RANGE = range(20_000, 30_000)
 # what a person types or opens in a firewall is the same everywhere when it is free
 KNOWN_TO_PEOPLE = ("gateway", "media")
-_PREFERRED = {"gateway": 8711, "media": 8712}
+# MQTT and TAK devices are configured by hand: the ports that the protocols' users know
+PREFERRED = {"gateway": 8711, "media": 8712, "mqtt": 1883, "tak": 8089}
 
 NAMES = (
     "gateway",
@@ -30,8 +31,11 @@ NAMES = (
     "gateway_rpc",
     "video_rpc",
     "location_rpc",
-    # the demo's RTSP server
+    "mqtt",
+    "tak",
+    # the demo's RTSP server and its feed of buses
     "cameras",
+    "buses",
 )
 
 
@@ -56,7 +60,7 @@ def choose(wanted: Mapping[str, int], taken: Iterable[int] = ()) -> dict[str, in
     for name in NAMES:
         if name in chosen:
             continue
-        preferred = _PREFERRED.get(name)
+        preferred = PREFERRED.get(name)
         if preferred is not None and preferred not in used and is_free(preferred, datagrams=name == "media"):
             chosen[name] = preferred
         else:

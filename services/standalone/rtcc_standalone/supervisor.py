@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rtcc_standalone.credentials import agency_passwords
+from rtcc_standalone.credentials import agency_passwords, source_logins
 from rtcc_standalone.errors import PortTakenError
 from rtcc_standalone.folder import write_json, write_private
 from rtcc_standalone.installation import PROCESSES, Installation
@@ -42,6 +42,7 @@ class Supervisor:
         self._progress = progress
         self._processes = tuple(processes)
         self._agencies = agency_passwords(installation.folder)
+        self._logins = source_logins(installation.folder)
         self._compose()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started_at = time.time()
@@ -50,7 +51,7 @@ class Supervisor:
         self._watching: asyncio.Task[None] | None = None
 
     def _compose(self) -> None:
-        self._nats = self.installation.nats_server(self._agencies)
+        self._nats = self.installation.nats_server(self._agencies, self._logins)
         self._postgres = self.installation.postgres_server()
         servers: list[Server] = [self._nats, self._postgres, self.installation.object_server(), *self._service_processes()]
         self.supervised = {server.name: Supervised(server, self._write_status) for server in servers}
@@ -202,13 +203,13 @@ class Supervisor:
         return {name: port for name, port in self.installation.ports.items() if not is_free(port, datagrams=name == "media")}
 
     async def _follow_agencies(self) -> None:
-        known = agency_passwords(self.installation.folder)
-        if known != self._agencies:
-            self._agencies = known
-            await asyncio.to_thread(self._nats.set_agencies, known)
+        known, logins = agency_passwords(self.installation.folder), source_logins(self.installation.folder)
+        if known != self._agencies or logins != self._logins:
+            self._agencies, self._logins = known, logins
+            await asyncio.to_thread(self._nats.set_agencies, known, logins)
             # nats-server 2.15 lets in the users of a new account at the first reload and links its service import at the second
             self._reloads_due = 2
-            _LOG.info("nats: accounts of %d agencies", len(known))
+            _LOG.info("nats: accounts of %d agencies, logins of %d sources", len(known), sum(map(len, logins.values())))
         if self._reloads_due:
             self._reloads_due -= 1
             self.supervised["nats"].signal(signal.SIGHUP)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rtcc_standalone.installation import PROCESSES, Mode, open_installation
-from rtcc_standalone.ports import NAMES, choose
+from rtcc_standalone.ports import NAMES, PREFERRED, choose
 from rtcc_standalone.supervisor import Supervisor
 
 
@@ -37,5 +37,5 @@ async def throwaway_platform(
 
 def unusual_ports() -> dict[str, int]:
     """Never the preferred ports: a platform may run beside the tests."""
-    chosen = choose({}, taken=(8711, 8712))
+    chosen = choose({}, taken=PREFERRED.values())
     return {name: chosen[name] for name in NAMES}

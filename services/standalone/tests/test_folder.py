@@ -14,9 +14,9 @@ from rtcc_chassis.settings import ChassisSettings, read
 from rtcc_standalone.certificates import ensure_certificates
 from rtcc_standalone.credentials import SERVICES
 from rtcc_standalone.folder import DataFolder, write_json
-from rtcc_standalone.installation import FORMAT, NewerInstallationError, open_installation
+from rtcc_standalone.installation import FORMAT, MqttWithoutTlsError, NewerInstallationError, open_installation
 from rtcc_standalone.ports import NAMES, choose
-from rtcc_standalone.servers.nats import configuration_text
+from rtcc_standalone.servers.nats import MqttListener, configuration_text
 from rtcc_standalone.unprivileged import postgres_place
 
 
@@ -106,7 +106,17 @@ def test_chosen_ports_are_all_different_and_hold_the_wanted_ones(wanted: dict[st
 
 
 def test_nats_configuration_names_an_agency_in_its_own_account_alone() -> None:
-    text = configuration_text(4222, Path("/data"), 10**9, {"intake": "p"}, {"east": "e", "west": "w"})
+    passwords, logins = {"east": "e", "west": "w"}, {"east": {"panel": "p1"}, "west": {"sensor": "p2"}}
+    text = configuration_text(4222, MqttListener("127.0.0.1", 1883), Path("/data"), 10**9, {"intake": "p"}, passwords, logins)
     east, west = text.index('"AGENCY_east" {'), text.index('"AGENCY_west" {')
     assert "west" not in text[east:west]
     assert "east" not in text[west:]
+    assert '"panel"' in text[east:west] and '"sensor"' in text[west:]
+
+
+def test_mqtt_beyond_loopback_needs_tls(tmp_path: Path) -> None:
+    with pytest.raises(MqttWithoutTlsError):
+        open_installation(tmp_path, settings={"RTCC_MQTT_LISTEN": "0.0.0.0:8883"}).mqtt_listener()
+    files = {"RTCC_MQTT_CERTIFICATE_FILE": "/c.pem", "RTCC_MQTT_KEY_FILE": "/k.pem"}
+    listener = open_installation(tmp_path, settings={"RTCC_MQTT_LISTEN": "0.0.0.0:8883", **files}).mqtt_listener()
+    assert (listener.port, "/c.pem" in "".join(listener.lines())) == (8883, True)

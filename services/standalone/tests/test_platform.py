@@ -13,7 +13,7 @@ import pytest
 from rtcc_standalone.checkout import checkout_root
 from rtcc_standalone.folder import DataFolder
 from rtcc_standalone.installation import PROCESSES
-from rtcc_standalone.ports import choose
+from rtcc_standalone.ports import PREFERRED, choose
 from rtcc_standalone.process_facts import descendants, exists
 from rtcc_standalone.supervisor import INFRASTRUCTURE
 
@@ -38,7 +38,7 @@ class Terminal:
         return done.stdout
 
     def start(self) -> str:
-        chosen = choose({}, taken=(8711, 8712))
+        chosen = choose({}, taken=PREFERRED.values())
         return self.type("up", "--detach", "--port", f"gateway={chosen['gateway']}", "--port", f"media={chosen['media']}")
 
 

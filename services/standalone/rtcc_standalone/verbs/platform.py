@@ -195,4 +195,5 @@ def _show(facts: dict[str, Any]) -> None:
         say(f"{line}{process['ready_after_s']:>8.1f} s{process['restarts']:>10}   {process['last_exit']}")
         if process["problem"]:
             say(f"            {process['problem']}")
-    say(f"\n{total:.0f} MB in all (shared pages counted once), the supervisor's {facts['supervisor_memory_mb']} MB among them")
+    say(f"\ndevices: MQTT on 127.0.0.1:{facts['ports']['mqtt']}, TAK (TLS) on 127.0.0.1:{facts['ports']['tak']}")
+    say(f"{total:.0f} MB in all (shared pages counted once), the supervisor's {facts['supervisor_memory_mb']} MB among them")
