@@ -1,1 +1,1 @@
-"""The data pipes: signed webhooks become events."""
+"""The data pipes: whatever sources send becomes events."""

@@ -4,13 +4,20 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from rtcc.event.v1 import event_pb2
 from rtcc_chassis.errors import RtccError
 
 MAXIMUM_BODY_BYTES = 1024 * 1024
+# adapters that are more than a parser: read by the source's own mapping, and fetched instead of delivered
+MAPPED = "mapped"
+GTFS_REALTIME = "gtfs_realtime"
+# later than this after it happened, an event is no news (Event.late)
+LATE_AFTER = timedelta(minutes=5)
+# kinds whose newest state is shown as long as it isn't over; calls have a list of their own
+THING_KINDS = ("alarm", "warning", "marker", "measurement")
 MAXIMUM_PLATE_CHARACTERS = 12
 # A clock that runs ahead by more is wrong, and would let a device pin its event to the top of every list.
 MAXIMUM_AHEAD = timedelta(minutes=5)
@@ -62,10 +69,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ParsedEvent:
-    """What an adapter made of a body: the event without ids, source and receive time, and the evidence crop (JPEG) if one was sent."""
+    """What an adapter made of a body: the event without ids, source and receive time, and the evidence crop (JPEG) if one was sent.
+
+    `own_id`: the source's own identity of the event, so that a repeat in another delivery is the same event; empty: the delivery's.
+    """
 
     event: event_pb2.Event
     image_jpeg: bytes = b""
+    own_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +167,27 @@ def check_occurred_at(occurred_at: datetime, received_at: datetime, place: str) 
             place, f"lies {ahead_s} s in the future: set the device's clock (more than {MAXIMUM_AHEAD.seconds} s is refused)"
         )
     return occurred_at
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What an event says the newest about. `over`: nothing to show any more; `ends_at`: worth nothing afterwards."""
+
+    thing_id: str
+    over: bool
+    ends_at: datetime | None = None
+
+
+def thing_of(event: event_pb2.Event) -> Thing | None:
+    """None for events that stand for themselves, as a plate read does."""
+    if event.HasField("alarm"):
+        return Thing(f"{event.source_id}:{event.alarm.alarm_id}", event.alarm.state != event_pb2.ALARM_STATE_ACTIVE)
+    if event.HasField("warning"):
+        warning = event.warning
+        ends_at = warning.expires_at.ToDatetime(UTC) if warning.HasField("expires_at") else None
+        return Thing(warning.warning_id, warning.message_type == event_pb2.WARNING_MESSAGE_TYPE_CANCEL, ends_at)
+    if event.HasField("marker"):
+        return Thing(f"{event.source_id}:{event.marker.uid}", event.marker.removed, event.marker.stale_at.ToDatetime(UTC))
+    if event.HasField("measurement"):
+        return Thing(f"{event.source_id}:{event.measurement.sensor_id}:{event.measurement.quantity}", over=False)
+    return None

@@ -18,9 +18,9 @@ from rtcc_chassis.consumer import Delivery as Stored
 from rtcc_chassis.errors import Exhausted, InvalidInput, RtccError, Unauthenticated, http_status
 from rtcc_chassis.identifiers import derived_id
 from rtcc_chassis.scope import Scope
-from rtcc_chassis.streams import EVENTS, QUARANTINE, event_subject
-from rtcc_intake.app import IntakeApp
-from rtcc_intake.domain import Delivery, QuarantineEntry, SubmitResult
+from rtcc_chassis.streams import DEVICES, EVENTS, QUARANTINE, event_subject
+from rtcc_intake.app.deliveries import IntakeApp
+from rtcc_intake.domain import MAXIMUM_BODY_BYTES, Delivery, QuarantineEntry, SubmitResult
 from rtcc_intake.store import IntakeStore
 
 _LOG = logging.getLogger(__name__)
@@ -108,6 +108,35 @@ def _source_of(data: bytes) -> str:
         return event_pb2.Event.FromString(data).source_id[:64]
     except DecodeError:
         return ""
+
+
+def mqtt_spec() -> ConsumerSpec:
+    return ConsumerSpec(DEVICES, "intake", "intake-devices", ("agency.*.source.*.>",), batch=100)
+
+
+def mqtt_handler(app: IntakeApp, access: Access) -> Callable[[Sequence[Stored]], Awaitable[None]]:
+    """Messages on agency.<id>.source.<source_id>.<more>: NATS let only that source's own login publish there (docs/integrators/mqtt.md).
+
+    A message without an id of its own is known by its place in the stream, so that a repeated delivery to us is the same event.
+    """
+
+    async def handle(deliveries: Sequence[Stored]) -> None:
+        for delivery in deliveries:
+            _, agency_id, _, source_id, _ = delivery.subject.split(".", 4)
+            try:
+                source = app.source_of(agency_id, source_id)
+            except Unauthenticated as error:
+                await _audit_refusal(access, agency_id, source_id, delivery.subject, error)
+                continue
+            received_at = datetime.fromtimestamp(delivery.stored_at, UTC)
+            delivery_id = f"mqtt:{delivery.sequence}:{int(delivery.stored_at * 1e6)}"
+            try:
+                await app.take(source, delivery.data[: MAXIMUM_BODY_BYTES + 1], delivery_id, received_at)
+            except Exhausted as error:
+                # its quarantine is full: the stream can't wait for somebody to empty it
+                _LOG.warning("a message of source %s is lost: %s", source_id, error.message)
+
+    return handle
 
 
 def device_handler(app: IntakeApp, access: Access) -> Callable[[Msg], Awaitable[None]]:

@@ -7,6 +7,7 @@ from lxml import etree
 from rtcc.geo.v1 import geo_pb2
 from rtcc_intake.document import Node, read_coordinate
 from rtcc_intake.domain import NotUnderstood
+from rtcc_intake.xml_document import read_xml
 
 _CIVIC = "{urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr}"
 _GML = "{http://www.opengis.net/gml}"
@@ -24,15 +25,7 @@ class PidfLocation:
 
 def read_pidf_lo(text: str, place: str) -> PidfLocation:
     """Raises NotUnderstood for what is not XML, declares a document type (entities are never expanded) or holds no usable position."""
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise NotUnderstood(place, "declares a document type: send plain PIDF-LO")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, remove_pis=True, remove_comments=True
-    )
-    try:
-        root = etree.fromstring(text.encode(), parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise NotUnderstood(place, f"is not XML: {error}") from error
+    root = read_xml(text.encode("utf-8", errors="replace"), place)
     position = root.find(f".//{_GML}pos")
     coordinate = None
     if position is not None:

@@ -1,20 +1,41 @@
 """Wiring of intake."""
 
+import asyncio
+import logging
 from pathlib import Path
 
 from rtcc.geo.v1.geo_pb2 import Coordinate
 from rtcc.intake.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from rtcc.registry.v1.registry_pb2 import Camera
 from rtcc_chassis.context import ServiceContext
+from rtcc_chassis.errors import RtccError
 from rtcc_chassis.settings import read
 from rtcc_chassis.signed_sources import RegistrySources
-from rtcc_intake.app import IntakeApp
-from rtcc_intake.events import BusEvents, archive_handler, archive_spec, device_handler, quarantine_handler, quarantine_spec
+from rtcc_intake.app.certificates import Certificates
+from rtcc_intake.app.deliveries import IntakeApp
+from rtcc_intake.app.feeds import Feeds
+from rtcc_intake.app.kit import ConnectorKit
+from rtcc_intake.cot_listener import CotListener
+from rtcc_intake.events import (
+    BusEvents,
+    archive_handler,
+    archive_spec,
+    device_handler,
+    mqtt_handler,
+    mqtt_spec,
+    quarantine_handler,
+    quarantine_spec,
+)
+from rtcc_intake.feed_fetcher import FeedFetcher
 from rtcc_intake.rpc import IntakeServicer
 from rtcc_intake.settings import IntakeSettings
+from rtcc_intake.source_store import SourceStore
 from rtcc_intake.store import IntakeStore
+from rtcc_intake.vehicles import LocationVehicles
 
+_LOG = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_RECORDINGS_EVERY_S = 2.0
 DEVICE_SUBJECT = "agency.*.source.*"
 
 
@@ -31,24 +52,70 @@ async def serve(ctx: ServiceContext) -> None:
         return camera.coordinate
 
     sources = RegistrySources(ctx.directory, ctx.channels, ctx.tokens, "intake", settings.secret_lifetime_s)
-    store = IntakeStore(ctx.database)
+    store, source_store = IntakeStore(ctx.database), SourceStore(ctx.database)
+    plain_hosts = frozenset(settings.feed_hosts)
+    kit = ConnectorKit(source_store, sources, ctx.access, ctx.clock)
+    feeds = Feeds(source_store, sources, LocationVehicles(ctx.channels, ctx.tokens), ctx.access, ctx.clock, plain_hosts)
+    certificates = Certificates(source_store, sources, ctx.access, ctx.clock)
     app = IntakeApp(
         store,
         sources,
         BusEvents(ctx.bus),
         ctx.objects,
         camera_position,
+        kit,
+        feeds,
         ctx.clock,
         quarantine_limit_per_source=settings.quarantine_limit_per_source,
         call_list_h=settings.call_list_h,
     )
     await sources.ready()
-    ctx.rpc.add(add_IntakeServiceServicer_to_server, IntakeServicer(app))
+    await kit.refresh()
+    ctx.rpc.add(add_IntakeServiceServicer_to_server, _servicer(ctx, settings, app, kit, feeds, certificates))
     ctx.lifecycle.spawn(ctx.objects.check_at_start(), "object store check")
     ctx.lifecycle.spawn(
         ctx.bus.consume(archive_spec(settings.archive_batch), archive_handler(store, settings.archive_pause_s)), "intake archive"
     )
     ctx.lifecycle.spawn(ctx.bus.consume(quarantine_spec(), quarantine_handler(store)), "intake quarantine")
+    ctx.lifecycle.spawn(ctx.bus.consume(mqtt_spec(), mqtt_handler(app, ctx.access)), "intake devices")
+    ctx.lifecycle.spawn(_follow_recordings(kit), "intake recordings")
+    ctx.lifecycle.spawn(FeedFetcher(app, feeds, ctx.clock, plain_hosts).run(), "intake feeds")
+    if settings.cot_listen:
+        listener = CotListener(
+            app,
+            source_store,
+            ctx.access,
+            ctx.clock,
+            listen=settings.cot_listen,
+            certificate_file=settings.cot_certificate_file or ctx.settings.tls_certificate_file,
+            key_file=settings.cot_key_file or ctx.settings.tls_key_file,
+            maximum_connections=settings.cot_connections,
+        )
+        ctx.lifecycle.spawn(listener.run(), "intake cot listener")
     await ctx.bus.subscribe_core(DEVICE_SUBJECT, device_handler(app, ctx.access), queue="intake")
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()
+
+
+def _servicer(
+    ctx: ServiceContext, settings: IntakeSettings, app: IntakeApp, kit: ConnectorKit, feeds: Feeds, certificates: Certificates
+) -> IntakeServicer:
+    authority = settings.cot_authority_file or ctx.settings.tls_authority_file
+    return IntakeServicer(
+        app,
+        kit,
+        feeds,
+        certificates,
+        cot_address=settings.cot_address or settings.cot_listen,
+        cot_authority=Path(authority).read_text(encoding="utf-8") if settings.cot_listen and authority else "",
+    )
+
+
+async def _follow_recordings(kit: ConnectorKit) -> None:
+    """A recording that another instance was asked for begins here within 2 seconds."""
+    while True:
+        await asyncio.sleep(_RECORDINGS_EVERY_S)
+        try:
+            await kit.refresh()
+        except RtccError as error:
+            _LOG.warning("recordings: %s", error.message)

@@ -17,3 +17,16 @@ class IntakeSettings:
     archive_pause_s: float = 0.05
     # hours for which a call without news stays in the list of calls
     call_list_h: float = 24.0
+    # "host:port", comma separated: feeds there may be fetched by plain http or stand at a private address
+    feed_hosts: tuple[str, ...] = ()
+    # host:port of the TLS listener for Cursor on Target; empty: none
+    cot_listen: str = ""
+    # what devices are told to connect to, where that differs from cot_listen
+    cot_address: str = ""
+    # PEM files of the listener's own certificate; empty: those of the service's gRPC server
+    cot_certificate_file: str = ""
+    cot_key_file: str = ""
+    # whose signature that certificate carries, told to devices
+    cot_authority_file: str = ""
+    # devices that may be connected at once; the next one is turned away
+    cot_connections: int = 500

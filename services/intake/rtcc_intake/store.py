@@ -9,7 +9,10 @@ from rtcc.event.v1 import event_pb2
 from rtcc_chassis.database import Database
 from rtcc_chassis.errors import Exhausted
 from rtcc_chassis.scope import Scope
-from rtcc_intake.domain import EntryStatus, QuarantineEntry, like_pattern
+from rtcc_intake.domain import EntryStatus, QuarantineEntry, like_pattern, thing_of
+
+# a thing without news for so long leaves the list of newest states; the archive keeps it
+_THING_DAYS = 8
 
 
 class IntakeStore:
@@ -30,6 +33,8 @@ class IntakeStore:
                    on conflict (event_id) do nothing""",
                 *(list(column) for column in zip(*rows, strict=True)),
             )
+            await _keep_newest(connection, events)
+            await _keep_warnings(connection, events)
         return int(status.rsplit(" ", 1)[-1])
 
     async def has_event(self, scope: Scope, event_id: str) -> bool:
@@ -72,6 +77,31 @@ class IntakeStore:
                 limit,
             )
         return [event_pb2.Event.FromString(row["body"]) for row in rows]
+
+    async def newest_things(self, scope: Scope, kinds: Sequence[str], since: datetime, now: datetime, limit: int) -> list[event_pb2.Event]:
+        """The newest event of each thing that had one since then, isn't over and hasn't ended; newest first."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch(
+                """select body from thing
+                   where agency_id = $1 and kind = any($2) and not over and occurred_at >= $3 and coalesce(ends_at, 'infinity') > $4
+                   order by occurred_at desc limit $5""",
+                scope.agency_id,
+                list(kinds),
+                since,
+                now,
+                limit,
+            )
+        return [event_pb2.Event.FromString(row["body"]) for row in rows]
+
+    async def warning_of(self, scope: Scope, message_ids: Sequence[str]) -> str:
+        """The warning that the earliest known of these CAP messages ("sender,identifier") belongs to; "": none is known."""
+        async with self._database.transaction(scope) as connection:
+            warning_id = await connection.fetchval(
+                "select warning_id from warning_message where agency_id = $1 and message_id = any($2) order by sent_at limit 1",
+                scope.agency_id,
+                list(message_ids),
+            )
+        return str(warning_id or "")
 
     async def add_quarantined(self, scope: Scope, entry: QuarantineEntry, limit: int) -> None:
         """Store once; raises Exhausted when `limit` entries of the source wait already."""
@@ -137,6 +167,44 @@ class IntakeStore:
                 reason,
             )
         return bool(status == "UPDATE 1")
+
+
+async def _keep_newest(connection: Any, events: Sequence[event_pb2.Event]) -> None:
+    newest: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+    for event in events:
+        thing = thing_of(event)
+        if thing is None:
+            continue
+        key = (event.agency_id, event.kind, _storable(thing.thing_id))
+        occurred_at = event.occurred_at.ToDatetime(UTC)
+        if key not in newest or newest[key][3] <= occurred_at:
+            received_at = event.received_at.ToDatetime(UTC)
+            newest[key] = (*key, occurred_at, received_at, thing.over, thing.ends_at, event.SerializeToString())
+    if not newest:
+        return
+    await connection.execute(
+        """insert into thing (agency_id, kind, thing_id, occurred_at, received_at, over, ends_at, body)
+           select * from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::boolean[],
+                                $7::timestamptz[], $8::bytea[])
+           on conflict (agency_id, kind, thing_id) do update set occurred_at = excluded.occurred_at, received_at = excluded.received_at,
+               over = excluded.over, ends_at = excluded.ends_at, body = excluded.body
+           where thing.occurred_at <= excluded.occurred_at""",
+        *(list(column) for column in zip(*newest.values(), strict=True)),
+    )
+    await connection.execute("delete from thing where occurred_at < now() - make_interval(days => $1)", _THING_DAYS)
+
+
+async def _keep_warnings(connection: Any, events: Sequence[event_pb2.Event]) -> None:
+    rows = [
+        (event.agency_id, _storable(f"{event.warning.sender},{event.warning.identifier}"), event.warning.warning_id, event.warning.sent_at)
+        for event in events
+        if event.HasField("warning")
+    ]
+    await connection.executemany(
+        """insert into warning_message (agency_id, message_id, warning_id, sent_at) values ($1, $2, $3, $4)
+           on conflict (agency_id, message_id) do nothing""",
+        [(*row[:3], row[3].ToDatetime(UTC)) for row in rows],
+    )
 
 
 def _storable(text: str) -> str:

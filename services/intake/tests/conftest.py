@@ -4,8 +4,10 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from rtcc.intake.v1 import intake_pb2 as pb
@@ -16,9 +18,11 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.signature import sign
-from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_chassis.testing import TestPlatform, free_port, person, poll
 from rtcc_intake.service import serve
+from rtcc_location.service import serve as serve_location
 from rtcc_registry.service import serve as serve_registry
+from rtcc_standalone.certificates import TlsFiles, ensure_certificates
 
 SUPERVISOR = person("east", "supervisor", "operator", name="Anna A", purpose="investigation", case_number="26-1")
 ADMINISTRATOR = person("east", "administrator", name="Cleo C")
@@ -51,6 +55,9 @@ class Intake:
     registry: Any
     source_id: str
     secret: str
+    # a host that feeds may be fetched from, and the TAK listener's own certificate
+    feed_port: int
+    tls: TlsFiles
 
     def as_(self, scope: Scope) -> tuple[tuple[str, str], ...]:
         return self.platform.metadata(scope)
@@ -89,12 +96,21 @@ class Intake:
 
 
 @pytest_asyncio.fixture
-async def intake(small_platform: TestPlatform) -> Intake:
+async def intake(small_platform: TestPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Intake:
+    tls, feed_port = ensure_certificates(tmp_path), free_port()
+    for name, value in {
+        "COT_LISTEN": f"127.0.0.1:{free_port()}",
+        "COT_CERTIFICATE_FILE": str(tls.certificate),
+        "COT_KEY_FILE": str(tls.key),
+        "COT_AUTHORITY_FILE": str(tls.authority),
+        "FEED_HOSTS": f"127.0.0.1:{feed_port}",
+    }.items():
+        monkeypatch.setenv(f"RTCC_INTAKE_{name}", value)
     await small_platform.servers.s3_endpoint()
-    await small_platform.serve({"registry": serve_registry, "intake": serve})
+    await small_platform.serve({"registry": serve_registry, "location": serve_location, "intake": serve})
     context = await small_platform.context("intake")
     stub = context.channels.stub("intake", IntakeServiceStub)
-    running = Intake(small_platform, context, stub, context.channels.stub("registry", RegistryServiceStub), "", "")
+    running = Intake(small_platform, context, stub, context.channels.stub("registry", RegistryServiceStub), "", "", feed_port, tls)
     for agency_id in ("east", "west"):
         request = registry_pb2.CreateAgencyRequest(agency_id=agency_id, name=agency_id.title())
         await running.registry.CreateAgency(request, metadata=running.as_(OWNER))

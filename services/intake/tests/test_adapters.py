@@ -23,7 +23,7 @@ JPEG = b"\xff\xd8\xff\xe0" + b"0" * 20
 
 def parse(adapter: str, body: dict[str, Any] | bytes) -> ParsedEvent:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return adapter_for(adapter).parse(read_document(data), NOW)
+    return adapter_for(adapter).parse(data, NOW)[0]
 
 
 def documented(adapter: str) -> dict[str, Any]:
@@ -79,6 +79,22 @@ def test_documented_eido_becomes_a_call() -> None:
     assert call.caller_number == "+358401234567"
     assert event.position.coordinate.longitude_deg == 24.9384
     assert event.position.accuracy_m == 30
+
+
+def test_documented_alarm_and_measurement_become_events() -> None:
+    alarm = parse("alarm", documented("alarm"))
+    assert (alarm.event.kind, alarm.event.alarm.alarm_type, alarm.event.alarm.zone) == ("alarm", "burglary", "Back door")
+    assert alarm.event.alarm.state == event_pb2.ALARM_STATE_ACTIVE
+    assert alarm.event.position.accuracy_m == 10
+    measured = parse("sensor", documented("sensor")).event
+    assert (measured.kind, measured.measurement.value, measured.measurement.unit) == ("measurement", 0.42, "m")
+    assert measured.measurement.level == event_pb2.MEASUREMENT_LEVEL_WARNING
+
+
+def test_an_alarms_next_state_is_another_event_and_its_repeat_the_same() -> None:
+    first, again = parse("alarm", documented("alarm")), parse("alarm", documented("alarm") | {"note": "said again"})
+    assert first.own_id == again.own_id
+    assert parse("alarm", changed("alarm", "state", "restored")).own_id != first.own_id
 
 
 PIDF = (
@@ -159,6 +175,17 @@ def test_plates_are_normalised_as_alerting_does(text: str, plate: str) -> None:
         ("gunshot", "rounds", -1, "rounds"),
         ("gunshot", "lat", 0, "lat"),
         ("gunshot", "incident_id", "", "incident_id"),
+        ("alarm", "alarm_id", ..., "alarm_id"),
+        ("alarm", "type", "alien", "type"),
+        ("alarm", "state", ..., "state"),
+        ("alarm", "raised_at", "2026-03-01T12:05:31+02:00", "raised_at"),
+        ("alarm", "lat", 95, "lat"),
+        ("alarm", "lon", ..., "lon"),
+        ("sensor", "value", "much", "value"),
+        ("sensor", "value", 1e16, "value"),
+        ("sensor", "quantity", "", "quantity"),
+        ("sensor", "level", "panic", "level"),
+        ("sensor", "measured_at", 5, "measured_at"),
         ("eido", "issuingElementIdentification", ..., "issuingElementIdentification"),
         ("eido", "incidentComponent", [], "incidentComponent"),
         ("eido", "incidentComponent.incidentCommonPriorityNumber", 11, "incidentComponent.incidentCommonPriorityNumber"),
@@ -215,7 +242,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("adapter", sorted(ADAPTERS))
+@pytest.mark.parametrize("adapter", sorted(set(ADAPTERS) - {"cap", "cot"}))
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_value_in_any_place_is_an_event_or_not_understood(adapter: str, data: st.DataObject) -> None:
@@ -229,7 +256,7 @@ def test_any_value_in_any_place_is_an_event_or_not_understood(adapter: str, data
     assert event_pb2.Event.FromString(parsed.event.SerializeToString()) == parsed.event
 
 
-@pytest.mark.parametrize("adapter", sorted(ADAPTERS))
+@pytest.mark.parametrize("adapter", sorted(set(ADAPTERS) - {"cap", "cot"}))
 @settings(max_examples=200, deadline=None)
 @given(body=st.binary(max_size=300))
 def test_any_bytes_are_not_understood(adapter: str, body: bytes) -> None:

@@ -1,1 +1,0 @@
-"""Rules about what is in the sky: formats, what is believable, live tracks, zones. No I/O, no clock."""

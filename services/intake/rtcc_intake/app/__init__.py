@@ -1,0 +1,1 @@
+"""Use cases of intake: deliveries in, the connector kit, feeds that are fetched, certificates of sources."""
