@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from proof.platform import RunningPlatform
 from proof.requests import OF_A_THING, ids_named_in
-from proof.world import OWNER, ROLES, STRANGER, World
+from proof.world import OWNER, RECORD_ADDRESS, ROLES, STRANGER, World
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_DEVICE, AUDIENCE_PERSON, AUDIENCE_SERVICE
 from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, OUTCOME_FAILED, AuditEntry
 from rtcc_chassis.access import PolicyEngine, Resource
@@ -211,6 +211,8 @@ async def test_a_list_holds_nothing_of_another_agency(platform: RunningPlatform,
         request.coordinate.latitude_deg, request.coordinate.longitude_deg = 60.17, 24.94  # type: ignore[attr-defined] # by their contract
     if rule.method == "ListAgreements":
         request.include_changes = True  # type: ignore[attr-defined] # by its contract
+    if rule.method == "SearchPersonRecords":
+        request.name = "Proof Person"  # type: ignore[attr-defined] # by its contract
     if rule.method == "ImportCameras":
         request.format, request.dry_run, request.content = "csv", True, b"name\n"  # type: ignore[attr-defined] # by its contract
     stranger = replace(world.everything(STRANGER), idempotency_key=new_id())
@@ -249,6 +251,9 @@ _LISTS: dict[str, dict[str, Any]] = {
     "ListUnits": {},
     "ListAgreements": {"include_changes": True},
     "ListViewers": {},
+    "SearchTracks": {"limit": 500},
+    "ListRecordImports": {},
+    "SearchPersonRecords": {"address": RECORD_ADDRESS, "limit": 50},
 }
 
 
@@ -299,6 +304,9 @@ async def one_of_everything(world: World) -> None:
     """So that an empty list proves something."""
     if not world.filled:
         for agency_id in (OWNER, STRANGER):
-            for make in (world.camera, world.zone, world.source, world.unit, world.alert, world.hot_list, world.quarantined, world.alarm):
+            for make in (
+                world.camera, world.zone, world.source, world.unit, world.alert, world.hot_list, world.quarantined, world.person_record,
+                world.record_import, world.track, world.alarm,
+            ):  # fmt: skip
                 await make(agency_id)
         world.filled = True

@@ -28,6 +28,7 @@ PUBLIC_ROUTES = {
     "GET /auth/demo/{token}",
     # devices prove themselves by signature or device key
     "POST /v1/hooks/{source_id}",
+    "POST /v1/airspace/{source_id}",
     "GET /v1/osmand",
     "POST /v1/osmand",
     # the console's files, which hold no data, and the probe

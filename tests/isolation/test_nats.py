@@ -13,6 +13,7 @@ from nats.js.errors import NotFoundError
 
 from proof.agency_login import connected, ignore
 from proof.platform import RunningPlatform, signed_headers, until
+from proof.sky import remote_id
 from proof.world import OWNER, STRANGER, World, gunshot
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.streams import ALL, audit_subject
@@ -51,7 +52,7 @@ async def test_an_agency_writes_into_nothing_of_the_platform(platform: RunningPl
         for subject in (
             f"event.{OWNER}.gunshot", f"event.{STRANGER}.gunshot", f"alert.{STRANGER}", f"position.{STRANGER}", f"shared.{OWNER}.alert",
             f"incident.{STRANGER}",
-            f"directory.camera.{STRANGER}.x", f"quarantine.{STRANGER}", audit_subject(STRANGER), audit_subject(OWNER),
+            f"directory.camera.{STRANGER}.x", f"track.{STRANGER}", f"quarantine.{STRANGER}", audit_subject(STRANGER), audit_subject(OWNER),
             f"agency.{OWNER}.source.x", "agency.>",
         ):  # fmt: skip
             await stranger.publish(subject, forged.encode())
@@ -94,3 +95,26 @@ async def test_a_device_delivers_for_its_own_agency_only(platform: RunningPlatfo
             return (await attempt(owner)).get("status") in (200, 202)
 
         await until(accepted)
+
+
+async def test_a_receiver_delivers_for_its_own_agency_only(platform: RunningPlatform, world: World) -> None:
+    source, serial_number = await world.source(OWNER, "remote_id"), f"MFG1F{new_id()[-12:]}"
+    body = json.dumps(remote_id(serial_number, 60.17, 24.94)).encode()
+
+    async def attempt(client: Client) -> dict[str, object]:
+        headers = {name: value for name, value in signed_headers(source.secret, body).items() if name.startswith("Rtcc-")}
+        try:
+            answer = await client.request(f"source.{source.source_id}.airspace", body, timeout=2, headers=headers)
+        except (TimeoutError, NatsError):
+            return {}
+        decoded: dict[str, object] = json.loads(answer.data)
+        return decoded
+
+    async def accepted(client: Client) -> bool:
+        return (await attempt(client)).get("status") == 202
+
+    async with connected(platform, OWNER) as owner:
+        await until(lambda: accepted(owner))
+    async with connected(platform, STRANGER) as stranger:
+        # right secret, wrong account
+        assert (await attempt(stranger)).get("status") == 401

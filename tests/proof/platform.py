@@ -104,14 +104,16 @@ class RunningPlatform:
         assert answer.code is grpc.StatusCode.OK, f"{method}: {answer.code.name} {answer.details}"
         return answer.message
 
-    async def deliver(self, source_id: str, secret: str, body: Mapping[str, Any] | bytes, delivery_id: str = "", **changed: str) -> Any:
-        """A signed webhook over HTTP; (status, JSON). `changed` replaces headers, by names without "Rtcc-"."""
+    async def deliver(
+        self, source_id: str, secret: str, body: Mapping[str, Any] | bytes, delivery_id: str = "", door: str = "hooks", **changed: str
+    ) -> Any:
+        """Signed, over HTTP; (status, JSON). `changed` replaces headers, by names without "Rtcc-"; `door`: "hooks" or "airspace"."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = signed_headers(secret, data, delivery_id)
         headers.update({f"Rtcc-{name.title()}": value for name, value in changed.items()})
         async with (
             aiohttp.ClientSession() as client,
-            client.post(f"{self.url}/v1/hooks/{source_id}", data=data, headers=headers) as response,
+            client.post(f"{self.url}/v1/{door}/{source_id}", data=data, headers=headers) as response,
         ):
             return response.status, await response.json(content_type=None)
 

@@ -11,11 +11,14 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from proof.platform import signed_headers, until
-from proof.world import PARTNER, World, gunshot
+from proof.sky import remote_id
+from proof.world import PARTNER, RECORD_ADDRESS, TINY_JPEG, World, gunshot, intelligence_about
+from rtcc.airspace.v1 import airspace_pb2 as airspace
 from rtcc.alerting.v1 import alerting_pb2 as alerting
 from rtcc.exchange.v1 import exchange_pb2 as exchange
 from rtcc.gateway.v1 import gateway_pb2 as gateway
 from rtcc.geo.v1 import geo_pb2 as geo
+from rtcc.identity.v1 import identity_pb2 as identity
 from rtcc.intake.v1 import intake_pb2 as intake
 from rtcc.ledger.v1 import ledger_pb2 as ledger
 from rtcc.location.v1 import location_pb2 as location
@@ -94,6 +97,19 @@ async def _delivery(world: World, agency_id: str) -> Message:
     )
 
 
+async def _reception(world: World, agency_id: str) -> Message:
+    source = await world.source(agency_id, "remote_id")
+    body = json.dumps(remote_id("MFG1F000000000000001", 60.17, 24.94)).encode()
+    headers = signed_headers(source.secret, body)
+    return airspace.SubmitReceptionRequest(
+        source_id=source.source_id,
+        timestamp=headers["Rtcc-Timestamp"],
+        delivery_id=headers["Rtcc-Delivery"],
+        signature=headers["Rtcc-Signature"],
+        body=body,
+    )
+
+
 async def _fixes(world: World, agency_id: str) -> Message:
     unit, key = await world.unit_and_key(agency_id)
     fix = location.Fix(position=geo.Position(coordinate=_PLACE))
@@ -163,6 +179,14 @@ def _about(method: str) -> Callable[[Builder], Builder]:
 
 def _fill() -> None:
     """One line a call; `w` is the world, `a` the agency whose thing it is."""
+
+    @_about("GetTrackPath")
+    async def _(w: World, a: str) -> Message:
+        return airspace.GetTrackPathRequest(track_id=(await w.track(a))[0])
+
+    @_about("SearchTracks")
+    async def _(w: World, a: str) -> Message:
+        return airspace.SearchTracksRequest(serial_number=(await w.track(a))[1])
 
     @_about("GetAlert")
     async def _(w: World, a: str) -> Message:
@@ -390,10 +414,59 @@ def _fill() -> None:
     async def _(w: World, a: str) -> Message:
         return video.GetSnapshotRequest(camera_id=await w.camera(a))
 
+    @_about("GetPersonRecord")
+    async def _(w: World, a: str) -> Message:
+        return identity.GetPersonRecordRequest(record_id=await w.person_record(a))
+
+    @_about("GetPersonPhoto")
+    async def _(w: World, a: str) -> Message:
+        return identity.GetPersonPhotoRequest(record_id=await w.person_record(a, photo=True))
+
+    @_about("SetPersonPhoto")
+    async def _(w: World, a: str) -> Message:
+        return identity.SetPersonPhotoRequest(record_id=await w.person_record(a), jpeg=TINY_JPEG)
+
+    @_about("SaveRecord")
+    async def _(w: World, a: str) -> Message:
+        names = [identity.RecordName(given_names="Taken", surname="Over")]
+        record = identity.Record(record_id=await w.person_record(a), person=identity.PersonDetails(names=names))
+        return identity.SaveRecordRequest(record=record)
+
+    @_about("RemoveRecord")
+    async def _(w: World, a: str) -> Message:
+        return identity.RemoveRecordRequest(record_id=await w.person_record(a), reason="expunged")
+
+    @_about("SearchVehicleRecords")
+    async def _(w: World, a: str) -> Message:
+        return identity.SearchVehicleRecordsRequest(plate=await w.vehicle_record(a))
+
+    @_about("GetArrivalCard")
+    async def _(w: World, a: str) -> Message:
+        await w.person_record(a)
+        return identity.GetArrivalCardRequest(address=RECORD_ADDRESS, incident_id="26-0001")
+
+    @_about("GetRecordImport")
+    async def _(w: World, a: str) -> Message:
+        return identity.GetRecordImportRequest(import_id=await w.record_import(a))
+
+    @_about("SaveIntelligence")
+    async def _(w: World, a: str) -> Message:
+        return identity.SaveIntelligenceRequest(intelligence=intelligence_about(await w.person_record(a)))
+
+    @_about("ListIntelligence")
+    async def _(w: World, a: str) -> Message:
+        person_record_id, _ = await w.intelligence(a)
+        return identity.ListIntelligenceRequest(person_record_id=person_record_id)
+
+    @_about("ListDisseminations")
+    async def _(w: World, a: str) -> Message:
+        return identity.ListDisseminationsRequest(intelligence_id=(await w.intelligence(a))[1])
+
     OF_A_THING.update(
         AcknowledgeSharedAlert=_acknowledge_shared,
         SubmitDelivery=_delivery,
         SubmitFixes=_fixes,
+        SubmitReception=_reception,
         RemoveHotListEntry=_remove_entry,
         SearchPlateReads=_plate_search,
     )

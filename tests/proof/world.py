@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 import aiohttp
 
 from proof.platform import RunningPlatform, until
+from proof.sky import remote_id
+from rtcc.airspace.v1 import airspace_pb2
 from rtcc.alerting.v1 import alerting_pb2
 from rtcc.exchange.v1 import exchange_pb2
 from rtcc.gateway.v1 import gateway_pb2
 from rtcc.geo.v1 import geo_pb2
+from rtcc.identity.v1 import identity_pb2
 from rtcc.intake.v1 import intake_pb2
 from rtcc.ledger.v1 import ledger_pb2
 from rtcc.registry.v1 import registry_pb2
@@ -24,6 +27,7 @@ from rtcc_chassis.scope import Scope
 ROLES = ("operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator", "platform_operator")
 # owner, stranger, and the owner's partner
 OWNER, STRANGER, PARTNER = "anchor", "beacon", "cove"
+RECORD_ADDRESS = "Testikatu 5, 00100 Helsinki"
 _COMMAND_LINE = Scope.platform("standalone")
 _NUMBERS = itertools.count(1)
 # the smallest JPEG that decodes: 1 x 1, grey
@@ -206,13 +210,28 @@ class World:
         # later reads join the alert: it rests when it has the last one
         return (await self.alert_where(agency_id, lambda alert: alert.event.event_id == sent[-1])).alert_id
 
-    async def delivered(self, source: Source, body: dict[str, object] | bytes) -> tuple[int, object]:
+    async def track(self, agency_id: str) -> tuple[str, str]:
+        """A drone that a receiver heard: (track, serial number), stored."""
+        key, serial_number = (agency_id, "remote_id"), f"MFG1F{next(_NUMBERS):015}"
+        if key not in self.sources:
+            self.sources[key] = await self.source(agency_id, "remote_id")
+        status, answer = await self.delivered(self.sources[key], remote_id(serial_number, 60.17, 24.94), door="airspace")
+        assert status == 202, answer
+
+        async def stored() -> str:
+            request = airspace_pb2.SearchTracksRequest(serial_number=serial_number)
+            found = await self.platform.ask("SearchTracks", self.everything(agency_id), request)
+            return found.tracks[0].track_id if found.tracks else ""
+
+        return await until(stored), serial_number
+
+    async def delivered(self, source: Source, body: dict[str, object] | bytes, door: str = "hooks") -> tuple[int, object]:
         """Repeated while the gateway does not know a new source yet."""
         delivery_id = new_id()
         answer: list[tuple[int, object]] = []
 
         async def sent() -> bool:
-            answer[:] = [await self.platform.deliver(source.source_id, source.secret, body, delivery_id)]
+            answer[:] = [await self.platform.deliver(source.source_id, source.secret, body, delivery_id, door)]
             return answer[0][0] != 401
 
         await until(sent)
@@ -279,6 +298,59 @@ class World:
 
         return await _patiently(opened)
 
+    async def person_record(self, agency_id: str, *, photo: bool = False) -> str:
+        """A person who lives at RECORD_ADDRESS, with a warning."""
+        number = next(_NUMBERS)
+        person = identity_pb2.PersonDetails(
+            names=[identity_pb2.RecordName(given_names="Proof", surname=f"Person {agency_id} {number}")],
+            birth_date="1984-03-07",
+            addresses=[identity_pb2.Address(text=RECORD_ADDRESS, kind="home")],
+            cautions=[identity_pb2.Caution(kind="armed", note=f"note of {agency_id} {number}")],
+        )
+        record_id = await self._saved_record(agency_id, identity_pb2.Record(person=person))
+        if photo:
+            request = identity_pb2.SetPersonPhotoRequest(record_id=record_id, jpeg=TINY_JPEG)
+            await self.platform.ask("SetPersonPhoto", self._creating(agency_id), request)
+        return record_id
+
+    async def vehicle_record(self, agency_id: str) -> str:
+        """Its plate."""
+        plate = f"VEH{next(_NUMBERS):04}"
+        vehicle = identity_pb2.VehicleDetails(plate=plate, state="FI", keeper_record_id=await self.person_record(agency_id))
+        await self._saved_record(agency_id, identity_pb2.Record(vehicle=vehicle))
+        return plate
+
+    async def _saved_record(self, agency_id: str, record: identity_pb2.Record) -> str:
+        answer = await self.platform.ask("SaveRecord", self._creating(agency_id), identity_pb2.SaveRecordRequest(record=record))
+        return str(answer.record.record_id)
+
+    async def record_import(self, agency_id: str) -> str:
+        """A finished one."""
+        request = identity_pb2.StartRecordImportRequest(
+            kind="person",
+            source=f"extract {next(_NUMBERS)}",
+            mapping=[identity_pb2.ColumnMapping(column=name, field=name) for name in ("source_key", "surname")],
+            csv=b"source_key,surname\n1,Importperson\n",
+        )
+        started = await self.platform.ask("StartRecordImport", self._creating(agency_id), request)
+        import_id = str(getattr(started, "import").import_id)
+
+        async def done() -> bool:
+            told = await self.platform.ask(
+                "GetRecordImport", self.everything(agency_id), identity_pb2.GetRecordImportRequest(import_id=import_id)
+            )
+            return bool(getattr(told, "import").state == identity_pb2.RECORD_IMPORT_STATE_DONE)
+
+        await until(done)
+        return import_id
+
+    async def intelligence(self, agency_id: str) -> tuple[str, str]:
+        """(person record, intelligence)"""
+        person_record_id = await self.person_record(agency_id)
+        request = identity_pb2.SaveIntelligenceRequest(intelligence=intelligence_about(person_record_id))
+        answer = await self.platform.ask("SaveIntelligence", self._creating(agency_id), request)
+        return person_record_id, str(answer.intelligence.intelligence_id)
+
     async def audit_entry(self, agency_id: str) -> str:
         answer = await self.platform.ask("ListEntries", self.everything(agency_id), ledger_pb2.ListEntriesRequest(limit=1))
         return str(answer.entries[0].entry.entry_id)
@@ -289,6 +361,18 @@ class World:
 
     def _creating(self, agency_id: str) -> Scope:
         return replace(self.everything(agency_id), idempotency_key=f"k{next(_NUMBERS)}-{new_id()[:8]}")
+
+
+def intelligence_about(person_record_id: str) -> identity_pb2.Intelligence:
+    """With all that R25 asks for."""
+    return identity_pb2.Intelligence(
+        person_record_id=person_record_id,
+        text="Met known dealers.",
+        reasonable_suspicion="Seen handing over packages to known dealers on three evenings in March.",
+        criminal_activity="drug trafficking",
+        source_reliability="reliable",
+        content_validity="probable",
+    )
 
 
 def gunshot(incident_id: str, **changed: object) -> dict[str, object]:

@@ -74,6 +74,11 @@ class Objects:
         data: bytes = await self._call(read, key)
         return data
 
+    async def remove(self, scope: Scope, agency_id: str, key: str) -> None:
+        """Delete; nothing happens when it isn't there."""
+        self._guard(scope, agency_id)
+        await self._call(lambda: self._client.remove_object(self._prefix + agency_id, key), key)
+
     async def check_at_start(self) -> None:
         """Wait until the store answers, then check it once; spawn it. Raises UnfitObjectStore."""
         while True:

@@ -169,6 +169,9 @@ class Servers:
             for service in SERVICES:
                 role = f"create role rtcc_{service} login password '{self.password}'"
                 await administrator.execute(f"do $$ begin {role}; exception when duplicate_object then null; end $$")
+            # in whose name identity's search function reads its index
+            searcher = "create role rtcc_identity_search nologin; grant rtcc_identity_search to rtcc_identity with inherit false, set true"
+            await administrator.execute(f"do $$ begin {searcher}; exception when duplicate_object then null; end $$")
             await administrator.execute(f"create database {name}")
         finally:
             await administrator.close()

@@ -11,6 +11,7 @@ import aiohttp
 import pyotp
 import pytest_asyncio
 
+from rtcc.airspace.v1 import airspace_pb2, airspace_pb2_grpc
 from rtcc.alerting.v1 import alerting_pb2, alerting_pb2_grpc
 from rtcc.exchange.v1 import exchange_pb2, exchange_pb2_grpc
 from rtcc.intake.v1 import intake_pb2, intake_pb2_grpc
@@ -39,6 +40,8 @@ class StandIns:
     asked: list[tuple[str, Any, Scope]] = field(default_factory=list)
     fixes: list[location_pb2.SubmitFixesRequest] = field(default_factory=list)
     deliveries: list[intake_pb2.SubmitDeliveryRequest] = field(default_factory=list)
+    tracks: list[airspace_pb2.Track] = field(default_factory=list)
+    receptions: list[airspace_pb2.SubmitReceptionRequest] = field(default_factory=list)
     exchange_away: bool = False
 
 
@@ -56,6 +59,19 @@ class _Alerting(alerting_pb2_grpc.AlertingServiceServicer):
 
     async def GetAlertImage(self, request: Any, context: Any) -> alerting_pb2.GetAlertImageResponse:
         return alerting_pb2.GetAlertImageResponse(jpeg=b"\xff\xd8picture")
+
+
+class _Airspace(airspace_pb2_grpc.AirspaceServiceServicer):
+    def __init__(self, state: StandIns) -> None:
+        self.state = state
+
+    async def ListTracks(self, request: Any, context: Any) -> airspace_pb2.ListTracksResponse:
+        agency_id = current_scope().agency_id
+        return airspace_pb2.ListTracksResponse(tracks=[track for track in self.state.tracks if track.agency_id == agency_id])
+
+    async def SubmitReception(self, request: Any, context: Any) -> airspace_pb2.SubmitReceptionResponse:
+        self.state.receptions.append(request)
+        return airspace_pb2.SubmitReceptionResponse(accepted=2, rejected=1, reasons=["frames[0].mac: is missing"])
 
 
 class _Exchange(exchange_pb2_grpc.ExchangeServiceServicer):
@@ -124,6 +140,7 @@ class _Registry(registry_pb2_grpc.RegistryServiceServicer):
 
 
 _STAND_INS = {
+    "airspace": (airspace_pb2_grpc.add_AirspaceServiceServicer_to_server, _Airspace),
     "alerting": (alerting_pb2_grpc.add_AlertingServiceServicer_to_server, _Alerting),
     "exchange": (exchange_pb2_grpc.add_ExchangeServiceServicer_to_server, _Exchange),
     "intake": (intake_pb2_grpc.add_IntakeServiceServicer_to_server, _Intake),

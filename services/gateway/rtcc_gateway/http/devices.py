@@ -1,4 +1,4 @@
-"""Machines at the door: signed webhooks and the OsmAnd protocol."""
+"""Machines at the door: signed webhooks, receivers of Remote ID and ADS-B, and the OsmAnd protocol."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import grpc
 from aiohttp import web
 
+from rtcc.airspace.v1 import airspace_pb2, airspace_pb2_grpc
 from rtcc.intake.v1 import intake_pb2, intake_pb2_grpc
 from rtcc.location.v1 import location_pb2, location_pb2_grpc
 from rtcc_chassis.errors import InvalidInput, Unauthenticated, from_rpc
@@ -48,6 +49,28 @@ async def receive_hook(request: web.Request) -> web.StreamResponse:
     answer = {"outcome": intake_pb2.DeliveryOutcome.Name(response.outcome)}
     answer |= {name: value for name in ("event_id", "quarantine_id", "reason") if (value := getattr(response, name))}
     return json_response(answer, 200 if response.outcome == intake_pb2.DELIVERY_OUTCOME_DUPLICATE else 202)
+
+
+async def receive_reception(request: web.Request) -> web.StreamResponse:
+    """POST /v1/airspace/{source_id}: what a receiver heard, signed like a webhook; airspace verifies and answers when it is durable."""
+    door = request.app[DOOR]
+    source_id, address = request.match_info["source_id"], door.address(request)
+    door.take_device(f"airspace {source_id[:80]} {address}")
+    body = await read_body(request, HOOK_BYTES)
+    stub: Any = door.ctx.channels.stub("airspace", airspace_pb2_grpc.AirspaceServiceStub)
+    message = airspace_pb2.SubmitReceptionRequest(
+        source_id=source_id,
+        timestamp=_header(request, "Rtcc-Timestamp"),
+        delivery_id=_header(request, "Rtcc-Delivery"),
+        signature=_header(request, "Rtcc-Signature"),
+        body=body,
+        source_address=address,
+    )
+    try:
+        response = await stub.SubmitReception(message, metadata=door.ctx.tokens.metadata(), timeout=door.settings.call_timeout_s)
+    except grpc.RpcError as error:
+        raise from_rpc(error) from error
+    return json_response({"accepted": response.accepted, "rejected": response.rejected, "reasons": list(response.reasons)}, 202)
 
 
 def _header(request: web.Request, name: str) -> str:

@@ -18,8 +18,19 @@ from rtcc_gateway.http.transcoding import request_message, response_json
 
 _SEGMENT = re.compile(r"\{([a-z0-9_.]+)\}")
 # base64 makes 4 MiB of CSV 5.4, and 64 MiB 86
-_LARGE_BODIES = {"camera.import": 6 * 1024 * 1024, "hot_list.import": 88 * 1024 * 1024}
-_LONG_CALLS_S = {"hot_list.import": 120.0, "camera.import": 60.0, "audit.verify": 120.0, "alert.acknowledge": 10.0}
+_LARGE_BODIES = {
+    "camera.import": 6 * 1024 * 1024,
+    "hot_list.import": 88 * 1024 * 1024,
+    "person_record.set_photo": 3 * 1024 * 1024,
+    "record_import.start": 88 * 1024 * 1024,
+}
+_LONG_CALLS_S = {
+    "hot_list.import": 120.0,
+    "record_import.start": 60.0,
+    "camera.import": 60.0,
+    "audit.verify": 120.0,
+    "alert.acknowledge": 10.0,
+}
 _OFFER_BYTES = 64 * 1024
 _WHEP_RULES = ("/rtcc.video.v1.VideoService/OpenViewer", "/rtcc.video.v1.VideoService/CloseViewer")
 

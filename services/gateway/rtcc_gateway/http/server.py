@@ -38,6 +38,7 @@ def application(door: Door, hub: LiveHub, pages: Pages) -> web.Application:
     app.add_routes(
         [
             web.post("/v1/hooks/{source_id}", devices.receive_hook),
+            web.post("/v1/airspace/{source_id}", devices.receive_reception),
             web.get("/v1/osmand", devices.receive_osmand, allow_head=False),
             web.post("/v1/osmand", devices.receive_osmand),
             web.get("/v1/live", live, allow_head=False),

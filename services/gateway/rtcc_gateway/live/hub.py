@@ -31,7 +31,9 @@ from rtcc_gateway.domain import Session
 from rtcc_gateway.live.feed import PLACE
 from rtcc_gateway.live.frames import frame
 from rtcc_gateway.live.seeding import Seeding
+from rtcc_gateway.live.sky import Skies
 from rtcc_gateway.live.socket import CLOSE_IDLE, CLOSE_RESTART, LiveSocket
+from rtcc_gateway.live.tracks import TrackTable
 from rtcc_gateway.live.units import UnitTable
 from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, shared_entry
 from rtcc_gateway.people import People
@@ -63,12 +65,13 @@ class LiveHub:
         self._vehicle_names = ctx.directory.mirror("vehicle", Unit)
         self._open_shared = ctx.directory.mirror("shared_alert", exchange_pb2.SharedAlert)
         self.units = UnitTable()
+        self.tracks = TrackTable()
         self.views: dict[str, AgencyView] = {}
         self.sockets: set[LiveSocket] = set()
         self._camera_states: dict[str, video_pb2.CameraHealth] = {}
         self._changed_states: set[str] = set()
         self._evaluate_due = asyncio.Event()
-        self._seeding = Seeding(ctx, self.units, self._camera_states, self._evaluate_due.set)
+        self._seeding = Seeding(ctx, self.units, self.tracks, self._camera_states, self._evaluate_due.set)
         self._tasks: dict[AgencyView, list[asyncio.Task[None]]] = {}
         self._panic = asyncio.Event()
         self._tails: dict[str, StreamTail] = {
@@ -77,6 +80,7 @@ class LiveHub:
             "calls": ctx.bus.tail(EVENTS, ["event.*.call_for_service"], self._on_calls, start="new"),
         }
         self._positions = ctx.bus.tail(POSITIONS, ["position.*"], self._on_positions, start="new")
+        self._skies = Skies(ctx, self.tracks)
 
     def start(self) -> None:
         """Follow the streams for the life of the process."""
@@ -84,6 +88,7 @@ class LiveHub:
         for kind, tail in self._tails.items():
             spawn(tail.run(), f"gateway {kind}")
         spawn(self._positions.run(), "gateway positions")
+        spawn(self._skies.run(), "gateway tracks")
         spawn(self._watch_camera_health(), "gateway camera health")
         spawn(self._tick(), "gateway position ticks")
         spawn(self._evaluate(), "gateway shares")
@@ -131,6 +136,7 @@ class LiveHub:
                 self._unit_names,
                 self._vehicle_names,
                 self._open_shared,
+                self.tracks,
             )
             self.views[socket.agency_id] = view
             self._tasks[view] = [self._ctx.lifecycle.spawn(feed.run(), f"live {kind}") for kind, feed in view.feeds.items()]
@@ -230,7 +236,9 @@ class LiveHub:
                 due = [s for s in pictures if s.position_audit_at is None or now - s.position_audit_at >= _POSITION_AUDIT_EVERY]
                 if due:
                     self._ctx.lifecycle.spawn(self._audit_pictures(view, due), "gateway position audit")
+                self._skies.send(view.sky, view.sockets, view.shared.tracks, now)
             self.units.settle()
+            self.tracks.settle()
             self._send_camera_states()
 
     async def _audit_pictures(self, view: AgencyView, sockets: Sequence[LiveSocket]) -> None:

@@ -33,6 +33,7 @@ _ACTIONS = {
     "shared_cameras": "shared_camera.list",
     "camera_states": "camera.health",
     "positions": "position.list",
+    "tracks": "track.list",
     "agreements": "agreement.list",
 }
 
@@ -224,4 +225,4 @@ def _look(socket: LiveSocket, viewport: pb.Viewport) -> None:
         socket.box = copy
     else:
         socket.box = None
-    socket.position_snapshot_due = True
+    socket.position_snapshot_due = socket.track_snapshot_due = True

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from rtcc.airspace.v1 import airspace_pb2, airspace_pb2_grpc
 from rtcc.alerting.v1 import alerting_pb2, alerting_pb2_grpc
 from rtcc.exchange.v1 import exchange_pb2, exchange_pb2_grpc
 from rtcc.intake.v1 import intake_pb2, intake_pb2_grpc
@@ -17,6 +18,7 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError, from_rpc
 from rtcc_gateway.live.book import Entry
 from rtcc_gateway.live.socket import LiveSocket
+from rtcc_gateway.live.tracks import TrackTable
 from rtcc_gateway.live.units import UnitTable
 from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, shared_entry
 
@@ -30,10 +32,16 @@ class Seeding:
     """Fills views, the unit table and the camera states; `changed` is called when something came late."""
 
     def __init__(
-        self, ctx: ServiceContext, units: UnitTable, camera_states: dict[str, video_pb2.CameraHealth], changed: Callable[[], None]
+        self,
+        ctx: ServiceContext,
+        units: UnitTable,
+        tracks: TrackTable,
+        camera_states: dict[str, video_pb2.CameraHealth],
+        changed: Callable[[], None],
     ) -> None:
         self._ctx = ctx
         self._units = units
+        self._tracks = tracks
         self._camera_states = camera_states
         self._changed = changed
 
@@ -42,6 +50,8 @@ class Seeding:
         seeds = [self._seed_feed(view, socket, kind) for kind in view.feeds if kind in socket.feeds and not view.feeds[kind].seeded]
         if "positions" in socket.feeds:
             seeds.append(self._seed_positions(socket))
+        if "tracks" in socket.feeds:
+            seeds.append(self._seed_tracks(socket))
         if "camera_states" in socket.feeds:
             seeds.append(self._seed_camera_states(socket))
         await asyncio.gather(*seeds)
@@ -94,6 +104,17 @@ class Seeding:
             return
         for position in answer.positions:
             self._units.seed(position)
+
+    async def _seed_tracks(self, socket: LiveSocket) -> None:
+        stub: Any = self._ctx.channels.stub("airspace", airspace_pb2_grpc.AirspaceServiceStub)
+        try:
+            answer = await self._ask(stub.ListTracks, airspace_pb2.ListTracksRequest(), socket)
+        except RtccError as error:
+            # what flies is told again within half a minute
+            _LOG.warning("what is in the air comes later: %s", error.message)
+            return
+        for track in answer.tracks:
+            self._tracks.seed(track)
 
     async def _seed_camera_states(self, socket: LiveSocket) -> None:
         stub: Any = self._ctx.channels.stub("video", video_pb2_grpc.VideoServiceStub)

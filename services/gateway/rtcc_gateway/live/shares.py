@@ -16,6 +16,7 @@ class SharedView:
     agreements: Mapping[str, Agreement] = field(default_factory=dict)
     cameras: Mapping[str, tuple[Camera, str]] = field(default_factory=dict)
     units: tuple[UnitShare, ...] = ()
+    tracks: tuple[UnitShare, ...] = ()
 
 
 def shared_view(
@@ -36,13 +37,15 @@ def shared_view(
             grant = camera_grant([agreement], camera, viewer_agency_id, now, open_agreement_ids)
             if grant is not None:
                 seen[camera_id] = (camera, grant.agreement_id)
-    # a live picture has no purpose to show, so units that are bound to one are not in it
-    units = tuple(
-        UnitShare(agreement.grantor_agency_id, agreement.agreement_id, agreement.area)
-        for agreement in mine.values()
-        if agreement.units and not agreement.purposes
+    # a live picture has no purpose to show, so units and tracks that are bound to one are not in it
+    free = [agreement for agreement in mine.values() if not agreement.purposes]
+    return SharedView(
+        mine, seen, tuple(_share(agreement) for agreement in free if agreement.units), tuple(_share(a) for a in free if a.tracks)
     )
-    return SharedView(mine, seen, units)
+
+
+def _share(agreement: Agreement) -> UnitShare:
+    return UnitShare(agreement.grantor_agency_id, agreement.agreement_id, agreement.area)
 
 
 def end_reason(agreement: Agreement | None) -> str:

@@ -48,6 +48,10 @@ class LiveSocket:
     named: set[int] = field(default_factory=set)
     position_snapshot_due: bool = True
     position_audit_at: datetime | None = None
+    # of the tracks that were named here, the revision of the name
+    tracks_named: dict[int, int] = field(default_factory=dict)
+    track_snapshot_due: bool = True
+    track_audit_at: datetime | None = None
     closed: bool = False
     _queue: deque[bytes] = field(default_factory=deque)
     _waiting_bytes: int = 0

@@ -120,7 +120,7 @@ class UnitTable:
 
     def inside(self, rows: Rows, box: BoundingBox) -> Mask:
         """Which of `rows` are in the box now or were at the last tick, so that one leaving is seen to leave."""
-        return _in_box(self._latitude_e7[rows], self._longitude_e7[rows], box) | _in_box(
+        return in_box(self._latitude_e7[rows], self._longitude_e7[rows], box) | in_box(
             self._before_latitude_e7[rows], self._before_longitude_e7[rows], box
         )
 
@@ -160,7 +160,8 @@ class UnitTable:
             setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
 
 
-def _in_box(latitude_e7: NDArray[np.int64], longitude_e7: NDArray[np.int64], box: BoundingBox) -> Mask:
+def in_box(latitude_e7: NDArray[np.int64], longitude_e7: NDArray[np.int64], box: BoundingBox) -> Mask:
+    """Which points lie in the box; west > east means across the antimeridian."""
     south, north = box.south_deg * 1e7, box.north_deg * 1e7
     west, east = box.west_deg * 1e7, box.east_deg * 1e7
     across = (longitude_e7 >= west) & (longitude_e7 <= east) if west <= east else (longitude_e7 >= west) | (longitude_e7 <= east)

@@ -18,7 +18,9 @@ from rtcc_gateway.live.book import Entry
 from rtcc_gateway.live.feed import Feed
 from rtcc_gateway.live.frames import cursor_text, frame
 from rtcc_gateway.live.shares import SharedView, end_reason, shared_view
+from rtcc_gateway.live.sky import SkyView
 from rtcc_gateway.live.socket import LiveSocket
+from rtcc_gateway.live.tracks import TrackTable
 from rtcc_gateway.live.units import Mask, UnitTable, cell_box
 
 FEED_KINDS = ("alerts", "shared_alerts", "calls")
@@ -66,6 +68,7 @@ class AgencyView:
         unit_names: Mirror[Unit],
         vehicle_names: Mirror[Unit],
         open_shared: Mirror[exchange_pb2.SharedAlert],
+        tracks: TrackTable,
     ) -> None:
         self.agency_id = agency_id
         self.sockets: set[LiveSocket] = set()
@@ -81,6 +84,7 @@ class AgencyView:
         specs = (("alerts", "alert.list", "alert"), ("shared_alerts", "shared_alert.list", "alert"), ("calls", "call.list", "call"))
         self.feeds = {kind: Feed(ctx, kind, action, word, floors[kind], self.cursor) for kind, action, word in specs}
         self.shared = SharedView()
+        self.sky = SkyView(agency_id, tracks)
         self._own_cameras: dict[str, Camera] = {}
         self._waiting: list[tuple[datetime, Entry]] = []
         self._visible: Mask = np.zeros(0, bool)
@@ -160,9 +164,9 @@ class AgencyView:
             alert_ids=alerts,
             reason=end_reason(self._agreements.get(agreement_id)),
         )
-        self._send("revoked", revoked.SerializeToString(), now, {"shared_alerts", "shared_cameras", "positions"})
+        self._send("revoked", revoked.SerializeToString(), now, {"shared_alerts", "shared_cameras", "positions", "tracks"})
         for socket in self.sockets:
-            socket.position_snapshot_due = True
+            socket.position_snapshot_due = socket.track_snapshot_due = True
 
     def _narrow(self, now: datetime) -> None:
         """Alerts that an agreement covered when they came and no longer does."""

@@ -18,6 +18,8 @@ from rtcc_standalone.unprivileged import PostgresPlace, hand_over
 
 DATABASE = "rtcc"
 SUPERUSER = "rtcc_owner"
+# services with a search function that runs in the name of a role of its own
+SEARCHING = ("identity",)
 
 _SETTINGS = """# Written by rtcc_standalone at every start.
 listen_addresses = '127.0.0.1'
@@ -131,6 +133,15 @@ class PostgresServer:
             await connection.execute(f"alter role {role} password '{password}'")
         await connection.execute(f"grant connect on database {DATABASE} to {role}")
         await connection.execute(f"create schema if not exists {schema} authorization {role}")
+        if service in SEARCHING:
+            await self._ensure_search_role(connection, role)
+
+    async def _ensure_search_role(self, connection: Any, role: str) -> None:
+        """In whose name the service's search function reads its index (services/identity/rtcc_identity/migrations/0001_identity.sql)."""
+        searcher = f"{role}_search"
+        if not await connection.fetchval("select 1 from pg_roles where rolname = $1", searcher):
+            await connection.execute(f"create role {searcher} nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls")
+            await connection.execute(f"grant {searcher} to {role} with inherit false, set true")
 
     async def _accepts(self, role: str, password: str) -> bool:
         try:

@@ -1,0 +1,140 @@
+"""The search index of persons: each person has some thirty keys, and who shares one with a query is looked at closer.
+
+A key is 32 bits of CRC-32 over a short text, so that the index holds integers; the first letter of the text is its kind:
+
+  e  surname + given name with one letter left out, or none: finds one mistake anywhere in the whole name (letter wrong, missing, too
+     many, or two swapped), as both sides leave one out
+  p  sound of a surname + sound of a given name, whichever comes first      n  sound of the surname + formal given name ("Bob", "Robert")
+  y  sound of the surname + birth year        z  sound of the given name + birth year + first letter of the surname
+  d  sound of the given name + birth date     s, g  first letter of the surname, of the given name + birth date
+  i  sound of the surname + first letter of the given name                  f  sound of the given name + first two of the surname
+  o  sound of one word alone
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from zlib import crc32
+
+from rtcc_identity.domain.dates import AGE_SLACK_YEARS, BirthDate, slips
+from rtcc_identity.domain.names import Name, sound
+from rtcc_identity.domain.nicknames import formal_names
+
+MAXIMUM_NAMES = 20
+MAXIMUM_KEYS = 400
+# of the whole name; beyond, its head identifies well enough
+_LONGEST_DELETED = 24
+
+
+def key(text: str) -> int:
+    """As PostgreSQL's integer: signed."""
+    value = crc32(text.encode())
+    return value - 0x1_0000_0000 if value & 0x8000_0000 else value
+
+
+def deletions(text: str) -> Iterator[str]:
+    """The text, and each text with one letter left out."""
+    text = text[:_LONGEST_DELETED]
+    yield text
+    for position in range(len(text)):
+        yield text[:position] + text[position + 1 :]
+
+
+def keys_of_person(names: Sequence[Name], birth: BirthDate | None) -> list[int]:
+    """All keys of a record, sorted, each once."""
+    texts: set[str] = set()
+    for name in names[:MAXIMUM_NAMES]:
+        for surname in _surnames(name):
+            if name.given:
+                texts.update("e" + left for left in deletions(surname + name.first))
+            texts.update(_keys_of_pair(name.given, surname))
+        texts.update("o" + sound(word) for word in (*name.surname, *name.given[:1]))
+        if birth is not None:
+            texts.update(_keys_of_birth(name, birth))
+    return sorted({key(text) for text in texts})[:MAXIMUM_KEYS]
+
+
+def keys_of_query(readings: Sequence[Name], birth: BirthDate | None, years: range | None) -> list[int]:
+    """What to ask for: as narrow as the query allows. `years`: when only an age or a year is known."""
+    texts: set[str] = set()
+    for name in readings:
+        for surname in _surnames(name):
+            if name.given:
+                texts.update("e" + left for left in deletions(surname + name.first))
+            texts.update(_pairs_of_sounds(name.given, surname))
+            if birth is None and years is None:
+                texts.update(_keys_of_pair(name.given, surname))
+        if birth is not None:
+            texts.update(_asked_births(name, birth))
+        elif years is not None:
+            for year in years:
+                texts.update(_keys_of_year(name, year))
+        elif not (name.given and name.surname):
+            # one word and no date: everybody who has it
+            texts.update("o" + sound(word) for word in (*name.surname, *name.given))
+    return sorted({key(text) for text in texts})[:MAXIMUM_KEYS]
+
+
+def years_around(age_years: int, this_year: int) -> range:
+    """The birth years that a guessed age allows."""
+    return range(this_year - age_years - AGE_SLACK_YEARS - 1, this_year - age_years + AGE_SLACK_YEARS + 1)
+
+
+def sounds_of(names: Iterable[Name]) -> tuple[list[int], list[int]]:
+    """(of surnames, of given names) as keys, for the rough order of candidates."""
+    surnames: set[int] = set()
+    given: set[int] = set()
+    for name in names:
+        surnames.update(key(sound(surname)) for surname in _surnames(name))
+        given.update(key(sound(word)) for word in name.given[:2])
+        given.update(key("=" + formal) for word in name.given[:1] for formal in formal_names(word))
+    return sorted(surnames), sorted(given)
+
+
+def _surnames(name: Name) -> list[str]:
+    """Each part of a double surname is one by itself, and so is the whole."""
+    return list(dict.fromkeys((name.joined_surname, *name.surname))) if name.surname else []
+
+
+def _pairs_of_sounds(given: Sequence[str], surname: str) -> Iterator[str]:
+    sounds = sound(surname)
+    for word in given[:3]:
+        yield "p" + "|".join(sorted((sounds, sound(word))))
+    for formal in formal_names(given[0]) if given else ():
+        yield f"n{sounds}|{formal}"
+
+
+def _keys_of_pair(given: Sequence[str], surname: str) -> Iterator[str]:
+    yield from _pairs_of_sounds(given, surname)
+    if given:
+        yield f"i{sound(surname)}|{given[0][0]}"
+        yield f"f{sound(given[0])}|{surname[:2]}"
+
+
+def _keys_of_year(name: Name, year: int) -> Iterator[str]:
+    for surname in _surnames(name):
+        yield f"y{sound(surname)}|{year}"
+    if name.given and name.surname:
+        yield f"z{sound(name.first)}|{year}|{name.surname[0][0]}"
+
+
+def _keys_of_birth(name: Name, birth: BirthDate) -> Iterator[str]:
+    yield from _keys_of_year(name, birth.year)
+    if birth.whole:
+        yield from _keys_of_date(name, birth)
+
+
+def _keys_of_date(name: Name, birth: BirthDate) -> Iterator[str]:
+    for word in name.given[:1]:
+        yield f"d{sound(word)}|{birth.number}"
+        yield f"g{word[0]}|{birth.number}"
+    for word in name.surname[:2]:
+        yield f"s{word[0]}|{birth.number}"
+
+
+def _asked_births(name: Name, birth: BirthDate) -> Iterator[str]:
+    if not birth.whole:
+        for year in (birth.year - 1, birth.year, birth.year + 1):
+            yield from _keys_of_year(name, year)
+        return
+    yield from _keys_of_year(name, birth.year)
+    for slipped in slips(birth):
+        yield from _keys_of_date(name, slipped)

@@ -1,0 +1,35 @@
+"""Work that nobody calls for: intelligence whose time is over is purged."""
+
+import asyncio
+import logging
+
+from rtcc_chassis.access import Access, AuditDraft, Outcome
+from rtcc_chassis.clock import Clock
+from rtcc_chassis.errors import RtccError
+from rtcc_chassis.scope import Scope
+from rtcc_identity.app.intelligence import PURGE_EVERY, IntelligenceStore
+
+_LOG = logging.getLogger(__name__)
+
+
+async def purge_intelligence(store: IntelligenceStore, access: Access, clock: Clock) -> None:
+    """28 CFR 23.20(h), for ever; each purge leaves its entry in the agency's log (R22)."""
+    scope = Scope.platform("identity")
+    while True:
+        try:
+            for intelligence_id, agency_id in (await store.overdue(scope, clock())).items():
+                # the proof first: what went without one could never be shown
+                await access.record(
+                    AuditDraft(
+                        action="intelligence.purge",
+                        place="rtcc_identity",
+                        outcome=Outcome.ALLOWED,
+                        scope=Scope.service("identity", agency_id),
+                        reason="not validated anew in time (28 CFR 23.20(h))",
+                        object_ids=(f"intelligence:{intelligence_id}",),
+                    )
+                )
+                await store.purge(scope, intelligence_id, clock())
+        except RtccError as error:
+            _LOG.warning("purge of intelligence: waiting, %s", error)
+        await asyncio.sleep(PURGE_EVERY.total_seconds())
