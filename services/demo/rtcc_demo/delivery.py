@@ -23,16 +23,17 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook delivery. Signed at each try, since the time stamp may be a few minutes old at most."""
+    """A signed delivery, by webhook or by a receiver's door. Signed at each try, since the time stamp may be a few minutes old at most."""
 
     source_id: str
     secret: str
     delivery_id: str
     body: bytes
+    door: str = "hooks"
 
     def request(self) -> tuple[str, str, dict[str, str], dict[str, str], bytes]:
         headers = signature_headers(self.secret, self.delivery_id, self.body, int(time.time()))
-        return "POST", f"/v1/hooks/{self.source_id}", {}, headers, self.body
+        return "POST", f"/v1/{self.door}/{self.source_id}", {}, headers, self.body
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from rtcc_demo.render.plate_image import render_plate_image
 from rtcc_demo.settings import Adapter, FeederSettings
 from rtcc_demo.world.plate_reading import PlateRead
 from rtcc_demo.world.simulation import CallMessage, City, GunshotMessage, Happening, UnitFix
+from rtcc_demo.world.sky import AircraftSeen, DroneFix
 from rtcc_demo.world.traffic import STEP_S
 
 log = logging.getLogger("rtcc_demo")
@@ -70,6 +71,10 @@ class Feeders:
                 self._reads.put_nowait(happening)
             case GunshotMessage():
                 self._deliver(happening.agency_id, "gunshot", self._wording.gunshot(happening))
+            case DroneFix():
+                self._deliver(happening.agency_id, "remote_id", self._wording.drone(happening), door="airspace")
+            case AircraftSeen():
+                self._deliver(happening.agency_id, "adsb", self._wording.aircraft(happening), door="airspace")
             case CallMessage():
                 self._deliver(happening.agency_id, "eido", self._wording.call(happening))
 
@@ -81,11 +86,11 @@ class Feeders:
         self._last_fix_s[device_id] = fix.fixed_s
         self._lane_of[device_id].put(Fix(self._wording.fix(fix, key)))
 
-    def _deliver(self, agency_id: str, adapter: Adapter, message: tuple[str, dict[str, object]]) -> None:
+    def _deliver(self, agency_id: str, adapter: Adapter, message: tuple[str, dict[str, object]], door: str = "hooks") -> None:
         source = self._sources.get((agency_id, adapter))
         if source:
             delivery_id, body = message
-            self._hooks[source.source_id].put(Hook(source.source_id, source.secret, delivery_id, encode_body(body)))
+            self._hooks[source.source_id].put(Hook(source.source_id, source.secret, delivery_id, encode_body(body), door))
 
     async def _draw_reads(self) -> None:
         """Adds the evidence pictures, in a thread: drawing one takes longer than a picture of a stream may be late."""

@@ -11,11 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.sax.saxutils import escape
 
+from rtcc_demo.remote_id import beacon_element
 from rtcc_demo.world.geometry import to_degrees
 from rtcc_demo.world.plate_reading import PlateRead
 from rtcc_demo.world.simulation import CallMessage, GunshotMessage, UnitFix
+from rtcc_demo.world.sky import RECEIVERS, AircraftSeen, DroneFix
 
 KNOTS_PER_MPS = 3600 / 1852
+FEET_PER_M = 1 / 0.3048
 PIDF_LO = (
     '<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:gp="urn:ietf:params:xml:ns:pidf:geopriv10" '
     'xmlns:gml="http://www.opengis.net/gml" xmlns:gs="http://www.opengis.net/pidflo/1.0" entity="pres:demo@example.org"><tuple id="call">'
@@ -112,6 +115,43 @@ class Wording:
                 for number, note in enumerate(notes, start=1)
             ],
         }
+
+    def drone(self, fix: DroneFix) -> tuple[str, dict[str, Any]]:
+        """(delivery id, body) of one Remote ID frame as a receiver hears it."""
+        longitude, latitude = RECEIVERS[fix.agency_id]
+        heard_at = self.moment(fix.heard_s)
+        frame = {
+            "at": _rfc3339(heard_at),
+            "carrier": "wifi_beacon",
+            "mac": fix.drone.mac,
+            "rssi": fix.rssi_dbm,
+            "data": base64.b64encode(beacon_element(fix, heard_at, int(fix.heard_s))).decode(),
+        }
+        delivery_id = f"{self._run}-rid-{fix.agency_id}-{fix.heard_s:.1f}".replace(".", "_")
+        return delivery_id, {"receiver": {"lat": latitude, "lon": longitude}, "frames": [frame]}
+
+    def aircraft(self, seen: AircraftSeen) -> tuple[str, dict[str, Any]]:
+        """(delivery id, body): readsb's aircraft.json."""
+        listed = []
+        for craft in seen.aircraft:
+            longitude, latitude = to_degrees(craft.at)
+            listed.append(
+                {
+                    "hex": craft.address,
+                    "flight": f"{craft.flight:8}",
+                    "r": craft.registration,
+                    "t": craft.type_code,
+                    "alt_geom": round(craft.altitude_m * FEET_PER_M),
+                    "gs": round(craft.speed_mps * KNOTS_PER_MPS, 1),
+                    "track": round(craft.heading_deg, 1),
+                    "lat": latitude,
+                    "lon": longitude,
+                    "seen_pos": 0.2,
+                    "emergency": "none",
+                }
+            )
+        delivery_id = f"{self._run}-adsb-{seen.agency_id}-{seen.heard_s:.1f}".replace(".", "_")
+        return delivery_id, {"now": self.moment(seen.heard_s).timestamp(), "messages": len(listed), "aircraft": listed}
 
     def fix(self, fix: UnitFix, key: str) -> dict[str, str]:
         """The query of an OsmAnd request (speed in knots, as Traccar's clients send it)."""

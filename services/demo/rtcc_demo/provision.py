@@ -38,8 +38,14 @@ from rtcc_demo.world.city import (
 from rtcc_demo.world.geometry import distance_m, to_metres
 from rtcc_demo.world.vehicles import hot_list_csv
 
-ADAPTERS: tuple[Adapter, ...] = ("plate_read", "gunshot", "eido")
-SOURCE_NAMES = {"plate_read": "Plate readers", "gunshot": "Gunshot sensors", "eido": "Dispatch centre"}
+ADAPTERS: tuple[Adapter, ...] = ("plate_read", "gunshot", "eido", "remote_id", "adsb")
+SOURCE_NAMES = {
+    "plate_read": "Plate readers",
+    "gunshot": "Gunshot sensors",
+    "eido": "Dispatch centre",
+    "remote_id": "Drone receiver",
+    "adsb": "ADS-B receiver",
+}
 BORDER_REACH_M = 330.0
 """Cameras this close to the border are granted to the neighbour."""
 CAMERA_USER = "relay"
@@ -254,7 +260,9 @@ async def _make_people(hands: Administrator, agency_id: str) -> None:
 
 async def _make_zones(hands: Administrator, agency_id: str) -> None:
     for zone in ZONES[agency_id]:
-        record = {"zone_id": zone.zone_id, "name": zone.name, "kind": zone.kind, "area": polygon(zone.corners)}
+        record: dict[str, Any] = {"zone_id": zone.zone_id, "name": zone.name, "kind": zone.kind, "area": polygon(zone.corners)}
+        if zone.ceiling_m is not None:
+            record["ceiling_m"] = zone.ceiling_m
         await hands.post("/v1/zones", {"zone": record}, f"zone {zone.name}")
 
 

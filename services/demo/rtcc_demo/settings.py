@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Adapter = Literal["plate_read", "gunshot", "eido"]
+Adapter = Literal["plate_read", "gunshot", "eido", "remote_id", "adsb"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def test_identifiers_are_unique_and_every_role_is_there() -> None:
             "auditor",
             "administrator",
         }
-        assert len({zone.zone_id for zone in ZONES[agency_id]}) == 3
+        assert len({zone.zone_id for zone in ZONES[agency_id]}) == len(ZONES[agency_id]) >= 3
 
 
 def test_border_cameras_are_some_but_not_all() -> None:

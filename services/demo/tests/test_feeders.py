@@ -48,6 +48,7 @@ class Door:
     port: int = 0
     hooks: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     fixes: list[dict[str, str]] = field(default_factory=list)
+    receptions: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     answers: list[web.Response] = field(default_factory=list)
 
     async def hook(self, request: web.Request) -> web.StreamResponse:
@@ -55,6 +56,10 @@ class Door:
             return self.answers.pop(0)
         self.hooks.append((request.match_info["source_id"], dict(request.headers), await request.read()))
         return web.json_response({"outcome": "DELIVERY_OUTCOME_ACCEPTED"}, status=202)
+
+    async def reception(self, request: web.Request) -> web.StreamResponse:
+        self.receptions.append((request.match_info["source_id"], dict(request.headers), await request.read()))
+        return web.json_response({"accepted": 1, "rejected": 0, "reasons": []}, status=202)
 
     async def osmand(self, request: web.Request) -> web.StreamResponse:
         self.fixes.append(dict(request.query))
@@ -64,6 +69,7 @@ class Door:
     async def open(self) -> AsyncIterator[None]:
         app = web.Application(client_max_size=1 << 20)
         app.router.add_post("/v1/hooks/{source_id}", self.hook)
+        app.router.add_post("/v1/airspace/{source_id}", self.reception)
         app.router.add_get("/v1/osmand", self.osmand)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
@@ -80,7 +86,7 @@ def settings_for(url: str) -> FeederSettings:
     sources = [
         SourceKey(f"{agency_id}-{adapter}", agency_id, adapter, f"key of {agency_id}")
         for agency_id in AGENCIES
-        for adapter in ("plate_read", "gunshot", "eido")
+        for adapter in ("plate_read", "gunshot", "eido", "remote_id", "adsb")
     ]
     devices = [DeviceKey(unit.unit_id, unit.device_id, f"key-{unit.device_id}") for agency_id in AGENCIES for unit in units_of(agency_id)]
     return FeederSettings(url, "clips", CameraServer(0, "relay", "secret"), tuple(sources), tuple(devices))

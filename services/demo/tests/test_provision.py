@@ -90,7 +90,7 @@ async def test_both_agencies_get_everything_and_the_feeders_their_keys(platform:
         path: sum(key.startswith(f"/v1/{path} ") for key in platform.made)
         for path in ("units", "people", "zones", "sources", "agreements", "subscriptions")
     }
-    assert counts == {"units": 24, "people": 10, "zones": 6, "sources": 6, "agreements": 2, "subscriptions": 2}
+    assert counts == {"units": 24, "people": 10, "zones": 7, "sources": 10, "agreements": 2, "subscriptions": 2}
     assert len(settings.devices) == 24
     assert {source.secret for source in settings.sources} == {f"secret of {source.source_id}" for source in settings.sources}
     cameras = [body for path, body in platform.imports if path == "/v1/cameras/import"]
@@ -109,7 +109,7 @@ async def test_an_interrupted_setup_goes_on_with_the_secrets_it_saw(platform: Pl
     platform.fail_at = ""
     settings = await provision(platform.url, platform, tmp_path, camera_port=5554)
     assert len(settings.devices) == 24
-    assert len({source.secret for source in settings.sources}) == 6
+    assert len({source.secret for source in settings.sources}) == 10
     assert (tmp_path / "provisioned.jsonl").stat().st_mode & 0o777 == 0o600
 
 

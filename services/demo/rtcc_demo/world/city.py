@@ -86,12 +86,13 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """An area with a meaning."""
+    """An area with a meaning; one in the air has a ceiling above ground."""
 
     zone_id: str
     name: str
     kind: str
     corners: tuple[Corner, ...]
+    ceiling_m: float | None = None
 
 
 PEOPLE: dict[str, tuple[Person, ...]] = {
@@ -132,6 +133,13 @@ ZONES: dict[str, tuple[Zone, ...]] = {
             "Senate Square event",
             "event",
             ((24.9510, 60.1700), (24.9534, 60.1700), (24.9534, 60.1691), (24.9510, 60.1691)),
+        ),
+        Zone(
+            "helsinki-east-air",
+            "Senate Square, no drones",
+            "air",
+            ((24.9500, 60.1706), (24.9540, 60.1706), (24.9540, 60.1685), (24.9500, 60.1685)),
+            ceiling_m=150.0,
         ),
         Zone("helsinki-east-campus", "Campus", "school", ((24.9486, 60.1720), (24.9502, 60.1720), (24.9502, 60.1712), (24.9486, 60.1712))),
     ),

@@ -134,3 +134,24 @@ GUNSHOTS = (
     ScriptedGunshot(185, EAST, (24.94520, 60.17360), 4, 5, 28, "gunfire", 330),
     ScriptedGunshot(640, WEST, (24.93960, 60.16510), 7, 4, 35, "fireworks", 90),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DronePoint:
+    """Where the drone flies next, how fast, and how long it stays there."""
+
+    place: Corner
+    height_m: float
+    speed_mps: float
+    waits_s: float = 0.0
+
+
+DRONE_TAKES_OFF_S = 25.0
+DRONE_PILOT = (24.9466, 60.1738)
+"""In Kaisaniemi park."""
+DRONE_WAY = (
+    DronePoint((24.9492, 60.1722), 60.0, 12.0),
+    DronePoint((24.9522, 60.1696), 55.0, 12.0, 70.0),
+    DronePoint((24.9515, 60.1706), 50.0, 6.0, 20.0),
+)
+"""Over the campus to Senate Square, where nobody may fly, and along its north side."""

@@ -22,6 +22,7 @@ from rtcc_demo.world.script import (
     ScriptedCall,
     ScriptedGunshot,
 )
+from rtcc_demo.world.sky import AircraftSeen, DroneFix, DroneFlight, aircraft_at, take_off_due
 from rtcc_demo.world.streets import Street, load_streets
 from rtcc_demo.world.traffic import Mover, Traffic
 from rtcc_demo.world.vehicles import STOLEN_TRUCK, WANTED_CAR, make_fleet
@@ -71,7 +72,7 @@ class CallMessage:
     changed_s: float
 
 
-Happening = UnitFix | PlateRead | GunshotMessage | CallMessage
+Happening = UnitFix | PlateRead | GunshotMessage | CallMessage | DroneFix | AircraftSeen
 
 
 class City:
@@ -89,6 +90,7 @@ class City:
         self._drift: dict[str, Metres] = {unit.unit_id: (0.0, 0.0) for _, unit in self._units}
         self._wanted: dict[str, Mover] = {}
         self._busy: dict[str, float] = {}
+        self._drone = DroneFlight()
 
     def step(self) -> list[Happening]:
         """Half a second of city life."""
@@ -102,6 +104,8 @@ class City:
         self._end_assignments()
         if math.floor(self.now_s) > math.floor(before_s):
             happenings += [self._fix(mover, unit) for mover, unit in self._units]
+            happenings += self._drone.heard(take_off_due(self.now_s, CYCLE_S), self.now_s)
+            happenings += [AircraftSeen(agency_id, aircraft_at(self.now_s), self.now_s) for agency_id in AGENCIES]
         return happenings
 
     def _add_unit(self, unit: Unit) -> Mover:
