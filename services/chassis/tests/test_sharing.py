@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rtcc.alerting.v1.alerting_pb2 import Alert
 from rtcc.geo.v1.geo_pb2 import Coordinate, Polygon
 from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement, Camera
-from rtcc_chassis.sharing import REDACTIONS, camera_grant, grants_alert, in_force, person_grants, redacted, units_grant
+from rtcc_chassis.sharing import REDACTIONS, camera_grant, grants_alert, in_force, person_grants, redacted, tracks_grant, units_grant
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SQUARE = Polygon(corners=[Coordinate(latitude_deg=a, longitude_deg=b) for a, b in ((60, 24), (60, 25), (61, 25), (61, 24))])
@@ -18,7 +18,7 @@ SQUARE = Polygon(corners=[Coordinate(latitude_deg=a, longitude_deg=b) for a, b i
 def _agreement(**changes: object) -> Agreement:
     agreement = Agreement(
         agreement_id="g1", grantor_agency_id="a", grantee_agency_id="b", status=AGREEMENT_STATUS_ACTIVE,
-        alert_kinds=["plate_hit"], camera_ids=["c1"], cameras_live=True, units=True, area=SQUARE,
+        alert_kinds=["plate_hit"], camera_ids=["c1"], cameras_live=True, units=True, tracks=True, area=SQUARE,
     )  # fmt: skip
     agreement.MergeFrom(Agreement(**changes))
     return agreement
@@ -54,6 +54,18 @@ def test_a_full_agreement_grants() -> None:
     assert camera_grant([_agreement()], _camera(), "b", NOW) is not None
     assert grants_alert(_agreement(), _alert(), NOW)
     assert units_grant([_agreement()], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is not None
+    assert tracks_grant([_agreement()], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is not None
+
+
+def test_units_and_tracks_are_granted_apart_and_only_inside_the_area() -> None:  # R16
+    inside, outside = Coordinate(latitude_deg=60.5, longitude_deg=24.5), Coordinate(latitude_deg=59.5, longitude_deg=24.5)
+    units, tracks = _agreement(), _agreement()
+    units.tracks, tracks.units = False, False
+    assert units_grant([tracks], "a", "b", inside, NOW) is None and tracks_grant([units], "a", "b", inside, NOW) is None
+    assert units_grant([tracks, units], "a", "b", inside, NOW) is not None
+    assert tracks_grant([units, tracks], "a", "b", inside, NOW) is not None
+    assert tracks_grant([tracks], "a", "b", outside, NOW) is None
+    assert tracks_grant([tracks], "a", "c", inside, NOW) is None
 
 
 def test_an_empty_agreement_grants_nothing() -> None:
@@ -61,6 +73,7 @@ def test_an_empty_agreement_grants_nothing() -> None:
     assert camera_grant([empty], _camera(), "b", NOW) is None
     assert not grants_alert(empty, _alert(), NOW)
     assert units_grant([empty], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is None
+    assert tracks_grant([empty], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is None
 
 
 @pytest.mark.parametrize("viewer", ["a2", "c", ""])

@@ -63,6 +63,13 @@ def test_a_wider_term_is_refused_by_name(field: str, wider: dict[str, object]) -
     assert field in refused_fields(agreement(), agreement(**wider))
 
 
+def test_tracks_are_granted_alone_and_never_added_later() -> None:
+    assert refused_fields(agreement(tracks=False), agreement(tracks=True)) == {"tracks"}
+    assert not narrowed(agreement(tracks=True), agreement(tracks=False), NOW).tracks
+    alone = pb.Agreement(grantee_agency_id="east", tracks=True)
+    assert checked_agreement(alone, "west", NOW, ()).tracks
+
+
 def test_person_fields_only_ever_become_fewer() -> None:
     old = agreement(area=None, person_fields=["identity", "cautions"])
     assert refused_fields(old, agreement(area=None, person_fields=["identity", "cautions", "phones"])) == {"person_fields"}
