@@ -64,6 +64,7 @@ async def everything_answers(platform: RunningPlatform, world: World) -> None:
         "ListAlerts",
         "ListCalls",
         "ListPositions",
+        "ListTracks",
         "ListCameraHealth",
         "ListSharedAlerts",
         "ListEntries",

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
+
+from rtcc.airspace.v1 import airspace_pb2 as pb
 from rtcc_airspace.domain.aircraft import read_aircraft
 from rtcc_airspace.domain.assembly import Assembler
 from rtcc_airspace.domain.models import SerialPrefixes
@@ -21,8 +23,6 @@ from rtcc_airspace.domain.observations import (
     microseconds,
 )
 from rtcc_airspace.domain.receptions import read_json, read_reception
-
-from rtcc.airspace.v1 import airspace_pb2 as pb
 from rtcc_demo.messages import Wording, encode_body
 from rtcc_demo.world.city import EAST, WEST, ZONES
 from rtcc_demo.world.geometry import distance_m, inside, to_degrees, to_metres
