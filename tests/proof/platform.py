@@ -21,8 +21,10 @@ from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.rpc import CallRule, Channels, all_rules
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import ChassisSettings, read
+from rtcc_chassis.testing import free_port
 from rtcc_chassis.tokens import TokenIssuer
 from rtcc_standalone.credentials import COMMAND_LINE
+from rtcc_standalone.installation import PROCESSES
 from rtcc_standalone.supervisor import Supervisor
 from rtcc_standalone.throwaway import throwaway_platform
 
@@ -64,6 +66,8 @@ class RunningPlatform:
     issuers: dict[str, TokenIssuer]
     bus: Bus
     audit: AuditWatch
+    # process -> where Prometheus would scrape it
+    metrics: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -139,7 +143,9 @@ def rule_named(method: str) -> CallRule:
 @asynccontextmanager
 async def running_platform(settings: Mapping[str, str] | None = None) -> AsyncIterator[RunningPlatform]:
     """A demo installation (its one-time links are how the tests sign in), gone at the end."""
-    async with throwaway_platform(mode="demo", settings={**_UNBOUNDED, **(settings or {})}) as supervisor:
+    metrics = {process: f"127.0.0.1:{free_port()}" for process in PROCESSES}
+    listening = {f"RTCC_{services[0].upper()}_METRICS_LISTEN": metrics[process] for process, services in PROCESSES.items()}
+    async with throwaway_platform(mode="demo", settings={**_UNBOUNDED, **listening, **(settings or {})}) as supervisor:
         keeper = asyncio.create_task(supervisor.wait())
         installation = supervisor.installation
         chassis = read(ChassisSettings, COMMAND_LINE, {"RTCC_DATABASE_URL": "postgresql://none", **installation.environment()})
@@ -149,7 +155,8 @@ async def running_platform(settings: Mapping[str, str] | None = None) -> AsyncIt
         watching = asyncio.create_task(audit.run())
         try:
             await audit.caught_up()
-            yield RunningPlatform(supervisor, channels, issuers, bus, audit)
+            addresses = {process: f"http://{address}/metrics" for process, address in metrics.items()}
+            yield RunningPlatform(supervisor, channels, issuers, bus, audit, addresses)
         finally:
             for task in (watching, keeper):
                 task.cancel()

@@ -13,6 +13,7 @@ from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Agreement
 from rtcc_alerting.domain import Actor, Disposition, LifeCycle
 from rtcc_alerting.hot_list_import import CsvImport, NewEntry, entry_id_of
+from rtcc_alerting.measures import ACKNOWLEDGED
 from rtcc_alerting.messages import apply_life_cycle, life_cycle_of, mark_changed
 from rtcc_alerting.plates import NotAPlate, normalise
 from rtcc_chassis.access import Access, Grant, Resource, touched
@@ -132,7 +133,10 @@ class AlertingApp:
             taken, won = life_cycle.acknowledge(_actor(scope), self._clock())
             return taken
 
-        return await self._change(scope, alert_id, "alert.acknowledge", take), won
+        alert = await self._change(scope, alert_id, "alert.acknowledge", take)
+        if won:
+            ACKNOWLEDGED.labels(alert.kind).observe((self._clock() - alert.raised_at.ToDatetime(UTC)).total_seconds())
+        return alert, won
 
     async def start(self, scope: Scope, alert_id: str) -> pb.Alert:
         """Work begins. R23: not on an unconfirmed plate hit."""

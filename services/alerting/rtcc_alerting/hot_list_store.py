@@ -181,6 +181,16 @@ class HotListStore:
                 raised += await batch.raise_once(alert, rules.stale_group(row["hot_list_id"]))
         return raised
 
+    async def stale_lists(self, scope: Scope, now: datetime) -> dict[str, int]:
+        """How many enabled lists of each agency are stale (R24)."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch(
+                """select agency_id, count(*) filter (where enabled and refreshed_at + make_interval(secs => stale_after_s) < $1) as stale
+                   from hot_list group by agency_id""",
+                now,
+            )
+        return {row["agency_id"]: row["stale"] for row in rows}
+
     async def versions(self, scope: Scope) -> dict[str, tuple[int, int]]:
         """By agency: what changes whenever one of its lists or entries does."""
         async with self._database.transaction(scope) as connection:

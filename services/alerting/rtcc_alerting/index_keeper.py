@@ -8,6 +8,7 @@ from prometheus_client import Gauge
 
 from rtcc_alerting.hot_list_index import HotListIndex
 from rtcc_alerting.hot_list_store import HotListStore
+from rtcc_alerting.measures import note_stale_lists
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import Scope
@@ -55,5 +56,6 @@ class IndexKeeper:
             try:
                 await self.load()
                 await self._store.raise_stale_alarms(self._scope, self._clock())
+                note_stale_lists(await self._store.stale_lists(self._scope, self._clock()))
             except RtccError as error:
                 _LOG.warning("hot lists: waiting, %s", error)

@@ -13,6 +13,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
+from prometheus_client import Counter, Gauge
 
 from rtcc_chassis.errors import Unavailable
 from rtcc_chassis.pull import PullEnded, pulling
@@ -20,6 +21,13 @@ from rtcc_chassis.streams import StreamSpec, agency_of
 from rtcc_chassis.telemetry import consumed
 
 _LOG = logging.getLogger(__name__)
+PENDING = Gauge("rtcc_consumer_pending_messages", "Stored messages that a durable consumer has not been given yet.", ["consumer"])
+OLDEST = Gauge(
+    "rtcc_consumer_oldest_message_timestamp_seconds",
+    "When the oldest message being handled was stored, Unix time; 0 while there is none. A stuck consumer keeps it.",
+    ["consumer"],
+)
+QUARANTINED = Counter("rtcc_consumer_quarantined_total", "Messages that a consumer gave up on.", ["consumer"])
 _BACK_OFF_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 T = TypeVar("T", bound=Message)
@@ -87,6 +95,8 @@ class DurableConsumer:
         self._spec = spec
         self._handler = handler
         self._quarantine = quarantine
+        self._pending, self._oldest = PENDING.labels(spec.durable), OLDEST.labels(spec.durable)
+        QUARANTINED.labels(spec.durable)
 
     async def run(self) -> None:
         """For ever; cancel to stop. What was not acknowledged comes again."""
@@ -99,7 +109,10 @@ class DurableConsumer:
                         messages = await pull.next_batch(self._spec.batch)
                         attempt = 0
                         if messages:
+                            self._oldest.set(messages[0].metadata.timestamp.timestamp())
                             await self._handle(messages)
+                            self._pending.set(messages[-1].metadata.num_pending or 0)
+                        self._oldest.set(0)
             except (PullEnded, NatsError, APIError, OSError, TimeoutError) as error:
                 attempt += 1
                 _LOG.info("consumer %s: binding again after %s", self._spec.durable, error)
@@ -175,6 +188,7 @@ class DurableConsumer:
         identifier = f"{self._spec.durable}:{self._spec.stream.name}:{delivery.sequence}"
         await self._quarantine(f"quarantine.{self._spec.service}", delivery.data, headers, identifier)
         await message.term()
+        QUARANTINED.labels(self._spec.durable).inc()
 
 
 def _back_off(attempt: int) -> float:

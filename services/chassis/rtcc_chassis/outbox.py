@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import Message
+from prometheus_client import Gauge
 
 from rtcc_chassis.bus import Bus, Outgoing
 from rtcc_chassis.database import Database
@@ -15,6 +16,9 @@ from rtcc_chassis.scope import Scope
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 500
+_MEASURE_EVERY_S = 10.0
+WAITING = Gauge("rtcc_outbox_messages", "Messages of committed transactions that NATS has not taken yet.", ["service"])
+OLDEST = Gauge("rtcc_outbox_oldest_timestamp_seconds", "When the oldest of them was written, Unix time; 0: none waits.", ["service"])
 
 
 class Outbox:
@@ -26,6 +30,7 @@ class Outbox:
         self._scope = Scope.platform(database.service)
         self._wake = asyncio.Event()
         self._dirty = True
+        self._measured_at = -_MEASURE_EVERY_S
         database.on_commit(self._on_commit)
 
     async def add(
@@ -64,9 +69,11 @@ class Outbox:
             try:
                 while await self._publish_batch():
                     pass
+                await self._measure()
             except RtccError as error:
                 _LOG.warning("outbox of %s: waiting, %s", self._database.service, error)
                 self._dirty = True
+                await self._measure()
                 await asyncio.sleep(0.5)
                 continue
             try:
@@ -74,6 +81,20 @@ class Outbox:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _measure(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._measured_at < _MEASURE_EVERY_S:
+            return
+        self._measured_at = now
+        try:
+            async with self._database.transaction(self._scope) as connection:
+                row = await connection.fetchrow("select count(*) as waiting, min(written_at) as oldest from rtcc_outbox")
+        except RtccError:
+            # the database is away: the last values stand, and its own service says so
+            return
+        WAITING.labels(self._database.service).set(row["waiting"])
+        OLDEST.labels(self._database.service).set(row["oldest"].timestamp() if row["oldest"] else 0)
 
     async def _publish_batch(self) -> bool:
         async with self._database.transaction(self._scope) as connection:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -15,6 +16,7 @@ from rtcc_chassis.database import Database
 from rtcc_chassis.directory import Directory, Mirror
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.lifecycle import EXIT_FAILED, Lifecycle
+from rtcc_chassis.measures import measure_loop, measure_surroundings
 from rtcc_chassis.objects import Objects
 from rtcc_chassis.rpc import Channels, RpcServer
 from rtcc_chassis.rpc.probes import ProbeServer
@@ -105,6 +107,8 @@ async def run(services: Mapping[str, Serve], environment: Mapping[str, str] | No
         context = await process.context(name, all_settings[name])
         tasks.append(lifecycle.spawn(_as_work(services[name], context), name))
     if first.metrics_listen:
+        lifecycle.spawn(measure_loop(), "loop lag")
+        lifecycle.spawn(measure_surroundings(bus, first, (environment or os.environ).get("RTCC_DATA", "")), "surroundings")
         await serve_metrics(first.metrics_listen)
     await _serve_until_stopped(process, probes)
     await process.server.stop()

@@ -66,6 +66,12 @@ def current_scope() -> Scope:
     return scope
 
 
+def agency_in_scope() -> str:
+    """The agency of the call being handled; "" outside of one."""
+    scope = _CURRENT.get()
+    return scope.agency_id if scope is not None else ""
+
+
 def enter_scope(scope: Scope) -> None:
     """Called once per RPC by the interceptor (each call has its own context)."""
     _CURRENT.set(scope)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 
@@ -14,6 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+
+from rtcc_chassis.scope import agency_in_scope
 
 _TRACER = trace.get_tracer("openrtcc")
 
@@ -104,9 +107,25 @@ class _JsonFormatter(logging.Formatter):
         }
         if trace_id := current_trace_id():
             line["trace_id"] = trace_id
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+        if agency_id := agency_in_scope():
+            line["agency"] = agency_id
+        if record.exc_info and record.exc_info[1] is not None:
+            line["error"] = _stack(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
+
+
+def _stack(error: BaseException | None) -> str:
+    """Types and code lines of an error and its causes, the first cause first. Its text is left out, for it may hold what was being
+    handled: a plate, a name, a row that broke a constraint. Errors of the operating system say only which file or address.
+    """
+    parts: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        told = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__module__}.{type(error).__qualname__}{told}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(reversed(parts))
 
 
 def configure_logging(service: str, level: str) -> None:

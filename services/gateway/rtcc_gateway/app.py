@@ -26,6 +26,7 @@ from rtcc_gateway.domain import (
     safe_next,
     secret_hash,
 )
+from rtcc_gateway.measures import SIGN_INS
 from rtcc_gateway.passkeys import Site, credential_id_of, request_options, verify_request
 from rtcc_gateway.people import People
 from rtcc_gateway.ports import AccountStore, Audit
@@ -323,6 +324,8 @@ class SignIn:
         self, outcome: Outcome, how: str, person: Person | None, visitor: Visitor, reason: str, action: str = "session.sign_in"
     ) -> None:
         """R8, R9. The login of somebody unknown isn't written down: it may be a password typed into the wrong field."""
+        if action == "session.sign_in":
+            SIGN_INS.labels(how, outcome).inc()
         scope = None
         if person is not None:
             scope = Scope(person.agency_id, person.person_id, "person", frozenset(person.roles), display_name=person.display_name)

@@ -22,6 +22,7 @@ from rtcc_gateway.http.door import Door, Limits
 from rtcc_gateway.http.pages import Pages
 from rtcc_gateway.http.server import HttpServer, application
 from rtcc_gateway.live.hub import LiveHub
+from rtcc_gateway.measures import measure_sessions
 from rtcc_gateway.people import People
 from rtcc_gateway.rpc import AccountRpc
 from rtcc_gateway.sessions import Sessions
@@ -67,6 +68,7 @@ async def serve(ctx: ServiceContext, settings: GatewaySettings | None = None) ->
     ctx.lifecycle.on_drain(hub.stop)
     hub.start()
     ctx.lifecycle.spawn(_purge(ctx, store, settings), "gateway purge")
+    ctx.lifecycle.spawn(measure_sessions(store, settings.certificate_file), "gateway sessions")
     _LOG.info("the door is open at %s", door.origin)
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()

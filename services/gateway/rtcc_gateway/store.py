@@ -251,6 +251,12 @@ class GatewayStore:
             rows = await connection.fetch(f"select {_SESSION_COLUMNS} from session order by started_at desc limit 1000")
             return [Session(**row) for row in rows]
 
+    async def count_sessions(self, scope: Scope) -> dict[str, int]:
+        """Sessions that nobody ended, by agency."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch("select agency_id, count(*) as sessions from session group by agency_id")
+        return {row["agency_id"]: row["sessions"] for row in rows}
+
     async def purge(self, scope: Scope, now: datetime, session_floor: datetime, try_floor: datetime) -> None:
         """Forget what has expired; locks of logins that nobody has go after a day, so a scan can't fill the table."""
         async with self._database.transaction(scope) as connection:

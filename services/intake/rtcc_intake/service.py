@@ -27,6 +27,7 @@ from rtcc_intake.events import (
     quarantine_spec,
 )
 from rtcc_intake.feed_fetcher import FeedFetcher
+from rtcc_intake.measures import measure_quarantine
 from rtcc_intake.rpc import IntakeServicer
 from rtcc_intake.settings import IntakeSettings
 from rtcc_intake.source_store import SourceStore
@@ -76,6 +77,7 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(
         ctx.bus.consume(archive_spec(settings.archive_batch), archive_handler(store, settings.archive_pause_s)), "intake archive"
     )
+    ctx.lifecycle.spawn(measure_quarantine(store), "intake quarantine size")
     ctx.lifecycle.spawn(ctx.bus.consume(quarantine_spec(), quarantine_handler(store)), "intake quarantine")
     ctx.lifecycle.spawn(ctx.bus.consume(mqtt_spec(), mqtt_handler(app, ctx.access)), "intake devices")
     ctx.lifecycle.spawn(_follow_recordings(kit), "intake recordings")

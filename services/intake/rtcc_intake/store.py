@@ -132,6 +132,14 @@ class IntakeStore:
                 json.dumps(dict(entry.headers or {})),
             )
 
+    async def count_waiting(self, scope: Scope) -> dict[str, int]:
+        """Quarantine entries that wait, by agency."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch(
+                "select agency_id, count(*) filter (where status = 'waiting') as waiting from quarantine group by agency_id"
+            )
+        return {row["agency_id"]: row["waiting"] for row in rows}
+
     async def list_quarantined(self, scope: Scope, status: EntryStatus, limit: int) -> list[QuarantineEntry]:
         """Newest first; the bodies are cut to what the excerpt needs."""
         async with self._database.transaction(scope) as connection:

@@ -19,6 +19,7 @@ from rtcc_registry.app.equipment import Equipment
 from rtcc_registry.app.people import People
 from rtcc_registry.app.reconciling import reconcile
 from rtcc_registry.app.records import AGREEMENT, CAMERA, EVERY_KIND
+from rtcc_registry.measures import measure_records
 from rtcc_registry.rpc import RegistryServicer
 from rtcc_registry.settings import RegistrySettings
 from rtcc_registry.store import RegistryStore
@@ -46,6 +47,7 @@ async def serve(ctx: ServiceContext) -> None:
     )
     ctx.rpc.add(registry_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
     ctx.lifecycle.spawn(outbox.run(), "registry outbox")
+    ctx.lifecycle.spawn(measure_records(mirrors), "registry records")
     ctx.lifecycle.spawn(_end_accounts(people, settings.account_sweep_s), "registry temporary accounts")
     await cameras.ready()
     if differing := await reconcile(store, mirrors):

@@ -8,6 +8,7 @@ from rtcc_chassis.access.policies import PolicyEngine
 from rtcc_chassis.access.touches import current_touches
 from rtcc_chassis.errors import PurposeRequired, Refused
 from rtcc_chassis.scope import Scope
+from rtcc_chassis.telemetry import DECISIONS
 
 _PURPOSE_POLICIES = frozenset({"purpose-missing", "partner-camera-without-purpose"})
 
@@ -26,7 +27,9 @@ class Access:
         if resource.agency_id != scope.agency_id:
             barred |= self._facts.barred_purposes(resource.agency_id)
         disabled = self._facts.disabled(scope.agency_id)
-        return self._engine.decide(scope, action, resource, barred_purposes=barred, agency_disabled=disabled)
+        decision = self._engine.decide(scope, action, resource, barred_purposes=barred, agency_disabled=disabled)
+        DECISIONS.labels(action, "allowed" if decision.allowed else "refused").inc()
+        return decision
 
     def require(self, scope: Scope, action: str, resource: Resource) -> Decision:
         """Like `decide`, but raises Refused or PurposeRequired.

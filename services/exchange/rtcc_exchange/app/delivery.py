@@ -5,6 +5,8 @@ import logging
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+from prometheus_client import Counter
+
 from rtcc.alerting.v1.alerting_pb2 import Alert
 from rtcc.exchange.v1 import exchange_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Agreement
@@ -17,6 +19,7 @@ from rtcc_exchange.app.ports import Store, Stream, Work
 from rtcc_exchange.domain import Share, ended, narrowed_copy, next_copy, shares_of
 
 _LOG = logging.getLogger(__name__)
+COPIES = Counter("rtcc_exchange_copies_total", "Copies of alerts for neighbours: sent, or taken back when a grant ended.", ["outcome"])
 _BATCH = 500
 # the stream keeps 30 days (rtcc_chassis.streams): older messages are gone there by themselves, and closed copies go with them
 _STREAM_AGE = timedelta(days=31)
@@ -144,6 +147,7 @@ class Deliveries:
         # erased in the stream first: a crash in between leaves the rows, and the next sweep does it again
         await self._stream.delete(await work.sent_sequences(agreement_id, alert_ids))
         await work.forget_deliveries(agreement_id, alert_ids)
+        COPIES.labels("taken_back").inc(len(copies))
         for copy in copies:
             await work.delete_shared(copy)
 
@@ -154,6 +158,7 @@ class Deliveries:
                 if not messages:
                     return
                 sequences = await self._stream.publish(messages)
+                COPIES.labels("sent").inc(len(messages))
                 await work.set_sent([(message.number, sequence) for message, sequence in zip(messages, sequences, strict=True)])
             if len(messages) < _BATCH:
                 return

@@ -37,6 +37,7 @@ from rtcc_intake.domain import (
     valid_delivery_id,
     valid_source_id,
 )
+from rtcc_intake.measures import LAST_DELIVERY, note_delay
 
 _LOG = logging.getLogger(__name__)
 _DELIVERIES = Counter("rtcc_intake_deliveries_total", "Deliveries by what became of them.", ["adapter", "outcome"])
@@ -99,6 +100,7 @@ class IntakeApp:
             return await self._quarantine(source, body, delivery_id, error, received_at)
         outcome = Outcome.ACCEPTED if published else Outcome.DUPLICATE
         _DELIVERIES.labels(source.adapter, outcome).inc()
+        LAST_DELIVERY.labels(source.agency_id, source.adapter).set(received_at.timestamp())
         return SubmitResult(outcome, event_id=event_id)
 
     async def take_feed(self, source: RegisteredSource, body: bytes, received_at: datetime) -> tuple[int, str]:
@@ -193,6 +195,7 @@ class IntakeApp:
             key = f"plate-reads/{hashlib.sha256(parsed.image_jpeg).hexdigest()}.jpg"
             await self._images.put(scope, source.agency_id, key, parsed.image_jpeg, "image/jpeg")
             event.plate_read.image_object = key
+        note_delay(source.adapter, event.occurred_at.ToDatetime(UTC), received_at)
         return await self._events.publish(event)
 
     async def _quarantine(

@@ -28,6 +28,8 @@ class Feeds:
     def __init__(
         self, store: SourceStore, sources: Sources, vehicles: Vehicles, access: Access, clock: Clock, plain_hosts: frozenset[str]
     ) -> None:
+        for outcome in ("accepted", "refused"):  # a series that isn't there yet can't be told from one that stopped
+            _VEHICLES.labels(outcome)
         self._store = store
         self._sources = sources
         self._vehicles = vehicles

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from prometheus_client import Counter
+
 from rtcc.location.v1 import location_pb2 as pb
 from rtcc.registry.v1 import registry_pb2
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import Exhausted, InvalidInput, RtccError
 from rtcc_location.domain.fixes import FIXES_PER_MESSAGE, Fixes, checked_fixes
 from rtcc_location.domain.live import FRESH, LATE, LiveState
+
+FIXES = Counter("rtcc_location_fixes_total", "Fixes of devices by what became of them.", ["outcome"])
 
 
 class Publisher(Protocol):
@@ -70,6 +74,8 @@ class Uplink:
             await self._durable(unit.agency_id, checked.fixes)
         if checked.refused:
             await self._quarantine.refused(unit, checked.refused, checked.reasons)
+        FIXES.labels("accepted").inc(len(checked.fixes))
+        FIXES.labels("refused").inc(checked.rejected)
         return Taken(len(checked.fixes), checked.rejected, checked.reasons)
 
     async def keep(self, agency_id: str, fixes: Fixes) -> None:
