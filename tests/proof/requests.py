@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from proof import incident_things
 from proof.platform import signed_headers, until
 from proof.sky import remote_id
 from proof.world import PARTNER, RECORD_ADDRESS, TINY_JPEG, World, gunshot, intelligence_about
@@ -215,6 +216,10 @@ def _fill() -> None:
     @_about("GetAlertImage")
     async def _(w: World, a: str) -> Message:
         return alerting.GetAlertImageRequest(alert_id=await w.plate_alert(a))
+
+    @_about("GetTrail")
+    async def _(w: World, a: str) -> Message:
+        return location.GetTrailRequest(unit_id=(await w.unit(a)).unit_id)
 
     @_about("CreateHotList")
     async def _(w: World, a: str) -> Message:
@@ -462,6 +467,7 @@ def _fill() -> None:
     async def _(w: World, a: str) -> Message:
         return identity.ListDisseminationsRequest(intelligence_id=(await w.intelligence(a))[1])
 
+    OF_A_THING.update(incident_things.REQUESTS)
     OF_A_THING.update(
         AcknowledgeSharedAlert=_acknowledge_shared,
         SubmitDelivery=_delivery,

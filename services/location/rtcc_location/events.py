@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from rtcc.location.v1 import location_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Unit
@@ -14,10 +15,12 @@ from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.streams import directory_subject, position_subject
+from rtcc_location.app.trail import TrailRecorder
 from rtcc_location.domain.fixes import COLUMNS, Fixes
 from rtcc_location.domain.live import LiveState
 
 LIVE_SUBJECTS = ("position.*",)
+ALL_SUBJECTS = ("position.>",)
 FIXES_PER_BATCH = 5_000
 VEHICLE = "vehicle"
 _NAMES_AT_ONCE = 500
@@ -120,6 +123,23 @@ def fixes_of(batch: pb.PositionBatch) -> Fixes:
     if any(len(column) != len(batch.unit_ids) for column in (*columns, batch.panic)):
         raise ValueError(f"a position batch of {batch.agency_id} has columns of different lengths")
     return Fixes(list(batch.unit_ids), np.array(columns, np.int64).reshape(COLUMNS, -1), np.array(batch.panic, bool))
+
+
+class TrailFollower:
+    """Hands everything that was ever accepted to the recorder, late fixes too."""
+
+    def __init__(self, recorder: TrailRecorder) -> None:
+        self._recorder = recorder
+
+    async def on_batch(self, deliveries: Sequence[Delivery]) -> None:
+        """Messages of position.>, in stream order."""
+        for delivery in deliveries:
+            try:
+                fixes = fixes_of(delivery.parse(pb.PositionBatch))
+            except (DecodeError, ValueError) as error:
+                _LOG.error("%s %d can't be read and is in no trail: %s", delivery.subject, delivery.sequence, error)
+                continue
+            await self._recorder.take(delivery.agency_id, fixes, delivery.sequence)
 
 
 class LiveFollower:

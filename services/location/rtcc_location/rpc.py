@@ -11,6 +11,7 @@ from rtcc_chassis.access import touched
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import current_scope
 from rtcc_location.app.devices import Devices
+from rtcc_location.app.trail import Trails
 from rtcc_location.app.uplink import Taken, Uplink
 from rtcc_location.app.vehicles import Vehicles
 from rtcc_location.app.whereabouts import Whereabouts
@@ -20,11 +21,14 @@ from rtcc_location.domain.fixes import REASONS_MOST
 class LocationServicer(location_pb2_grpc.LocationServiceServicer):
     """`stream_window`: messages of one stream that may wait to become durable before the device is held back."""
 
-    def __init__(self, devices: Devices, uplink: Uplink, vehicles: Vehicles, whereabouts: Whereabouts, stream_window: int) -> None:
+    def __init__(
+        self, devices: Devices, uplink: Uplink, vehicles: Vehicles, whereabouts: Whereabouts, trails: Trails, stream_window: int
+    ) -> None:
         self._devices = devices
         self._uplink = uplink
         self._vehicles = vehicles
         self._whereabouts = whereabouts
+        self._trails = trails
         self._stream_window = stream_window
 
     async def StreamFixes(self, request_iterator: AsyncIterator[pb.StreamFixesRequest], context: Any) -> pb.StreamFixesResponse:
@@ -71,6 +75,9 @@ class LocationServicer(location_pb2_grpc.LocationServiceServicer):
     async def FindNearest(self, request: pb.FindNearestRequest, context: Any) -> pb.FindNearestResponse:
         coordinate = request.coordinate if request.HasField("coordinate") else None
         return pb.FindNearestResponse(units=self._whereabouts.nearest(current_scope(), coordinate, request.limit, request.max_age_s))
+
+    async def GetTrail(self, request: pb.GetTrailRequest, context: Any) -> pb.GetTrailResponse:
+        return await self._trails.trail(current_scope(), request)
 
 
 def _count(answer: pb.StreamFixesResponse | pb.SubmitFixesResponse | pb.SubmitVehiclesResponse, taken: Taken) -> None:

@@ -14,14 +14,24 @@ from rtcc_chassis.streams import POSITIONS
 from rtcc_chassis.tail import Start, StreamTail
 from rtcc_location.app.devices import Devices
 from rtcc_location.app.names import Names
+from rtcc_location.app.trail import TrailRecorder, Trails, expire
 from rtcc_location.app.uplink import Uplink
 from rtcc_location.app.vehicles import Vehicles
 from rtcc_location.app.whereabouts import Whereabouts
 from rtcc_location.domain.live import LiveState
-from rtcc_location.events import LIVE_SUBJECTS, VEHICLE, BusDirectory, BusPublisher, BusQuarantine, LiveFollower
+from rtcc_location.events import (
+    ALL_SUBJECTS,
+    LIVE_SUBJECTS,
+    VEHICLE,
+    BusDirectory,
+    BusPublisher,
+    BusQuarantine,
+    LiveFollower,
+    TrailFollower,
+)
 from rtcc_location.rpc import LocationServicer
 from rtcc_location.settings import LocationSettings
-from rtcc_location.store import LocationStore
+from rtcc_location.store import LocationStore, TrailStore
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,10 +56,19 @@ async def serve(ctx: ServiceContext) -> None:
     vehicle_names = ctx.directory.mirror(VEHICLE, registry_pb2.Unit)
     vehicles = Vehicles(vehicle_names, live, uplink, BusDirectory(ctx.bus), ctx.clock)
     whereabouts = Whereabouts(live, Names(units, vehicle_names), agreements, ctx.access, ctx.clock)
+    trail_store = TrailStore(ctx.database)
+    recorder = TrailRecorder(trail_store)
+    trails = Trails(trail_store, recorder, whereabouts, units, ctx.access, ctx.clock)
+    trail_tail = ctx.bus.tail(
+        POSITIONS,
+        ALL_SUBJECTS,
+        TrailFollower(recorder).on_batch,
+        start=await _place_in_stream(ctx, await trail_store.progress(_scope(ctx))),
+    )
     ctx.rpc.authenticate_devices(devices.by_metadata)
     ctx.rpc.add(
         location_pb2_grpc.add_LocationServiceServicer_to_server,
-        LocationServicer(devices, uplink, vehicles, whereabouts, settings.stream_window),
+        LocationServicer(devices, uplink, vehicles, whereabouts, trails, settings.stream_window),
     )
     saver = LastKnownSaver(store, live, tail)
     ctx.lifecycle.on_drain(saver.save)
@@ -57,6 +76,10 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(tail.run(), "location tail")
     ctx.lifecycle.spawn(uplink.run(), "location uplink")
     ctx.lifecycle.spawn(saver.run(settings.save_s), "location last known")
+    ctx.lifecycle.on_drain(recorder.save)
+    ctx.lifecycle.spawn(trail_tail.run(), "location trail tail")
+    ctx.lifecycle.spawn(recorder.run(settings.trail_save_s), "location trails")
+    ctx.lifecycle.spawn(expire(trail_store, ctx.access, ctx.clock, settings.trail_days), "location old trails")
     await tail.caught_up()
     await units.ready()
     ctx.lifecycle.ready()
@@ -64,13 +87,20 @@ async def serve(ctx: ServiceContext) -> None:
 
 
 async def _recovered(ctx: ServiceContext, store: LocationStore, live: LiveState) -> StreamTail:
-    fixes, agency_ids, sequence = await store.load(Scope.platform(ctx.name))
+    fixes, agency_ids, sequence = await store.load(_scope(ctx))
     live.apply(fixes, live.rows_of(fixes.unit_ids, agency_ids))
     live.take_changed()
+    return ctx.bus.tail(POSITIONS, LIVE_SUBJECTS, LiveFollower(live).on_batch, start=await _place_in_stream(ctx, sequence))
+
+
+async def _place_in_stream(ctx: ServiceContext, sequence: int) -> Start:
+    """Where to read on after `sequence`. A stream that is shorter than our progress is another stream: restored, or made anew."""
     state = (await ctx.bus.jetstream.stream_info(POSITIONS.name)).state
-    # a stream that is shorter than our progress is another stream: restored, or made anew
-    start: Start = sequence + 1 if 0 < sequence <= state.last_seq else "all"
-    return ctx.bus.tail(POSITIONS, LIVE_SUBJECTS, LiveFollower(live).on_batch, start=start)
+    return sequence + 1 if 0 < sequence <= state.last_seq else "all"
+
+
+def _scope(ctx: ServiceContext) -> Scope:
+    return Scope.platform(ctx.name)
 
 
 class LastKnownSaver:

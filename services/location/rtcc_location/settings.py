@@ -15,3 +15,7 @@ class LocationSettings:
     stream_window: int = 8
     # between two saves of last known positions, seconds
     save_s: float = 1.0
+    # between two writes of trails (position history), seconds: a unit's minute is written anew at each
+    trail_save_s: float = 10.0
+    # days for which trails are kept
+    trail_days: float = 30.0

@@ -8,24 +8,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 import pytest_asyncio
 
 from rtcc.geo.v1.geo_pb2 import Coordinate, Polygon, Position
+from rtcc.ledger.v1.ledger_pb2 import AuditEntry
 from rtcc.location.v1 import location_pb2 as pb
 from rtcc.location.v1 import location_pb2_grpc
 from rtcc.registry.v1 import registry_pb2
 from rtcc_chassis.clock import utc_now
 from rtcc_chassis.context import ServiceContext
-from rtcc_chassis.errors import Refused, RtccError, Unauthenticated, from_rpc
+from rtcc_chassis.errors import InvalidInput, NotFound, PurposeRequired, Refused, RtccError, Unauthenticated, from_rpc
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
-from rtcc_chassis.streams import POSITIONS, QUARANTINE, directory_subject
+from rtcc_chassis.streams import POSITIONS, QUARANTINE, audit_subject, directory_subject
 from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_location.app.trail import TrailRecorder, expire
 from rtcc_location.app.uplink import Uplink
 from rtcc_location.domain.live import LiveState
+from rtcc_location.domain.trail import Trail
+from rtcc_location.events import TrailFollower
 from rtcc_location.service import LastKnownSaver, _recovered, serve
-from rtcc_location.store import LocationStore
+from rtcc_location.store import LocationStore, TrailStore
 
 KEY = "device-key"
 EAST = person("east", "operator", name="East Operator")
@@ -267,3 +272,86 @@ async def test_the_nearest_are_young_and_enabled(location: Location) -> None:
 
 async def _holds(question: Any) -> bool:
     return bool(question())
+
+
+async def trail(location: Location, scope: Scope, unit_id: str = "w1", **fields: Any) -> pb.GetTrailResponse:
+    return await location._answer(
+        location.stub.GetTrail(pb.GetTrailRequest(unit_id=unit_id, **fields), metadata=location.platform.metadata(scope))
+    )
+
+
+SEARCHING = person("west", "supervisor", name="West Supervisor", purpose="officer welfare", case_number="26-0007")
+
+
+async def test_a_trail_tells_where_a_unit_went_and_where_it_is(location: Location) -> None:
+    now = utc_now()
+    steps = [fix(60.17 + step / 1e4, at=now - timedelta(seconds=90 - step), accuracy_m=6, speed_mps=10) for step in range(0, 90, 10)]
+    await location.submit("w1", *steps)
+    # a phone without network sends what it saw later: it belongs to the trail, not to the live picture
+    await location.submit("w1", fix(60.5, at=now - timedelta(seconds=85)))
+    await location.submit("w2", fix(61))
+
+    async def recorded() -> list[pb.GetTrailResponse]:
+        found = await trail(location, SEARCHING)
+        return [found] if found.stored == 10 else []
+
+    found = (await poll(recorded))[0]
+    latitudes = [round(point.position.coordinate.latitude_deg, 4) for point in found.points]
+    assert latitudes == [60.17, 60.5, *(round(60.17 + step / 1e4, 4) for step in range(10, 90, 10))]
+    assert found.points[0].position.speed_mps == 10 and not found.points[1].position.HasField("speed_mps")
+    assert (found.last.unit_id, found.last.position.accuracy_m) == ("w1", 6) and 10 <= found.last.age_s < 30
+    few = await trail(location, SEARCHING, limit=3)
+    assert (len(few.points), few.stored) == (3, 10) and few.points[-1] == found.points[-1]
+
+
+async def test_a_trail_is_written_once_however_often_the_stream_is_read(location: Location) -> None:
+    await location.submit("w1", fix(at=utc_now() - timedelta(seconds=3)), fix(60.18))
+    store = TrailStore(location.context.database)
+    for _ in range(2):
+        recorder = TrailRecorder(store)
+        tail = location.context.bus.tail(POSITIONS, ["position.>"], TrailFollower(recorder).on_batch, start="all")
+        task = location.context.lifecycle.spawn(tail.run(), "test trail")
+        await tail.caught_up()
+        task.cancel()
+        await recorder.save()
+        assert recorder.waiting("west", "w1") == []
+    scope = Scope.platform("location")
+    now = int(utc_now().timestamp()) // 60
+    assert sum(len(minute) for minute in await store.read(scope, "w1", now - 1, now)) == 2
+    info = await location.context.bus.jetstream.stream_info(POSITIONS.name)
+    assert await store.progress(scope) == info.state.last_seq
+
+
+async def test_a_trail_needs_purpose_right_and_the_own_agency(location: Location) -> None:  # R18
+    await location.submit("w1", fix())
+    for scope, error in (
+        (person("west", "supervisor"), PurposeRequired),
+        (person("west", "officer", purpose="x", case_number="1"), Refused),
+        (person("east", "supervisor", purpose="x", case_number="1"), NotFound),
+    ):
+        with pytest.raises(error):
+            await trail(location, scope)
+    with pytest.raises(InvalidInput):
+        await trail(location, SEARCHING, **{"from": utc_now() - timedelta(hours=25)})
+    with pytest.raises(InvalidInput):
+        await trail(location, SEARCHING, limit=5_001)
+
+
+async def test_old_trails_go_and_their_agency_has_the_proof(location: Location) -> None:  # R22
+    await location.submit("w1", fix())
+    store, scope, now = TrailStore(location.context.database), Scope.platform("location"), int(utc_now().timestamp()) // 60
+    await store.merge(scope, {("west", "w1", now - 90_000): Trail(np.zeros((6, 1), np.int64), np.zeros(1, bool))}, 1)
+    task = location.context.lifecycle.spawn(expire(store, location.context.access, utc_now, 30), "test expiry")
+
+    async def gone() -> bool:
+        return not await store.read(scope, "w1", 0, now - 80_000)
+
+    await poll(gone)
+
+    async def told() -> bool:
+        message = await location.context.bus.jetstream.get_last_msg("AUDIT", audit_subject("west"))
+        entry = AuditEntry.FromString(message.data or b"")
+        return entry.action == "position.trail_expire" and entry.reason.startswith("1 unit-minutes")
+
+    await poll(told)
+    task.cancel()

@@ -57,6 +57,11 @@ class Whereabouts:
         self._name(answer, visible, np.flatnonzero(rows).tolist())
         return answer
 
+    def last_of(self, unit_id: str) -> pb.UnitPosition | None:
+        """The last fix of one unit, which the caller has decided about; None when there is none."""
+        row = self._live.row_of(unit_id)
+        return None if row is None else self._position(row)
+
     def nearest(self, scope: Scope, coordinate: geo_pb2.Coordinate | None, limit: int, max_age_s: int) -> list[pb.NearUnit]:
         """The nearest visible units with a fix that is young enough, nearest first. Nobody sends a bus: transit is left out."""
         if coordinate is None:

@@ -55,6 +55,11 @@ class LiveState:
             rows[index] = self._new_row(unit_id, agency_ids[index]) if row is None else row
         return rows
 
+    def row_of(self, unit_id: str) -> int | None:
+        """The row of a unit that has a position."""
+        row = self._row_of.get(unit_id)
+        return row if row is not None and self.numbers[FIXED_AT, row] > _NEVER_US else None
+
     def judged(self, fixes: Fixes, rows: Integers) -> tuple[Integers, Flags]:
         """For each fix FRESH, REPEATED or LATE against the state before the batch, and whether a panic is up at it. Changes nothing."""
         before = self.numbers[FIXED_AT, rows]
