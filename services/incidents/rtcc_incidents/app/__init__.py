@@ -1,0 +1,1 @@
+"""Use cases of incidents: authorise, act; the gate audits."""

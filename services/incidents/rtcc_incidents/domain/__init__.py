@@ -1,0 +1,1 @@
+"""Pure rules of incidents: no I/O, no clock; time and ids are arguments."""
