@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from proof import incident_things
 from proof.platform import RunningPlatform
 from proof.requests import OF_A_THING, ids_named_in
 from proof.world import OWNER, RECORD_ADDRESS, ROLES, STRANGER, World
@@ -254,6 +255,10 @@ _LISTS: dict[str, dict[str, Any]] = {
     "SearchTracks": {"limit": 500},
     "ListRecordImports": {},
     "SearchPersonRecords": {"address": RECORD_ADDRESS, "limit": 50},
+    "ListIncidents": {"include_closed": True, "limit": 500},
+    "ListTips": {"include_promoted": True, "limit": 500},
+    "ListFloorPlans": {},
+    "GetTipLine": {},
 }
 
 
@@ -309,4 +314,6 @@ async def one_of_everything(world: World) -> None:
                 world.record_import, world.track, world.alarm,
             ):  # fmt: skip
                 await make(agency_id)
+            for make_of in (incident_things.incident, incident_things.floor_plan, incident_things.tip):
+                await make_of(world, agency_id)
         world.filled = True

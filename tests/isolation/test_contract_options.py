@@ -31,6 +31,9 @@ PUBLIC_ROUTES = {
     "POST /v1/airspace/{source_id}",
     "GET /v1/osmand",
     "POST /v1/osmand",
+    # the public tells: bounded by sender and agency, moderated before anybody acts on it
+    "GET /tips/{agency_id}",
+    "POST /tips/{agency_id}",
     # the console's files, which hold no data, and the probe
     "GET /healthz",
     "GET /{path}",

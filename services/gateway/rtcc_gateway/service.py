@@ -1,6 +1,7 @@
 """Wiring of the gateway, nothing else."""
 
 import asyncio
+import hashlib
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +56,7 @@ async def serve(ctx: ServiceContext, settings: GatewaySettings | None = None) ->
     door = Door(
         ctx=ctx, settings=settings, people=people, sessions=sessions, sign_in=sign_in, enrolments=enrolments,
         provider=_provider(http, settings), origin="", hosts=frozenset(), limits=Limits.of(settings),
+        tip_key=hashlib.sha256(b"tip line" + _secret(ctx, settings)).digest(),
     )  # fmt: skip
     await people.persons.ready()
     server = HttpServer(application(door, hub, Pages.of_console()), door)
@@ -99,7 +101,11 @@ def _provider(http: aiohttp.ClientSession, settings: GatewaySettings) -> Provide
 
 
 def _seal(ctx: ServiceContext, settings: GatewaySettings) -> Seal:
-    return Seal(settings.sealing_secret.encode() if settings.sealing_secret else Path(ctx.settings.token_key_file).read_bytes())
+    return Seal(_secret(ctx, settings))
+
+
+def _secret(ctx: ServiceContext, settings: GatewaySettings) -> bytes:
+    return settings.sealing_secret.encode() if settings.sealing_secret else Path(ctx.settings.token_key_file).read_bytes()
 
 
 def _origin(settings: GatewaySettings, port: int) -> tuple[str, frozenset[str]]:

@@ -66,6 +66,14 @@ class GatewaySettings:
     # sign-in steps per minute of one address, above a burst: a whole shift signs in behind one address, R2 guards each account
     sign_in_rate_per_minute: float = 60.0
     sign_in_burst: int = 150
+    # the public tip form: tries per minute of one sender and of all senders to one agency, above a burst. What is kept in an hour is
+    # bounded by incidents (RTCC_INCIDENTS_TIPS_...)
+    tip_sender_rate_per_minute: float = 2.0
+    tip_sender_burst: int = 10
+    tip_agency_rate_per_minute: float = 60.0
+    tip_agency_burst: int = 120
+    # a form that comes back sooner was filled in by a robot
+    tip_form_least_s: float = 2.0
     # live socket
     sockets_per_session: int = 8
     position_interval_s: float = 0.2

@@ -14,13 +14,14 @@ import pytest_asyncio
 from rtcc.airspace.v1 import airspace_pb2, airspace_pb2_grpc
 from rtcc.alerting.v1 import alerting_pb2, alerting_pb2_grpc
 from rtcc.exchange.v1 import exchange_pb2, exchange_pb2_grpc
+from rtcc.incidents.v1 import incidents_pb2, incidents_pb2_grpc
 from rtcc.intake.v1 import intake_pb2, intake_pb2_grpc
 from rtcc.ledger.v1 import ledger_pb2
 from rtcc.location.v1 import location_pb2, location_pb2_grpc
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.video.v1 import video_pb2, video_pb2_grpc
 from rtcc_chassis.context import ServiceContext
-from rtcc_chassis.errors import Unavailable
+from rtcc_chassis.errors import RtccError, Unavailable
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope, current_scope
 from rtcc_chassis.streams import AUDIT, directory_subject
@@ -43,6 +44,9 @@ class StandIns:
     tracks: list[airspace_pb2.Track] = field(default_factory=list)
     receptions: list[airspace_pb2.SubmitReceptionRequest] = field(default_factory=list)
     exchange_away: bool = False
+    incidents: list[incidents_pb2.Incident] = field(default_factory=list)
+    tips: list[incidents_pb2.SubmitTipRequest] = field(default_factory=list)
+    tips_refused: RtccError | None = None
 
 
 class _Alerting(alerting_pb2_grpc.AlertingServiceServicer):
@@ -96,6 +100,24 @@ class _Intake(intake_pb2_grpc.IntakeServiceServicer):
         return intake_pb2.SubmitDeliveryResponse(outcome=intake_pb2.DELIVERY_OUTCOME_ACCEPTED, event_id=new_id())
 
 
+class _Incidents(incidents_pb2_grpc.IncidentsServiceServicer):
+    def __init__(self, state: StandIns) -> None:
+        self.state = state
+
+    async def ListIncidents(self, request: Any, context: Any) -> incidents_pb2.ListIncidentsResponse:
+        agency_id = current_scope().agency_id
+        return incidents_pb2.ListIncidentsResponse(incidents=[found for found in self.state.incidents if found.agency_id == agency_id])
+
+    async def GetFloorPlanImage(self, request: Any, context: Any) -> incidents_pb2.GetFloorPlanImageResponse:
+        return incidents_pb2.GetFloorPlanImageResponse(image=b"picture", content_type=request.floor_plan_id.replace("-", "/"))
+
+    async def SubmitTip(self, request: Any, context: Any) -> incidents_pb2.SubmitTipResponse:
+        if self.state.tips_refused is not None:
+            raise self.state.tips_refused
+        self.state.tips.append(request)
+        return incidents_pb2.SubmitTipResponse(tip_id="t1", reference_code="K7QM-2XPD")
+
+
 class _Location(location_pb2_grpc.LocationServiceServicer):
     def __init__(self, state: StandIns) -> None:
         self.state = state
@@ -143,6 +165,7 @@ _STAND_INS = {
     "airspace": (airspace_pb2_grpc.add_AirspaceServiceServicer_to_server, _Airspace),
     "alerting": (alerting_pb2_grpc.add_AlertingServiceServicer_to_server, _Alerting),
     "exchange": (exchange_pb2_grpc.add_ExchangeServiceServicer_to_server, _Exchange),
+    "incidents": (incidents_pb2_grpc.add_IncidentsServiceServicer_to_server, _Incidents),
     "intake": (intake_pb2_grpc.add_IntakeServiceServicer_to_server, _Intake),
     "location": (location_pb2_grpc.add_LocationServiceServicer_to_server, _Location),
     "video": (video_pb2_grpc.add_VideoServiceServicer_to_server, _Video),
@@ -224,7 +247,7 @@ class Gateway:
         """Everything that was recorded so far."""
         info = await self.context.bus.jetstream.stream_info(AUDIT.name)
         entries = []
-        for sequence in range(info.state.first_seq, info.state.last_seq + 1):
+        for sequence in range(max(1, info.state.first_seq), info.state.last_seq + 1):
             message = await self.context.bus.jetstream.get_msg(AUDIT.name, sequence)
             entries.append(ledger_pb2.AuditEntry.FromString(message.data or b""))
         return entries

@@ -12,12 +12,13 @@ import aiohttp
 from rtcc.alerting.v1.alerting_pb2 import ALERT_STATE_ACKNOWLEDGED, ALERT_STATE_NEW, Alert
 from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.geo.v1.geo_pb2 import BoundingBox
+from rtcc.incidents.v1 import incidents_pb2
 from rtcc.live.v1 import live_pb2 as pb
 from rtcc.location.v1.location_pb2 import PositionBatch
 from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agency, Agreement, Camera, Unit
 from rtcc.video.v1.video_pb2 import CAMERA_STATE_LIVE, CameraHealth
 from rtcc_chassis.identifiers import new_id
-from rtcc_chassis.streams import alert_subject, position_subject, shared_alert_subject
+from rtcc_chassis.streams import alert_subject, incident_subject, position_subject, shared_alert_subject
 from rtcc_chassis.testing import poll
 
 from .conftest import Gateway
@@ -128,6 +129,28 @@ async def test_alert_arrives_once_and_only_at_its_own_agency(gateway: Gateway) -
         assert [one.alert_id for body in theirs.all("alerts") for one in body.alerts] == ["x1"]
 
 
+async def test_an_incident_is_sent_in_full_at_each_change_and_only_to_its_own_agency(gateway: Gateway) -> None:
+    def incident(revision: int, agency_id: str = "harbor", **more: Any) -> incidents_pb2.Incident:
+        state = incidents_pb2.INCIDENT_STATE_OPEN
+        return incidents_pb2.Incident(
+            incident_id=f"{agency_id}-1", agency_id=agency_id, number="26-0001", state=state, revision=revision, **more
+        )
+
+    gateway.services.incidents = [incident(1), incident(1, "coast")]
+    ada, _ = await gateway.enrolled("ada", "officer")
+    async with console(gateway, ada) as opened:
+        stood = await opened.until("incidents", lambda body: body.snapshot)
+        assert [one.incident_id for one in stood.incidents] == ["harbor-1"]
+        for message in (incident(2, "coast"), incident(2, title="Burglary")):
+            await gateway.context.bus.publish(
+                incident_subject(message.agency_id), message, message_id=new_id(), agency_id=message.agency_id
+            )
+        changed = await opened.until("incidents", lambda body: not body.snapshot)
+        assert [(one.incident_id, one.revision, one.title) for one in changed.incidents] == [("harbor-1", 2, "Burglary")]
+    entries = [entry for entry in await gateway.audit() if "incident:harbor-1" in entry.object_ids]
+    assert {entry.action for entry in entries} == {"incident.list"}
+
+
 async def test_delivery_is_in_the_audit_log_before_it_is_seen(gateway: Gateway) -> None:  # R8
     ada, _ = await gateway.enrolled("ada", "operator")
     async with console(gateway, ada) as opened:
@@ -164,7 +187,7 @@ async def test_reconnecting_with_the_cursor_brings_what_was_missed_and_nothing_t
 
 async def test_a_foreign_cursor_gives_a_snapshot(gateway: Gateway) -> None:
     ada, _ = await gateway.enrolled("ada", "operator")
-    for cursor in ("x", "abcdefabcdef.1.2.3", "abcdefabcdef.1.2", "é" * 300, "." * 150):
+    for cursor in ("x", "abcdefabcdef.1.2.3.4", "abcdefabcdef.1.2", "é" * 300, "." * 150):
         async with console(gateway, ada, cursor=cursor) as opened:
             assert not (await opened.until("welcome")).resumed
             assert (await opened.until("alerts")).snapshot
@@ -349,7 +372,7 @@ async def test_a_socket_that_does_not_read_is_closed_and_comes_back_with_its_cur
     async with ada.ws_connect("/v1/live", max_msg_size=0) as ws:
         opened = Console(ws)
         await opened.hello()
-        await opened.until("calls", lambda body: body.snapshot)
+        await opened.until("incidents", lambda body: body.snapshot)
         opened.ws._reader._protocol.pause_reading()  # a console that hangs: nothing leaves the kernel's buffer any more
         big = "n" * 300_000
         for number in range(60):

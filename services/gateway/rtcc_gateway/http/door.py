@@ -40,6 +40,9 @@ class Limits:
     address: RateLimit
     device: RateLimit
     sign_in: RateLimit
+    # the public tip form, by sender and by agency
+    tip_sender: RateLimit
+    tip_agency: RateLimit
     # refused requests of nobody that are written to the log, per address
     refusals: RateLimit
 
@@ -50,6 +53,8 @@ class Limits:
             address=RateLimit(settings.address_rate, settings.address_burst),
             device=RateLimit(settings.device_rate, settings.device_burst),
             sign_in=RateLimit(settings.sign_in_rate_per_minute / 60, settings.sign_in_burst),
+            tip_sender=RateLimit(settings.tip_sender_rate_per_minute / 60, settings.tip_sender_burst),
+            tip_agency=RateLimit(settings.tip_agency_rate_per_minute / 60, settings.tip_agency_burst),
             refusals=RateLimit(0.1, 5),
         )
 
@@ -77,6 +82,8 @@ class Door:
     origin: str
     hosts: frozenset[str]
     limits: Limits
+    # seals the keys of public forms, and hashes their senders' addresses
+    tip_key: bytes
     # connections that haven't sent a whole request head yet: they are cut after a while
     silent: set[Any] = field(default_factory=set)
 

@@ -6,11 +6,12 @@ import ssl
 from aiohttp import web
 
 from rtcc_chassis.errors import RtccError
-from rtcc_gateway.http import authentication, devices, rest
+from rtcc_gateway.http import authentication, devices, rest, tips
 from rtcc_gateway.http.devices import UPLINK, Uplink
 from rtcc_gateway.http.door import DOOR, Door
 from rtcc_gateway.http.guard import add_security_headers, guard, impatient
 from rtcc_gateway.http.pages import Pages, health
+from rtcc_gateway.http.tips import TIPS, TipDesk
 from rtcc_gateway.live.hub import HUB, LiveHub
 from rtcc_gateway.live.route import live
 
@@ -31,10 +32,12 @@ def application(door: Door, hub: LiveHub, pages: Pages) -> web.Application:
     app = web.Application(middlewares=[guard], client_max_size=0)
     app[DOOR] = door
     app[UPLINK] = Uplink(door)
+    app[TIPS] = TipDesk(door)
     app[HUB] = hub
     app.on_response_prepare.append(add_security_headers)
     app.add_routes(authentication.routes())
     app.add_routes(rest.routes())
+    app.add_routes(tips.routes())
     app.add_routes(
         [
             web.post("/v1/hooks/{source_id}", devices.receive_hook),

@@ -1,4 +1,4 @@
-"""The newest state of each alert or call of one agency, so that joining and resuming need no question to a service."""
+"""The newest state of each alert, call or incident of one agency, so that joining and resuming need no question to a service."""
 
 from collections import OrderedDict
 from collections.abc import Callable

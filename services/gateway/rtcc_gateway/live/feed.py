@@ -1,4 +1,4 @@
-"""One kind of thing (alerts, shared alerts, calls) of one agency: recorded for everybody who gets it, then sent, encoded once."""
+"""One kind of thing (alerts, calls, incidents) of one agency: recorded for everybody who gets it, then sent, encoded once."""
 
 import asyncio
 import logging

@@ -16,6 +16,7 @@ from prometheus_client import Gauge
 from rtcc.alerting.v1 import alerting_pb2
 from rtcc.event.v1.event_pb2 import Event
 from rtcc.exchange.v1 import exchange_pb2
+from rtcc.incidents.v1 import incidents_pb2
 from rtcc.live.v1 import live_pb2 as pb
 from rtcc.location.v1 import location_pb2
 from rtcc.registry.v1.registry_pb2 import Agency, Agreement, Camera, Person, Unit
@@ -25,7 +26,7 @@ from rtcc_chassis.bus import Delivery
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError, Unauthenticated
 from rtcc_chassis.identifiers import new_id
-from rtcc_chassis.streams import ALERTS, EVENTS, POSITIONS, SHARED
+from rtcc_chassis.streams import ALERTS, EVENTS, INCIDENTS, POSITIONS, SHARED
 from rtcc_chassis.tail import StreamTail
 from rtcc_gateway.domain import Session
 from rtcc_gateway.live.feed import PLACE
@@ -35,7 +36,7 @@ from rtcc_gateway.live.sky import Skies
 from rtcc_gateway.live.socket import CLOSE_IDLE, CLOSE_RESTART, LiveSocket
 from rtcc_gateway.live.tracks import TrackTable
 from rtcc_gateway.live.units import UnitTable
-from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, shared_entry
+from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, incident_entry, shared_entry
 from rtcc_gateway.people import People
 from rtcc_gateway.sessions import Sessions
 from rtcc_gateway.settings import GatewaySettings
@@ -78,6 +79,7 @@ class LiveHub:
             "alerts": ctx.bus.tail(ALERTS, ["alert.*"], self._on_alerts, start="new"),
             "shared_alerts": ctx.bus.tail(SHARED, ["shared.*.alert"], self._on_shared, start="new"),
             "calls": ctx.bus.tail(EVENTS, ["event.*.call_for_service"], self._on_calls, start="new"),
+            "incidents": ctx.bus.tail(INCIDENTS, ["incident.*"], self._on_incidents, start="new"),
         }
         self._positions = ctx.bus.tail(POSITIONS, ["position.*"], self._on_positions, start="new")
         self._skies = Skies(ctx, self.tracks)
@@ -184,6 +186,11 @@ class LiveHub:
         for delivery, view, event in self._parsed(deliveries, Event):
             if event.agency_id == view.agency_id:
                 view.feeds["calls"].accept(call_entry(event, delivery.sequence, delivery.data, delivery.headers))
+
+    async def _on_incidents(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery, view, incident in self._parsed(deliveries, incidents_pb2.Incident):
+            if incident.agency_id == view.agency_id:
+                view.feeds["incidents"].accept(incident_entry(incident, delivery.sequence, delivery.data, delivery.headers))
 
     def _parsed(self, deliveries: Sequence[Delivery], message_type: type[Message]) -> Any:
         """Only for agencies that somebody looks at. The agency comes from the subject; the body must agree."""

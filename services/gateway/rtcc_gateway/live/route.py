@@ -29,6 +29,7 @@ _ACTIONS = {
     "alerts": "alert.list",
     "shared_alerts": "shared_alert.list",
     "calls": "call.list",
+    "incidents": "incident.list",
     "cameras": "camera.list",
     "shared_cameras": "shared_camera.list",
     "camera_states": "camera.health",

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from rtcc.airspace.v1 import airspace_pb2, airspace_pb2_grpc
 from rtcc.alerting.v1 import alerting_pb2, alerting_pb2_grpc
 from rtcc.exchange.v1 import exchange_pb2, exchange_pb2_grpc
+from rtcc.incidents.v1 import incidents_pb2, incidents_pb2_grpc
 from rtcc.intake.v1 import intake_pb2, intake_pb2_grpc
 from rtcc.location.v1 import location_pb2, location_pb2_grpc
 from rtcc.video.v1 import video_pb2, video_pb2_grpc
@@ -20,7 +21,7 @@ from rtcc_gateway.live.book import Entry
 from rtcc_gateway.live.socket import LiveSocket
 from rtcc_gateway.live.tracks import TrackTable
 from rtcc_gateway.live.units import UnitTable
-from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, shared_entry
+from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, incident_entry, shared_entry
 
 _LOG = logging.getLogger(__name__)
 _SEED_LIMIT = 500
@@ -90,6 +91,10 @@ class Seeding:
             exchange: Any = channels.stub("exchange", exchange_pb2_grpc.ExchangeServiceStub)
             answer = await self._ask(exchange.ListSharedAlerts, exchange_pb2.ListSharedAlertsRequest(limit=limit), socket)
             return [shared_entry(shared, 0) for shared in answer.alerts]
+        if kind == "incidents":
+            incidents: Any = channels.stub("incidents", incidents_pb2_grpc.IncidentsServiceStub)
+            answer = await self._ask(incidents.ListIncidents, incidents_pb2.ListIncidentsRequest(limit=limit), socket)
+            return [incident_entry(incident, 0) for incident in answer.incidents]
         intake: Any = channels.stub("intake", intake_pb2_grpc.IntakeServiceStub)
         answer = await self._ask(intake.ListCalls, intake_pb2.ListCallsRequest(limit=200), socket)
         return [call_entry(event, 0) for event in reversed(answer.calls)]

@@ -9,6 +9,7 @@ import numpy as np
 from rtcc.alerting.v1 import alerting_pb2
 from rtcc.event.v1.event_pb2 import Event
 from rtcc.exchange.v1 import exchange_pb2
+from rtcc.incidents.v1 import incidents_pb2
 from rtcc.live.v1 import live_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Unit
 from rtcc_chassis.context import ServiceContext
@@ -23,7 +24,7 @@ from rtcc_gateway.live.socket import LiveSocket
 from rtcc_gateway.live.tracks import TrackTable
 from rtcc_gateway.live.units import Mask, UnitTable, cell_box
 
-FEED_KINDS = ("alerts", "shared_alerts", "calls")
+FEED_KINDS = ("alerts", "shared_alerts", "calls", "incidents")
 _WAIT_FOR_AGREEMENT_S = 10.0
 
 
@@ -51,6 +52,15 @@ def call_entry(event: Event, sequence: int, payload: bytes | None = None, header
     is_open = event.call_for_service.status.lower() not in ("closed", "cancelled")
     revision = (event.received_at.ToMicroseconds(),)
     return Entry(key, revision, sequence, payload or event.SerializeToString(), is_open, event, headers=headers)
+
+
+def incident_entry(
+    incident: incidents_pb2.Incident, sequence: int, payload: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Entry:
+    """An incident as the book keeps it."""
+    is_open = incident.state != incidents_pb2.INCIDENT_STATE_CLOSED
+    data = payload or incident.SerializeToString()
+    return Entry(incident.incident_id, (incident.revision,), sequence, data, is_open, incident, headers=headers)
 
 
 class AgencyView:
@@ -81,7 +91,12 @@ class AgencyView:
         self._unit_names = unit_names
         self._vehicle_names = vehicle_names
         self._open_shared = open_shared
-        specs = (("alerts", "alert.list", "alert"), ("shared_alerts", "shared_alert.list", "alert"), ("calls", "call.list", "call"))
+        specs = (
+            ("alerts", "alert.list", "alert"),
+            ("shared_alerts", "shared_alert.list", "alert"),
+            ("calls", "call.list", "call"),
+            ("incidents", "incident.list", "incident"),
+        )
         self.feeds = {kind: Feed(ctx, kind, action, word, floors[kind], self.cursor) for kind, action, word in specs}
         self.shared = SharedView()
         self.sky = SkyView(agency_id, tracks)
