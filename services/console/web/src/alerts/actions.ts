@@ -9,7 +9,7 @@ import { useMap } from "../map/store";
 import { notify, notifyProblem } from "../ui/notices";
 import { dockCameras } from "../video/dock";
 import { isUnacknowledged, type QueueItem } from "./queue";
-import { choose, openAlert } from "./selection";
+import { choose, chooseFromWindow, openAlert } from "./selection";
 
 function take(alert: Alert | undefined): void {
   if (!alert) return;
@@ -44,6 +44,13 @@ export function showAlert(item: QueueItem): void {
   openAlert(item.id);
   const at = item.alert.position?.coordinate;
   if (at) useMap.getState().flyTo(at.longitudeDeg, at.latitudeDeg, item.alert.severity);
+}
+
+/** Another window of this desk chose: its map or list follows. Cameras stay in the window that docked them: a second copy would be a second view. */
+export function followAlert(alertId: string | undefined, open: boolean): void {
+  chooseFromWindow(alertId, open);
+  const at = open && alertId ? useLive.getState().alerts.get(alertId)?.alert.position?.coordinate : undefined;
+  if (at) useMap.getState().flyTo(at.longitudeDeg, at.latitudeDeg, useLive.getState().alerts.get(alertId ?? "")?.alert.severity ?? 0);
 }
 
 /** The cameras that came with the alert; only an alert without any is looked up. */

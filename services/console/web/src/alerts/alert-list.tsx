@@ -129,7 +129,7 @@ function Waiting({ sinceMs }: { sinceMs: number }) {
 
 /** True once the row has stood unchanged long enough for keys to count. */
 function useSettled(item: QueueItem, selected: boolean): boolean {
-  const movedAtMs = useSelection((state) => (selected && !state.chosenByPerson ? state.movedAtMs : 0));
+  const movedAtMs = useSelection((state) => (selected ? state.movedAtMs : 0));
   const [settled, setSettled] = useState(false);
   useEffect(() => {
     if (!selected) return;

@@ -29,7 +29,8 @@ export function QueuePanel() {
     moveByItself(preselected(rows));
   }, [rows, chosenByPerson, selectedId, alerts]);
   useEffect(() => {
-    if (openId && alerts.size && !alerts.has(openId)) openAlert(undefined);
+    // Not told to the other windows: theirs may hold it, ours may still be coming.
+    if (openId && alerts.size && !alerts.has(openId)) useSelection.setState({ openId: undefined });
   }, [openId, alerts]);
 
   useQueueKeys(rows);
@@ -135,10 +136,10 @@ function useQueueKeys(rows: readonly QueueItem[]): void {
   };
   /** Runs the action when the row has stood still under the finger; else says why not. */
   const settled = (action: (item: QueueItem) => void) => () => {
-    const { selectedId, chosenByPerson, movedAtMs } = useSelection.getState();
+    const { selectedId, movedAtMs } = useSelection.getState();
     const item = selectedId ? useLive.getState().alerts.get(selectedId) : undefined;
     if (!item) return;
-    if (!keyCounts({ rowChangedAtMs: item.changedAtMs, selectionMovedAtMs: chosenByPerson ? 0 : movedAtMs }, performance.now())) {
+    if (!keyCounts({ rowChangedAtMs: item.changedAtMs, selectionMovedAtMs: movedAtMs }, performance.now())) {
       notify("The row changed just now: look, then press again.");
       return;
     }

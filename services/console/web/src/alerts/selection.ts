@@ -1,5 +1,6 @@
 /** What the person at the desk has chosen in the queue. */
 import { create } from "zustand";
+import { tellWindows } from "../shell/windows";
 import { everything, type QueueFilter } from "./queue";
 
 /** Rows stand still for this long after the person last touched the list. */
@@ -8,7 +9,7 @@ export const HOLD_MS = 6_000;
 interface Selection {
   selectedId: string | undefined;
   chosenByPerson: boolean;
-  /** performance.now() of the last move that the person did not make. */
+  /** performance.now() of the last move that the person did not make in this window; 0 after one that they did. */
   movedAtMs: number;
   openId: string | undefined;
   marked: ReadonlySet<string>;
@@ -52,7 +53,13 @@ export function pointerIn(inside: boolean, order: readonly string[]): void {
 }
 
 export function choose(id: string | undefined): void {
-  useSelection.setState({ selectedId: id, chosenByPerson: id !== undefined });
+  useSelection.setState({ selectedId: id, chosenByPerson: id !== undefined, movedAtMs: 0 });
+  if (id !== undefined) tellWindows({ kind: "alert", alertId: id, open: false });
+}
+
+/** Chosen in another window of this desk: it stands as the person's choice, but keys wait until the row has settled here too. */
+export function chooseFromWindow(id: string | undefined, open: boolean): void {
+  useSelection.setState({ selectedId: id, chosenByPerson: id !== undefined, movedAtMs: performance.now(), ...(open || id === undefined ? { openId: id } : {}) });
 }
 
 /** The program moves the selection: keys must wait until the row has settled. */
@@ -62,5 +69,7 @@ export function moveByItself(id: string | undefined): void {
 }
 
 export function openAlert(id: string | undefined): void {
+  if (useSelection.getState().openId === id) return;
   useSelection.setState({ openId: id });
+  tellWindows({ kind: "alert", alertId: id, open: true });
 }

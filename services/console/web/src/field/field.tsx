@@ -1,4 +1,4 @@
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { acknowledge, showAlert } from "../alerts/actions";
 import { ordered, everything, isUnacknowledged, stateOf, type QueueItem } from "../alerts/queue";
 import { openAlert } from "../alerts/selection";
@@ -26,9 +26,15 @@ type Tab = "map" | "alerts" | "calls" | "me";
 const DRIVING_MPS = 8 / 3.6;
 const CARDS = 20;
 
+/** From the next start on the shell opens without a connection. Browsers offer this on HTTPS and on this computer itself. */
+function keepShell(): void {
+  if ("serviceWorker" in navigator) void navigator.serviceWorker.register("/field-shell.js", { scope: "/field" }).catch(() => undefined);
+}
+
 /** The officer's phone: large targets, three actions a card, nothing to type while driving. */
 export default function Field() {
   const [tab, setTab] = useState<Tab>("map");
+  useEffect(keepShell, []);
   const now = useNow(1000) + useSession((state) => state.clockSkewMs);
   const unitId = useSession((state) => state.session?.person.unit_id ?? "");
   const units = useLive((state) => state.units);

@@ -1,4 +1,5 @@
 /** The page's end of the live worker. */
+import workerAddress from "./live.worker?address";
 import type { Box, FromPage, FromWorker } from "./messages";
 
 export interface LiveLink {
@@ -25,11 +26,11 @@ export function openLiveLink(sessionId: string, viewport: Box | undefined, take:
 
 function startWorker(take: (message: FromWorker) => void): { post(message: FromPage): void; end(): void } {
   if (typeof SharedWorker !== "undefined") {
-    const worker = new SharedWorker(new URL("./live.worker.ts", import.meta.url), { type: "module", name: "rtcc-live" });
+    const worker = new SharedWorker(workerAddress, { type: "module", name: "rtcc-live" });
     worker.port.onmessage = (event: MessageEvent<FromWorker>) => take(event.data);
     return { post: (message) => worker.port.postMessage(message), end: () => worker.port.close() };
   }
-  const worker = new Worker(new URL("./live.worker.ts", import.meta.url), { type: "module", name: "rtcc-live" });
+  const worker = new Worker(workerAddress, { type: "module", name: "rtcc-live" });
   worker.onmessage = (event: MessageEvent<FromWorker>) => take(event.data);
   return { post: (message) => worker.postMessage(message), end: () => worker.terminate() };
 }

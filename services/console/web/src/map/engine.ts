@@ -1,7 +1,7 @@
 /** The map itself: MapLibre for streets, cameras, alerts and calls; UnitLayer above it for everything that moves. */
 import "maplibre-gl/dist/maplibre-gl.css";
 import { addProtocol, AttributionControl, GeoJSONSource, Map as MapLibre, Marker, setWorkerUrl, type LayerSpecification, type StyleSpecification } from "maplibre-gl";
-import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
+import workerUrl from "./map.worker?address";
 import { Protocol } from "pmtiles";
 import { mercatorX, mercatorY, unitField } from "../live/units";
 import type { Box, UnitLabel } from "../live/messages";

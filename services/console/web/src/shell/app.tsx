@@ -8,6 +8,7 @@ import "./desk";
 import { go, usePath } from "./router";
 
 const SignIn = lazy(() => import("../session/sign-in"));
+const OfflineField = lazy(() => import("../field/offline"));
 const Enrol = lazy(() => import("../session/enrol"));
 /** Everything behind the door is one step away, so that the door itself opens fast. */
 const SignedIn = lazy(() => import("./signed-in"));
@@ -56,6 +57,7 @@ function Screen({ path }: { path: string }) {
     case "unknown":
       return <Loading what="Connecting" />;
     case "unreachable":
+      if (path.startsWith("/field")) return <OfflineField />;
       return (
         <main className="door">
           <div className="card stack">

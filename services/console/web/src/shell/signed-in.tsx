@@ -1,11 +1,14 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { lazy, useEffect, useState } from "react";
 import { ProblemError } from "../contract/problem";
+import { followAlert } from "../alerts/actions";
 import { startLive, stopLive } from "../live/store";
 import { PurposeDialog, ReauthenticationDialog } from "../purpose/dialogs";
 import { useIdleLock } from "../session/idle";
+import { useSession } from "../session/store";
 import { dropAll } from "../video/pool";
 import { Frame } from "./frame";
+import { joinWindows } from "./windows";
 
 const Field = lazy(() => import("../field/field"));
 const Setup = lazy(() => import("../setup/setup"));
@@ -35,6 +38,14 @@ export default function SignedIn({ path }: { path: string }) {
       queries.clear();
     };
   }, [queries]);
+  const sessionId = useSession((state) => state.session?.session_id ?? "");
+  useEffect(
+    () =>
+      joinWindows(sessionId, (choice) => {
+        if (choice.kind === "alert") followAlert(choice.alertId, choice.open);
+      }),
+    [sessionId],
+  );
   return (
     <QueryClientProvider client={queries}>
       {path.startsWith("/field") ? <Field /> : path === "/setup" ? <Setup /> : <Frame path={path} />}
