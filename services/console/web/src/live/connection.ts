@@ -8,11 +8,12 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Alert } from "../generated/rtcc/alerting/v1/alerting_pb";
 import type { Event } from "../generated/rtcc/event/v1/event_pb";
 import type { SharedAlert, SharedCamera } from "../generated/rtcc/exchange/v1/exchange_pb";
+import type { Incident } from "../generated/rtcc/incidents/v1/incidents_pb";
 import { ClientFrameSchema, ServerFrameSchema, type ServerFrame } from "../generated/rtcc/live/v1/live_pb";
 import type { Agency, Agreement, Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import type { CameraHealth } from "../generated/rtcc/video/v1/video_pb";
-import { unpackPositions } from "./columns";
-import type { Box, FromWorker, LinkState, UnitLabel } from "./messages";
+import { unpackPositions, unpackTracks } from "./columns";
+import type { Box, FromWorker, LinkState, TrackLabel, UnitLabel } from "./messages";
 
 const PING_EVERY_MS = 5_000;
 const SILENCE_MEANS_DOWN_MS = 15_000;
@@ -38,6 +39,8 @@ export class LiveConnection {
   private readonly calls = new Map<string, Event>();
   private readonly agreements = new Map<string, Agreement>();
   private readonly units = new Map<number, UnitLabel>();
+  private readonly tracks = new Map<number, TrackLabel>();
+  private readonly incidents = new Map<string, Incident>();
 
   constructor(
     private readonly address: string,
@@ -90,6 +93,8 @@ export class LiveConnection {
     return [
       { type: "reset", agencies: this.agencies },
       { type: "units", units: [...this.units.values()] },
+      { type: "track_names", names: [...this.tracks.values()], snapshot: true, gone: [] },
+      { type: "incidents", incidents: [...this.incidents.values()], snapshot: true },
       { type: "cameras", cameras: [...this.cameras.values()], shared: [...this.sharedCameras.values()], snapshot: true, removed: [] },
       { type: "camera_states", states: [...this.states.values()] },
       { type: "calls", calls: [...this.calls.values()] },
@@ -108,6 +113,7 @@ export class LiveConnection {
         this.attempts = 0;
         this.agencies = body.value.agencies;
         this.units.clear();
+        this.tracks.clear();
         if (!body.value.resumed) {
           this.forget();
           this.agencies = body.value.agencies;
@@ -144,6 +150,20 @@ export class LiveConnection {
         this.tell({ type: "positions", columns: unpackPositions(body.value, frame.sentAt ? timestampMs(frame.sentAt) : Date.now()) });
         break;
       }
+      case "tracks": {
+        const { names, goneNumbers: gone } = body.value;
+        const labels = names.map(({ number, trackId, agencyId, kind, identity, pilotPlace, zoneIds, firstObservedAt }) => ({ number, trackId, agencyId, kind, identity, pilotPlace, zoneIds, firstObservedAtMs: firstObservedAt ? timestampMs(firstObservedAt) : 0 }));
+        for (const label of labels) this.tracks.set(label.number, label);
+        for (const number of gone) this.tracks.delete(number);
+        if (labels.length || gone.length) this.tell({ type: "track_names", names: labels, snapshot: false, gone });
+        this.tell({ type: "tracks", columns: unpackTracks(body.value, frame.sentAt ? timestampMs(frame.sentAt) : Date.now()) });
+        break;
+      }
+      case "incidents":
+        if (body.value.snapshot) this.incidents.clear();
+        for (const incident of body.value.incidents) if ((this.incidents.get(incident.incidentId)?.revision ?? 0) <= incident.revision) this.incidents.set(incident.incidentId, incident);
+        this.tell({ type: "incidents", incidents: body.value.incidents, snapshot: body.value.snapshot });
+        break;
       case "revoked": {
         const { agreementId, cameraIds, alertIds, reason } = body.value;
         for (const id of cameraIds) this.sharedCameras.delete(id);
@@ -187,7 +207,7 @@ export class LiveConnection {
   }
 
   private forget(): void {
-    for (const held of [this.alerts, this.shared, this.cameras, this.sharedCameras, this.states, this.calls, this.agreements, this.units]) held.clear();
+    for (const held of [this.alerts, this.shared, this.cameras, this.sharedCameras, this.states, this.calls, this.agreements, this.units, this.tracks, this.incidents]) held.clear();
     this.agencies = [];
   }
 

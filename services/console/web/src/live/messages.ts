@@ -1,7 +1,9 @@
 /** What pages and the live worker tell each other. All of it survives a structured clone. */
+import type { PilotPlace, TrackIdentity, TrackKind } from "../generated/rtcc/airspace/v1/airspace_pb";
 import type { Alert } from "../generated/rtcc/alerting/v1/alerting_pb";
 import type { Event } from "../generated/rtcc/event/v1/event_pb";
 import type { SharedAlert, SharedCamera } from "../generated/rtcc/exchange/v1/exchange_pb";
+import type { Incident } from "../generated/rtcc/incidents/v1/incidents_pb";
 import type { Agency, Agreement, Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import type { CameraHealth } from "../generated/rtcc/video/v1/video_pb";
 
@@ -36,6 +38,25 @@ export interface PositionColumns {
   /** Bit 0 panic, bit 1 shared by a partner. */
   flags: Uint8Array;
 }
+/** As PositionColumns, of what flies; metres, NaN: unknown. */
+export interface TrackColumns extends PositionColumns {
+  altitudes: Float32Array;
+  heights: Float32Array;
+  pilotLatitudes: Float64Array;
+  pilotLongitudes: Float64Array;
+  /** Ended, or no longer to be seen. */
+  gone: Uint32Array;
+}
+export interface TrackLabel {
+  number: number;
+  trackId: string;
+  agencyId: string;
+  kind: TrackKind;
+  identity: TrackIdentity | undefined;
+  pilotPlace: PilotPlace;
+  zoneIds: string[];
+  firstObservedAtMs: number;
+}
 export interface UnitLabel {
   number: number;
   unitId: string;
@@ -54,5 +75,8 @@ export type FromWorker =
   | { type: "agreements"; agreements: Agreement[] }
   | { type: "units"; units: UnitLabel[] }
   | { type: "positions"; columns: PositionColumns }
+  | { type: "track_names"; names: TrackLabel[]; snapshot: boolean; gone: number[] }
+  | { type: "tracks"; columns: TrackColumns }
+  | { type: "incidents"; incidents: Incident[]; snapshot: boolean }
   | { type: "revoked"; agreementId: string; cameraIds: string[]; alertIds: string[]; reason: string }
   | { type: "session_ending"; reason: string };

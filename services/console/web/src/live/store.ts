@@ -2,13 +2,14 @@
 import { create } from "zustand";
 import type { Event } from "../generated/rtcc/event/v1/event_pb";
 import type { SharedCamera } from "../generated/rtcc/exchange/v1/exchange_pb";
+import type { Incident } from "../generated/rtcc/incidents/v1/incidents_pb";
 import type { Agency, Agreement, Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import type { CameraHealth } from "../generated/rtcc/video/v1/video_pb";
 import { mergeAlerts, type QueueItem } from "../alerts/queue";
 import { useSession } from "../session/store";
 import { openLiveLink, type LiveLink } from "./link";
-import type { Box, FromPage, FromWorker, LinkState, UnitLabel } from "./messages";
-import { unitField } from "./units";
+import type { Box, FromPage, FromWorker, LinkState, TrackLabel, UnitLabel } from "./messages";
+import { trackField, unitField } from "./units";
 
 export interface LivePicture {
   link: { state: LinkState; sinceMs: number; roundTripMs: number | undefined; reason: string };
@@ -20,6 +21,8 @@ export interface LivePicture {
   calls: ReadonlyMap<string, Event>;
   agreements: ReadonlyMap<string, Agreement>;
   units: ReadonlyMap<number, UnitLabel>;
+  tracks: ReadonlyMap<number, TrackLabel>;
+  incidents: ReadonlyMap<string, Incident>;
   /** What a partner took back, newest first; shown until dismissed. */
   revocations: readonly { agreementId: string; reason: string; atMs: number }[];
 }
@@ -34,6 +37,8 @@ const nothing: LivePicture = {
   calls: new Map(),
   agreements: new Map(),
   units: new Map(),
+  tracks: new Map(),
+  incidents: new Map(),
   revocations: [],
 };
 
@@ -54,6 +59,7 @@ export function stopLive(): void {
   waiting = [];
   useLive.setState(nothing, true);
   unitField.clear();
+  trackField.clear();
 }
 
 export function tellLive(message: FromPage): void {
@@ -68,6 +74,10 @@ export function reportViewport(viewport: Box): void {
 function take(message: FromWorker): void {
   if (message.type === "positions") {
     unitField.apply(message.columns, performance.now());
+    return;
+  }
+  if (message.type === "tracks") {
+    trackField.applyTracks(message.columns, performance.now());
     return;
   }
   waiting.push(message);
@@ -97,7 +107,7 @@ export function applyMessage(picture: LivePicture, message: FromWorker, nowMs: n
     case "link":
       return { ...picture, link: { state: message.state, sinceMs: message.sinceMs, roundTripMs: message.roundTripMs, reason: message.reason } };
     case "reset":
-      return { ...nothing, link: picture.link, revocations: picture.revocations, units: picture.units, agencies: keyed(message.agencies, (agency) => agency.agencyId) };
+      return { ...nothing, link: picture.link, revocations: picture.revocations, units: picture.units, tracks: picture.tracks, agencies: keyed(message.agencies, (agency) => agency.agencyId) };
     case "alerts":
       return { ...picture, alerts: mergeAlerts(picture.alerts, message.alerts, message.shared, message.receivedAtMs, nowMs) };
     case "cameras": {
@@ -119,6 +129,17 @@ export function applyMessage(picture: LivePicture, message: FromWorker, nowMs: n
       return { ...picture, agreements: keyed(message.agreements, (agreement) => agreement.agreementId, picture.agreements) };
     case "units":
       return { ...picture, units: keyed(message.units, (unit) => unit.number, picture.units) };
+    case "track_names": {
+      const tracks = new Map(message.snapshot ? [] : picture.tracks);
+      for (const name of message.names) tracks.set(name.number, name);
+      for (const number of message.gone) tracks.delete(number);
+      return { ...picture, tracks };
+    }
+    case "incidents": {
+      const incidents = new Map(message.snapshot ? [] : picture.incidents);
+      for (const incident of message.incidents) if ((incidents.get(incident.incidentId)?.revision ?? 0) <= incident.revision) incidents.set(incident.incidentId, incident);
+      return { ...picture, incidents };
+    }
     case "revoked":
       return afterRevocation(picture, message);
     default:

@@ -2,7 +2,7 @@
  * Where every unit is, between its fixes too. Plain typed arrays: positions pass neither through React nor through GeoJSON.
  * Web Mercator, the world being the unit square.
  */
-import type { PositionColumns } from "./messages";
+import type { PositionColumns, TrackColumns } from "./messages";
 
 export const PANIC_FLAG = 1;
 export const SHARED_FLAG = 2;
@@ -57,7 +57,8 @@ export class UnitField {
   }
 
   apply(columns: PositionColumns, nowMs: number): void {
-    if (columns.snapshot) this.keepOnly(new Set(columns.numbers));
+    const wanted = new Set(columns.snapshot ? columns.numbers : []);
+    if (columns.snapshot) this.keep((number) => wanted.has(number));
     for (let index = 0; index < columns.numbers.length; index++) {
       const number = columns.numbers[index] as number;
       const x = mercatorX(columns.longitudes[index] as number);
@@ -115,10 +116,10 @@ export class UnitField {
     return row;
   }
 
-  private keepOnly(wanted: ReadonlySet<number>): void {
+  protected keep(wanted: (number: number) => boolean): void {
     for (let row = this.count - 1; row >= 0; row--) {
       const number = this.numbers[row] as number;
-      if (wanted.has(number)) continue;
+      if (wanted(number)) continue;
       const last = --this.count;
       this.rows.delete(number);
       if (row !== last) {
@@ -128,16 +129,11 @@ export class UnitField {
     }
   }
 
-  private columns() {
+  protected columns(): (Float64Array | Float32Array | Uint32Array | Uint16Array | Uint8Array)[] {
     return [this.numbers, this.fromX, this.fromY, this.toX, this.toY, this.startMs, this.glideMs, this.headings, this.speeds, this.fixedAtMs, this.flags];
   }
 
-  private grow(): void {
-    const bigger = <T extends { set(values: T): void; length: number }>(column: T, make: new (length: number) => T): T => {
-      const larger = new make(column.length * 2);
-      larger.set(column);
-      return larger;
-    };
+  protected grow(): void {
     this.numbers = bigger(this.numbers, Uint32Array);
     this.fromX = bigger(this.fromX, Float64Array);
     this.fromY = bigger(this.fromY, Float64Array);
@@ -152,4 +148,50 @@ export class UnitField {
   }
 }
 
+function bigger<T extends { set(values: T): void; length: number }>(column: T, make: new (length: number) => T): T {
+  const larger = new make(column.length * 2);
+  larger.set(column);
+  return larger;
+}
+
+export const ON_GROUND_FLAG = 1;
+export const EMERGENCY_FLAG = 2;
+export const IN_ZONE_FLAG = 4;
+export const TRACK_SHARED_FLAG = 8;
+
+/** What flies, with heights in metres and the pilot's or take-off place; NaN: unknown. */
+export class TrackField extends UnitField {
+  altitudes = new Float32Array(256);
+  heights = new Float32Array(256);
+  pilotX = new Float64Array(256);
+  pilotY = new Float64Array(256);
+
+  applyTracks(columns: TrackColumns, nowMs: number): void {
+    const gone = new Set(columns.gone);
+    if (gone.size) this.keep((number) => !gone.has(number));
+    this.apply(columns, nowMs);
+    for (let index = 0; index < columns.numbers.length; index++) {
+      const row = this.rowOf(columns.numbers[index] as number) as number;
+      this.altitudes[row] = columns.altitudes[index] as number;
+      this.heights[row] = columns.heights[index] as number;
+      const known = !Number.isNaN(columns.pilotLatitudes[index] as number);
+      this.pilotX[row] = known ? mercatorX(columns.pilotLongitudes[index] as number) : Number.NaN;
+      this.pilotY[row] = known ? mercatorY(columns.pilotLatitudes[index] as number) : Number.NaN;
+    }
+  }
+
+  protected override columns() {
+    return [...super.columns(), this.altitudes, this.heights, this.pilotX, this.pilotY];
+  }
+
+  protected override grow(): void {
+    super.grow();
+    this.altitudes = bigger(this.altitudes, Float32Array);
+    this.heights = bigger(this.heights, Float32Array);
+    this.pilotX = bigger(this.pilotX, Float64Array);
+    this.pilotY = bigger(this.pilotY, Float64Array);
+  }
+}
+
 export const unitField = new UnitField();
+export const trackField = new TrackField();

@@ -1,13 +1,16 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useLive, reportViewport } from "../live/store";
+import { TrackCard } from "../air/track-card";
+import { useAirZones } from "../air/zones";
 import { longitudeOf, latitudeOf, unitField } from "../live/units";
 import { useOwnAgency, useSession } from "../session/store";
 import { useDesk } from "../shell/desk";
 import { useKeys } from "../shell/keys";
+import { go } from "../shell/router";
 import { openCamera, useDock } from "../video/dock";
 import { Button } from "../ui/parts";
 import type { MapEngine, Start } from "./engine";
-import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, draftFeature, fieldOfViewFeatures, mapCameras, type DraftCamera } from "./features";
+import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, draftFeature, fieldOfViewFeatures, incidentFeatures, mapCameras, markFeatures, trailFeatures, zoneFeatures, type DraftCamera } from "./features";
 import { mapLayers, useMap } from "./store";
 import { UnitCard } from "./unit-card";
 import "./map.css";
@@ -27,6 +30,10 @@ const HELSINKI: Start = { longitude: 24.9443, latitude: 60.1716, zoom: 14.1 };
 const ALERTS_EVERY_MS = 200;
 const ALERTS_EVERY_SOFTWARE_MS = 1_000;
 
+function setPicked(picked: { kind: "unit" | "track"; number: number } | undefined): void {
+  useMap.setState({ picked });
+}
+
 /** The living map. One a page; everything it shows comes from the live store. */
 export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Props) {
   const container = useRef<HTMLDivElement>(null);
@@ -34,10 +41,11 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
   const labelCanvas = useRef<HTMLCanvasElement>(null);
   const [engine, setEngine] = useState<MapEngine>();
   const [failure, setFailure] = useState("");
-  const [unitNumber, setUnitNumber] = useState<number>();
+  const picked = useMap((state) => state.picked);
   const callbacks = useRef({ onAlert, onPlace });
   callbacks.current = { onAlert, onPlace };
   const theme = useDesk((state) => state.theme);
+  const drawing = useMap((state) => state.drawing !== undefined);
 
   useEffect(() => {
     let ended = false;
@@ -49,12 +57,18 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
             reportViewport(box);
             rememberView(box, made?.map.getZoom());
           },
-          onCamera: (id) => callbacks.current.onPlace ?? openCamera(id),
+          onCamera: openCamera,
           onAlert: (id) => callbacks.current.onAlert?.(id),
-          onUnit: setUnitNumber,
+          onUnit: (number) => setPicked({ kind: "unit", number }),
+          onTrack: (number) => setPicked({ kind: "track", number }),
+          onFeature: (layer, id) => {
+            if (layer === "incidents") go(`/incident/${encodeURIComponent(id)}`);
+          },
           onGround: (longitude, latitude) => {
-            setUnitNumber(undefined);
-            callbacks.current.onPlace?.(longitude, latitude);
+            setPicked(undefined);
+            const { drawing } = useMap.getState();
+            if (drawing) useMap.setState({ drawing: [...drawing, { longitude, latitude }] });
+            else callbacks.current.onPlace?.(longitude, latitude);
           },
         }),
       )
@@ -76,6 +90,7 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
   useOverlay(engine);
   useFocus(engine);
   useDraft(engine, draft);
+  useDrawing(engine, onPlace !== undefined);
   useKeys(
     compact || !engine
       ? {}
@@ -90,13 +105,14 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
         },
   );
   return (
-    <div className="map" data-testid="map" data-ready={engine ? true : undefined} data-placing={onPlace ? true : undefined}>
+    <div className="map" data-testid="map" data-ready={engine ? true : undefined} data-placing={onPlace || drawing ? true : undefined}>
       <div ref={container} className="map-base" />
       <canvas ref={unitCanvas} className="map-overlay" data-testid="unit-canvas" aria-hidden="true" />
       <canvas ref={labelCanvas} className="map-overlay" aria-hidden="true" />
       {failure && <div className="map-failure note" data-tone="bad">The map can't be drawn here ({failure}). Alerts, cameras and lists work without it.</div>}
       {engine && <MapControls engine={engine} compact={compact} />}
-      {unitNumber !== undefined && <UnitCard number={unitNumber} onClose={() => setUnitNumber(undefined)} />}
+      {picked?.kind === "unit" && <UnitCard number={picked.number} onClose={() => setPicked(undefined)} />}
+      {picked?.kind === "track" && <TrackCard number={picked.number} onClose={() => setPicked(undefined)} />}
     </div>
   );
 }
@@ -164,6 +180,9 @@ function useOverlay(engine: MapEngine | undefined): void {
   const shared = useLive((state) => state.sharedCameras);
   const states = useLive((state) => state.cameraStates);
   const names = useLive((state) => state.units);
+  const tracks = useLive((state) => state.tracks);
+  const incidents = useLive((state) => state.incidents);
+  const zones = useAirZones();
   const agencies = useLive((state) => state.agencies);
   const calls = useLive((state) => state.calls);
   const docked = useDock((state) => state.tiles);
@@ -174,13 +193,14 @@ function useOverlay(engine: MapEngine | undefined): void {
   const chosen = useMemo(() => new Set(docked.map((tile) => tile.cameraId)), [docked]);
   useEffect(() => {
     if (!engine) return;
-    engine.names = names;
+    engine.setNames(names, tracks);
     engine.clockSkewMs = skew;
-    unitField.version++;
-  }, [engine, names, skew]);
+  }, [engine, names, tracks, skew]);
   useEffect(() => engine?.setData("cameras", cameraFeatures(placed)), [engine, placed]);
   useEffect(() => engine?.setData("fov", fieldOfViewFeatures(placed, chosen)), [engine, placed, chosen]);
   useEffect(() => engine?.setData("areas", areaFeatures(agencies.values(), ownAgency)), [engine, agencies, ownAgency]);
+  useEffect(() => engine?.setData("incidents", incidentFeatures(incidents.values())), [engine, incidents]);
+  useEffect(() => engine?.setData("zones", zoneFeatures(zones)), [engine, zones]);
   useEffect(() => engine?.setData("calls", callFeatures(calls.values())), [engine, calls]);
   useEffect(() => {
     if (!engine) return;
@@ -200,7 +220,6 @@ function useOverlay(engine: MapEngine | undefined): void {
     const apply = () => {
       for (const { id } of mapLayers) engine.setLayerVisible(id, !hidden.has(id));
       engine.setLayerVisible("fov", !hidden.has("cameras"));
-      for (const canvas of engine.map.getContainer().parentElement?.querySelectorAll<HTMLElement>(".map-overlay") ?? []) canvas.hidden = hidden.has("units");
     };
     apply();
     engine.map.on("style.load", apply);
@@ -215,6 +234,22 @@ function useFocus(engine: MapEngine | undefined): void {
     engine.flyTo(focus.longitude, focus.latitude);
     engine.ring(focus);
   }, [engine, focus]);
+}
+
+/** The floor plans, the trail and the line that is being drawn: what the screens around the map laid on it. */
+function useDrawing(engine: MapEngine | undefined, placing: boolean): void {
+  const plans = useMap((state) => state.plans);
+  const trail = useMap((state) => state.trail);
+  const drawing = useMap((state) => state.drawing);
+  useEffect(() => {
+    if (!engine) return;
+    engine.plans.set(plans);
+    engine.setData("marks", markFeatures(plans));
+  }, [engine, plans]);
+  useEffect(() => engine?.setData("trail", trailFeatures(drawing ? { points: drawing, label: "", accuracyM: 0 } : trail)), [engine, trail, drawing]);
+  useEffect(() => {
+    if (engine) engine.placing = placing || drawing !== undefined;
+  }, [engine, placing, drawing]);
 }
 
 function useDraft(engine: MapEngine | undefined, draft: DraftCamera | undefined): void {

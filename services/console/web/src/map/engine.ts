@@ -3,10 +3,12 @@ import "maplibre-gl/dist/maplibre-gl.css";
 import { addProtocol, AttributionControl, GeoJSONSource, Map as MapLibre, Marker, setWorkerUrl, type LayerSpecification, type StyleSpecification } from "maplibre-gl";
 import workerUrl from "./map.worker?address";
 import { Protocol } from "pmtiles";
-import { mercatorX, mercatorY, unitField } from "../live/units";
-import type { Box, UnitLabel } from "../live/messages";
+import { mercatorX, mercatorY } from "../live/units";
+import type { Box, TrackLabel, UnitLabel } from "../live/messages";
 import type { Theme } from "../shell/desk";
 import { graticule, overlayLayers, overlaySources, type OverlayData, type OverlayName } from "./overlay";
+import { MovingTracks, MovingUnits } from "./moving";
+import { PlanLayer } from "./plans";
 import { addSymbols, colour } from "./symbols";
 import { UnitLayer, type UnitColours, type View } from "./unit-layer";
 
@@ -23,6 +25,8 @@ export interface MapEvents {
   onCamera(cameraId: string): void;
   onAlert(alertId: string): void;
   onUnit(unitNumber: number): void;
+  onTrack(trackNumber: number): void;
+  onFeature(layer: "incidents" | "marks", id: string): void;
   onGround(longitude: number, latitude: number): void;
 }
 
@@ -45,13 +49,17 @@ function readBasemap() {
 export class MapEngine {
   private readonly data = new Map<OverlayName, OverlayData>();
   private readonly units: UnitLayer;
+  private readonly movingUnits = new MovingUnits();
+  private readonly movingTracks = new MovingTracks();
   private colours!: UnitColours;
   private frame = 0;
   private lastDrawMs = 0;
   private view: View | undefined;
   private marker: Marker | undefined;
-  names: ReadonlyMap<number, UnitLabel> = new Map();
   clockSkewMs = 0;
+  /** Each click is a place, whatever stands there: a line is being drawn, a camera placed. */
+  placing = false;
+  readonly plans: PlanLayer;
 
   private constructor(
     readonly map: MapLibre,
@@ -60,7 +68,8 @@ export class MapEngine {
     private readonly layers: Record<Theme, LayerSpecification[]> | undefined,
     private readonly events: MapEvents,
   ) {
-    this.units = new UnitLayer(unitCanvas, labelCanvas, unitField);
+    this.units = new UnitLayer(unitCanvas, labelCanvas, [this.movingTracks, this.movingUnits]);
+    this.plans = new PlanLayer(map);
     this.readColours();
     map.on("style.load", () => this.addOverlay());
     map.on("render", () => this.drawUnits(true));
@@ -117,7 +126,16 @@ export class MapEngine {
     if (source instanceof GeoJSONSource) source.setData(data);
   }
 
-  setLayerVisible(name: OverlayName | "units", visible: boolean): void {
+  setNames(units: ReadonlyMap<number, UnitLabel>, tracks: ReadonlyMap<number, TrackLabel>): void {
+    this.movingUnits.names = units;
+    this.movingTracks.names = tracks;
+    this.movingUnits.looks++;
+    this.movingTracks.looks++;
+  }
+
+  setLayerVisible(name: OverlayName | "units" | "tracks", visible: boolean): void {
+    if (name === "units") this.movingUnits.hidden = !visible;
+    if (name === "tracks") this.movingTracks.hidden = !visible;
     for (const layer of overlayLayers()) if ("source" in layer && layer.source === name && this.map.getLayer(layer.id)) this.map.setLayoutProperty(layer.id, "visibility", visible ? "visible" : "none");
   }
 
@@ -148,11 +166,12 @@ export class MapEngine {
       if (!this.map.getSource(name)) this.map.addSource(name, { type: "geojson", data: this.data.get(name) ?? { type: "FeatureCollection", features: [] } });
     }
     for (const layer of overlayLayers()) if (!this.map.getLayer(layer.id)) this.map.addLayer(layer);
+    this.plans.restore();
     this.tellViewport();
   }
 
   private readColours(): void {
-    this.colours = { own: colour("accent"), partner: colour("partner"), panic: colour("s1"), rim: colour("bg-0"), text: colour("text-1") };
+    this.colours = { own: colour("accent"), partner: colour("partner"), panic: colour("s1"), act: colour("s2"), grey: colour("text-2"), rim: colour("bg-0"), text: colour("text-1") };
   }
 
   private tellViewport(): void {
@@ -170,7 +189,7 @@ export class MapEngine {
     if (now - this.lastDrawMs < least) return;
     this.lastDrawMs = now;
     if (mapMoved || !this.view) this.view = this.readView();
-    this.units.draw(this.view, this.colours, this.names, now, Date.now() + this.clockSkewMs);
+    this.units.draw(this.view, this.colours, now, Date.now() + this.clockSkewMs);
   }
 
   /** Pitch is locked at 0, so three projected points give the whole affine view, padding and bearing included. */
@@ -189,15 +208,21 @@ export class MapEngine {
   }
 
   private featureAt(x: number, y: number) {
-    const layers = ["alerts", "cameras"].filter((id) => this.map.getLayer(id));
+    const layers = ["marks", "incidents", "alerts", "cameras"].filter((id) => this.map.getLayer(id));
     return this.map.queryRenderedFeatures([[x - 4, y - 4], [x + 4, y + 4]], { layers })[0];
   }
 
   private clicked(x: number, y: number, longitude: number, latitude: number): void {
+    if (this.placing) {
+      this.events.onGround(longitude, latitude);
+      return;
+    }
     const feature = this.featureAt(x, y);
     const unit = this.units.pick(this.view ?? this.readView(), x, y, performance.now());
     if (feature?.layer.id === "alerts") this.events.onAlert(String(feature.properties.id));
-    else if (unit !== undefined) this.events.onUnit(unit);
+    else if (unit?.kind === "unit") this.events.onUnit(unit.number);
+    else if (unit?.kind === "track") this.events.onTrack(unit.number);
+    else if (feature?.layer.id === "incidents" || feature?.layer.id === "marks") this.events.onFeature(feature.layer.id, String(feature.properties.id));
     else if (feature) this.events.onCamera(String(feature.properties.id));
     else this.events.onGround(longitude, latitude);
   }

@@ -1,11 +1,14 @@
 /** From the living picture to the map's overlay features. */
 import { isOpen, isUnacknowledged, splitTitle, type QueueItem } from "../alerts/queue";
 import type { Event } from "../generated/rtcc/event/v1/event_pb";
+import { IncidentState, type FloorPlan, type Incident } from "../generated/rtcc/incidents/v1/incidents_pb";
 import type { SharedCamera } from "../generated/rtcc/exchange/v1/exchange_pb";
-import { CameraKind, type Agency, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
+import { CameraKind, type Agency, type Camera, type Zone } from "../generated/rtcc/registry/v1/registry_pb";
 import { CameraState, type CameraHealth } from "../generated/rtcc/video/v1/video_pb";
 import { fieldOfView } from "./geometry";
 import type { OverlayData } from "./overlay";
+import type { Trail } from "./store";
+import { markIcon } from "./symbols";
 
 const ASSUMED_RANGE_M = 60;
 
@@ -89,6 +92,53 @@ export function areaFeatures(agencies: Iterable<Agency>, ownAgencyId: string): O
     const ring = (agency.area?.corners ?? []).map((corner) => [corner.longitudeDeg, corner.latitudeDeg]);
     if (ring.length > 2) features.push({ type: "Feature", properties: { own: agency.agencyId === ownAgencyId, name: agency.name }, geometry: { type: "LineString", coordinates: [...ring, ring[0] as number[]] } });
   }
+  return collection(features);
+}
+
+export function incidentFeatures(incidents: Iterable<Incident>): OverlayData {
+  const features: GeoJSON.Feature[] = [];
+  for (const incident of incidents) {
+    const at = incident.position?.coordinate;
+    if (!at || incident.state !== IncidentState.OPEN) continue;
+    features.push({
+      type: "Feature",
+      properties: { id: incident.incidentId, name: `${incident.number} ${incident.kind}`, icon: incident.priority === 1 || incident.priority === 2 ? "incident-urgent" : "incident" },
+      geometry: { type: "Point", coordinates: [at.longitudeDeg, at.latitudeDeg] },
+    });
+  }
+  return collection(features);
+}
+
+export function zoneFeatures(zones: Iterable<Zone>): OverlayData {
+  const features: GeoJSON.Feature[] = [];
+  for (const zone of zones) {
+    const ring = (zone.area?.corners ?? []).map((corner) => [corner.longitudeDeg, corner.latitudeDeg]);
+    if (zone.kind === "air" && ring.length > 2) features.push({ type: "Feature", properties: { id: zone.zoneId, name: zone.name }, geometry: { type: "Polygon", coordinates: [[...ring, ring[0] as number[]]] } });
+  }
+  return collection(features);
+}
+
+/** Exits, hazards and the rest of the plans that lie on the map. */
+export function markFeatures(plans: readonly FloorPlan[]): OverlayData {
+  return collection(
+    plans.flatMap((plan) =>
+      plan.marks.flatMap((mark): GeoJSON.Feature[] =>
+        mark.coordinate
+          ? [{ type: "Feature", properties: { id: mark.markId, name: mark.label || mark.kind.replace("_", " "), icon: markIcon(mark.kind) }, geometry: { type: "Point", coordinates: [mark.coordinate.longitudeDeg, mark.coordinate.latitudeDeg] } }]
+          : [],
+      ),
+    ),
+  );
+}
+
+export function trailFeatures(trail: Trail | undefined): OverlayData {
+  const last = trail?.points.at(-1);
+  if (!trail || !last) return collection([]);
+  const coordinates = trail.points.map(({ longitude, latitude }) => [longitude, latitude]);
+  const features: GeoJSON.Feature[] = [];
+  if (coordinates.length > 1) features.push({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates } });
+  if (trail.accuracyM > 0) features.push({ type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [fieldOfView(last.longitude, last.latitude, 0, 360, trail.accuracyM)] } });
+  coordinates.forEach((point, index) => features.push({ type: "Feature", properties: { last: index === coordinates.length - 1, name: trail.label }, geometry: { type: "Point", coordinates: point } }));
   return collection(features);
 }
 

@@ -1,7 +1,7 @@
 import type { LayerSpecification, SymbolLayerSpecification } from "maplibre-gl";
 import { colour } from "./symbols";
 
-export const overlaySources = ["areas", "fov", "draft", "cameras", "calls", "alerts"] as const;
+export const overlaySources = ["areas", "zones", "fov", "draft", "trail", "cameras", "calls", "incidents", "alerts", "marks"] as const;
 export type OverlayName = (typeof overlaySources)[number];
 export type OverlayData = GeoJSON.FeatureCollection;
 
@@ -11,9 +11,16 @@ export function overlayLayers(): LayerSpecification[] {
   const labelPaint = { "text-color": colour("text-2"), "text-halo-color": colour("bg-0"), "text-halo-width": 1.6 };
   return [
     { id: "areas", type: "line", source: "areas", paint: { "line-color": ["case", ["get", "own"], colour("accent"), colour("partner")], "line-width": 1.6, "line-dasharray": [4, 3], "line-opacity": 0.65 } },
+    { id: "zones", type: "fill", source: "zones", paint: { "fill-color": colour("s2"), "fill-opacity": 0.07 } },
+    { id: "zones-edge", type: "line", source: "zones", paint: { "line-color": colour("s2"), "line-width": 1.4, "line-dasharray": [2, 2], "line-opacity": 0.8 } },
+    { id: "zones-name", type: "symbol", source: "zones", minzoom: 13, layout: { ...label, "text-field": ["get", "name"], "text-offset": [0, 0], "text-anchor": "center" }, paint: { ...labelPaint, "text-color": colour("s2") } },
     { id: "fov", type: "fill", source: "fov", minzoom: 13.5, paint: { "fill-color": ["case", ["get", "partner"], colour("partner"), ["get", "off"], colour("text-3"), colour("accent")], "fill-opacity": ["case", ["get", "chosen"], 0.34, 0.15] } },
     { id: "fov-edge", type: "line", source: "fov", minzoom: 13.5, paint: { "line-color": ["case", ["get", "partner"], colour("partner"), colour("accent")], "line-opacity": ["case", ["get", "chosen"], 0.95, 0.32], "line-width": ["case", ["get", "chosen"], 2, 1] } },
     { id: "draft", type: "fill", source: "draft", paint: { "fill-color": colour("s2"), "fill-opacity": 0.42 } },
+    { id: "trail-error", type: "fill", source: "trail", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour("accent"), "fill-opacity": 0.16, "fill-outline-color": colour("accent") } },
+    { id: "trail", type: "line", source: "trail", filter: ["==", ["geometry-type"], "LineString"], layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": colour("accent"), "line-width": 3.5, "line-opacity": 0.85 } },
+    { id: "trail-points", type: "circle", source: "trail", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": ["case", ["get", "last"], 6, 3.2], "circle-color": colour("bg-1"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
+    { id: "trail-name", type: "symbol", source: "trail", filter: ["==", ["get", "last"], true], layout: { ...label, "text-field": ["get", "name"] }, paint: { ...labelPaint, "text-color": colour("text-1") } },
     {
       id: "cameras",
       type: "symbol",
@@ -28,6 +35,7 @@ export function overlayLayers(): LayerSpecification[] {
       paint: labelPaint,
     },
     { id: "calls", type: "symbol", source: "calls", minzoom: 12, layout: { "icon-image": "call", "icon-allow-overlap": true, "text-field": ["step", ["zoom"], "", 14.8, ["get", "name"]], ...label }, paint: labelPaint },
+    { id: "incidents", type: "symbol", source: "incidents", layout: { "icon-image": ["get", "icon"], "icon-allow-overlap": true, "text-field": ["step", ["zoom"], "", 13.5, ["get", "name"]], ...label, "text-size": 12, "text-offset": [0, 1.4], "text-max-width": 16 }, paint: { ...labelPaint, "text-color": colour("text-1") } },
     {
       id: "alerts",
       type: "symbol",
@@ -35,6 +43,7 @@ export function overlayLayers(): LayerSpecification[] {
       layout: { "icon-image": ["get", "icon"], "icon-allow-overlap": true, "symbol-sort-key": ["-", 10, ["get", "severity"]], "text-field": ["step", ["zoom"], "", 13.5, ["get", "name"]], ...label, "text-size": 12, "text-offset": [0, 1.5], "text-max-width": 16 },
       paint: { ...labelPaint, "text-color": colour("text-1") },
     },
+    { id: "marks", type: "symbol", source: "marks", minzoom: 16, layout: { "icon-image": ["get", "icon"], "icon-allow-overlap": true, "text-field": ["step", ["zoom"], "", 17.5, ["get", "name"]], ...label, "text-offset": [0, 1] }, paint: { ...labelPaint, "text-color": colour("text-1") } },
   ];
 }
 

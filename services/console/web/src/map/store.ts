@@ -1,15 +1,35 @@
 import { create } from "zustand";
+import type { FloorPlan } from "../generated/rtcc/incidents/v1/incidents_pb";
 
-export type MapLayer = "units" | "cameras" | "alerts" | "calls" | "areas";
+export type MapLayer = "units" | "tracks" | "cameras" | "alerts" | "incidents" | "calls" | "zones" | "areas";
 export const mapLayers: readonly { id: MapLayer; title: string }[] = [
   { id: "units", title: "Units" },
+  { id: "tracks", title: "Drones and aircraft" },
   { id: "cameras", title: "Cameras and fields of view" },
   { id: "alerts", title: "Alerts" },
+  { id: "incidents", title: "Incidents" },
+  { id: "zones", title: "Zones in the air" },
   { id: "calls", title: "Calls for service" },
   { id: "areas", title: "Agency areas" },
 ];
 
+/** A path, or a line along which cameras are opened; degrees, oldest first. */
+export interface Trail {
+  points: readonly { longitude: number; latitude: number }[];
+  /** Shown at its end. */
+  label: string;
+  /** Metres around the last point within which it is; 0: not told. */
+  accuracyM: number;
+}
+
 interface MapState {
+  /** What moves and was picked: its card is open. */
+  picked: { kind: "unit" | "track"; number: number } | undefined;
+  /** Floor plans that lie on the map. */
+  plans: readonly FloorPlan[];
+  trail: Trail | undefined;
+  /** The line that is being drawn; clicks add to it. */
+  drawing: readonly { longitude: number; latitude: number }[] | undefined;
   hidden: ReadonlySet<MapLayer>;
   /** A flight asked for; `serial` tells one from the next to the same place. */
   focus: { longitude: number; latitude: number; severity: number; serial: number } | undefined;
@@ -18,6 +38,10 @@ interface MapState {
 }
 
 export const useMap = create<MapState>()((set) => ({
+  picked: undefined,
+  plans: [],
+  trail: undefined,
+  drawing: undefined,
   hidden: new Set(),
   focus: undefined,
   toggle: (layer) =>

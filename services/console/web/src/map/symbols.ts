@@ -94,6 +94,69 @@ function call(): ImageData {
   });
 }
 
+/** Square with the top open to the right: work, not an alarm. */
+function incident(urgent: boolean): ImageData {
+  return draw(28, (pen) => {
+    pen.beginPath();
+    pen.roundRect(3, 3, 22, 22, 5);
+    pen.fillStyle = urgent ? colour("s1") : colour("bg-1");
+    pen.fill();
+    pen.lineWidth = 2;
+    pen.strokeStyle = urgent ? colour("bg-0") : colour("text-1");
+    pen.stroke();
+    pen.fillStyle = urgent ? colour("on-severity") : colour("text-1");
+    pen.font = "700 14px Inter";
+    pen.textAlign = "center";
+    pen.fillText("I", 14, 19);
+  });
+}
+
+const MARKS: Record<string, readonly [letter: string, tone: string]> = {
+  exit: ["E", "mark-exit"],
+  stairs: ["S", "text-1"],
+  elevator: ["L", "text-1"],
+  hazard: ["!", "s1"],
+  utility: ["U", "text-1"],
+  access_point: ["A", "mark-exit"],
+  camera: ["C", "accent"],
+  other: ["•", "text-1"],
+};
+
+export function markIcon(kind: string): string {
+  return `mark-${MARKS[kind] ? kind : "other"}`;
+}
+
+/** Hazards are triangles, exits arrows out of a door, everything else a letter in a disc. */
+function mark(kind: string): ImageData {
+  const [letter, tone] = MARKS[kind] ?? ["•", "text-1"];
+  return draw(22, (pen) => {
+    pen.beginPath();
+    if (kind === "hazard") polygon(pen, [11, 2, 20.5, 19, 1.5, 19]);
+    else if (kind === "exit") pen.roundRect(2, 4, 18, 14, 3);
+    else pen.arc(11, 11, 8.5, 0, Math.PI * 2);
+    pen.fillStyle = colour(tone);
+    pen.fill();
+    pen.lineWidth = 1.5;
+    pen.strokeStyle = colour("bg-0");
+    pen.stroke();
+    pen.fillStyle = pen.strokeStyle = colour("bg-0");
+    if (kind === "exit") {
+      pen.lineWidth = 2;
+      pen.beginPath();
+      pen.moveTo(5, 11);
+      pen.lineTo(16, 11);
+      pen.moveTo(12, 7.5);
+      pen.lineTo(16, 11);
+      pen.lineTo(12, 14.5);
+      pen.stroke();
+      return;
+    }
+    pen.font = "700 12px Inter";
+    pen.textAlign = "center";
+    pen.fillText(letter, 11, kind === "hazard" ? 17 : 15.3);
+  });
+}
+
 export function addSymbols(map: MapLibre): void {
   const add = (name: string, image: ImageData) => {
     if (map.hasImage(name)) map.removeImage(name);
@@ -105,4 +168,7 @@ export function addSymbols(map: MapLibre): void {
   for (let severity = 1; severity <= 4; severity++)
     for (const open of [true, false]) for (const partner of [true, false]) add(`alert-${severity}-${open ? "new" : "taken"}-${partner ? "partner" : "own"}`, alert(severity, open, partner));
   add("call", call());
+  add("incident", incident(false));
+  add("incident-urgent", incident(true));
+  for (const kind of Object.keys(MARKS)) add(markIcon(kind), mark(kind));
 }

@@ -1,9 +1,9 @@
 /** Masks of the unit symbols, 64 px a cell. Red: where anything is; green: body (else rim); blue: mark inside. North is up. */
 
 const CELL = 64;
-export const ATLAS_CELLS = 5;
+export const ATLAS_CELLS = 8;
 
-const cells = { patrolHeading: 0, patrol: 1, officer: 2, drone: 3, command: 4 } as const;
+export const cells = { patrolHeading: 0, patrol: 1, officer: 2, drone: 3, command: 4, unknownDrone: 5, aircraft: 6, droneInZone: 7 } as const;
 
 export function kindCell(kind: string, headingKnown: boolean): number {
   if (kind === "officer") return cells.officer;
@@ -70,5 +70,26 @@ export function buildAtlas(): ImageData {
     (scale) => pen.rect(-21 * scale, -21 * scale, 42 * scale, 42 * scale),
     () => pen.rect(-8, -8, 16, 16),
   );
+  const diamond = (radius: number) => (scale: number) => {
+    pen.moveTo(0, -radius * scale);
+    pen.lineTo(radius * scale, 0);
+    pen.lineTo(0, radius * scale);
+    pen.lineTo(-radius * scale, 0);
+    pen.closePath();
+  };
+  const rotors = () => {
+    for (const [x, y] of [[-6, -6], [6, -6], [-6, 6], [6, 6]] as const) {
+      pen.moveTo(x + 4, y);
+      pen.arc(x, y, 4, 0, Math.PI * 2);
+    }
+  };
+  shape(cells.unknownDrone, diamond(24), rotors);
+  shape(cells.droneInZone, diamond(30), rotors);
+  // Seen from above, nose up: body, wings, tail.
+  shape(cells.aircraft, (scale) => {
+    const outline = [0, -26, 5, -14, 5, -6, 27, 6, 27, 12, 5, 6, 4, 17, 11, 23, 11, 27, 0, 24, -11, 27, -11, 23, -4, 17, -5, 6, -27, 12, -27, 6, -5, -6, -5, -14];
+    for (let index = 0; index < outline.length; index += 2) pen.lineTo((outline[index] as number) * (scale === 1 ? 1.1 : 0.92), (outline[index + 1] as number) * (scale === 1 ? 1.1 : 0.92));
+    pen.closePath();
+  });
   return pen.getImageData(0, 0, canvas.width, canvas.height);
 }

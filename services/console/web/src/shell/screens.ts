@@ -20,9 +20,12 @@ const Desk = lazy(() => import("../alerts/desk"));
 export const screens: readonly ScreenEntry[] = [
   { path: "/map", title: "Live map", short: "Map", icon: "map", letter: "m", rights: [], component: Desk, primary: true },
   { path: "/alerts", title: "Alerts", short: "Alerts", icon: "alerts", letter: "a", rights: ["alert.list"], component: Desk, primary: true },
+  { path: "/incident", title: "Incidents", short: "Work", icon: "incidents", letter: "i", rights: ["incident.list"], component: lazy(() => import("../incidents/incidents")), primary: true },
+  { path: "/air", title: "Airspace", short: "Air", icon: "air", letter: "r", rights: ["track.list"], component: lazy(() => import("../air/air")), primary: true },
   { path: "/units", title: "Units", short: "Units", icon: "units", letter: "u", rights: ["unit.list", "position.list"], component: lazy(() => import("../people/units")), primary: true },
-  { path: "/search", title: "Plate search", short: "Find", icon: "search", letter: "f", rights: ["plate_read.search"], component: lazy(() => import("../intake/search")), primary: true },
+  { path: "/search", title: "Find", short: "Find", icon: "search", letter: "f", rights: ["plate_read.search", "person_record.search", "vehicle_record.search"], component: lazy(() => import("../records/find")), primary: true },
   { path: "/cameras", title: "Cameras", short: "Cams", icon: "cameras", letter: "c", rights: ["camera.list"], component: lazy(() => import("../cameras/registry")), primary: true },
+  { path: "/tips", title: "Tips", short: "Tips", icon: "tips", letter: "t", rights: ["tip.list"], component: lazy(() => import("../incidents/tips")), primary: true },
   { path: "/share", title: "Sharing", short: "Share", icon: "sharing", letter: "s", rights: ["agreement.list"], component: lazy(() => import("../sharing/sharing")), primary: true },
   { path: "/audit", title: "Audit", short: "Audit", icon: "audit", letter: "l", rights: ["audit.read", "audit.read_own"], component: lazy(() => import("../audit/audit")), primary: true },
   { path: "/admin/people", title: "People and roles", short: "People", icon: "people", letter: "p", rights: ["person.list"], component: lazy(() => import("../people/people")), primary: false },

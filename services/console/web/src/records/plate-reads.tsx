@@ -7,13 +7,13 @@ import { IntakeService } from "../generated/rtcc/intake/v1/intake_pb";
 import { useLive } from "../live/store";
 import { useMap } from "../map/store";
 import { go } from "../shell/router";
-import { Page, Table } from "../ui/page";
+import { Table } from "../ui/page";
 import { Button, Field, ProblemNote } from "../ui/parts";
 
 const DAY_MS = 86_400_000;
 
 /** Stored reads of a plate. Each search carries purpose and case number and stands in the log (R18). */
-export default function PlateSearch() {
+export function PlateReads() {
   const [plate, setPlate] = useState("");
   const [from, setFrom] = useState("");
   const search = useAct((asked: string) =>
@@ -21,7 +21,7 @@ export default function PlateSearch() {
   );
   const cameras = useLive((state) => state.cameras);
   return (
-    <Page title="Plate search">
+    <div className="stack">
       <form
         className="row"
         style={{ alignItems: "end" }}
@@ -74,6 +74,6 @@ export default function PlateSearch() {
           ]}
         />
       )}
-    </Page>
+    </div>
   );
 }

@@ -1,0 +1,48 @@
+/** Floor plans laid on the map: one image a plan, stretched between its four corners. */
+import type { ImageSource, Map as MapLibre } from "maplibre-gl";
+import type { FloorPlan } from "../generated/rtcc/incidents/v1/incidents_pb";
+
+type Corners = [[number, number], [number, number], [number, number], [number, number]];
+const BELOW = "fov";
+
+export class PlanLayer {
+  private plans: readonly FloorPlan[] = [];
+
+  constructor(private readonly map: MapLibre) {}
+
+  set(plans: readonly FloorPlan[]): void {
+    for (const plan of this.plans) if (!plans.some((kept) => kept.floorPlanId === plan.floorPlanId)) this.remove(idOf(plan));
+    this.plans = plans.filter((plan) => plan.corners.length === 4);
+    for (const plan of this.plans) this.add(plan);
+  }
+
+  /** After a new style, which forgets every source. */
+  restore(): void {
+    for (const plan of this.plans) this.add(plan);
+  }
+
+  private add(plan: FloorPlan): void {
+    const id = idOf(plan);
+    const coordinates = plan.corners.map((corner) => [corner.longitudeDeg, corner.latitudeDeg]) as Corners;
+    const source = this.map.getSource<ImageSource>(id);
+    if (source) {
+      source.setCoordinates(coordinates);
+      return;
+    }
+    this.map.addSource(id, { type: "image", url: planImage(plan.floorPlanId), coordinates });
+    this.map.addLayer({ id, type: "raster", source: id, minzoom: 15, paint: { "raster-opacity": 0.92, "raster-fade-duration": 0 } }, this.map.getLayer(BELOW) ? BELOW : undefined);
+  }
+
+  private remove(id: string): void {
+    if (this.map.getLayer(id)) this.map.removeLayer(id);
+    if (this.map.getSource(id)) this.map.removeSource(id);
+  }
+}
+
+function idOf(plan: FloorPlan): string {
+  return `plan-${plan.floorPlanId}`;
+}
+
+export function planImage(floorPlanId: string): string {
+  return `${location.origin}/v1/floor-plans/${encodeURIComponent(floorPlanId)}/image`;
+}
