@@ -31,6 +31,8 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Send the standing purpose although the contract does not demand it (a partner's camera does at run time). */
   withPurpose?: boolean;
+  /** What the screen itself is for ("dispatch", with the incident's number): the person is not asked again. */
+  purpose?: Purpose;
   /** Shown in the purpose dialog: "Search for plate ABC-123". */
   what?: string;
 }
@@ -48,7 +50,7 @@ const PAUSES_BEFORE_REPEAT_MS = [400, 1200, 3000];
 export async function exchange(request: PreparedRequest, options: CallOptions = {}): Promise<Response> {
   const changes = request.verb !== "GET";
   const idempotencyKey = changes ? crypto.randomUUID() : "";
-  let purpose = options.withPurpose && guards ? await guards.purpose(options.what ?? "", false) : undefined;
+  let purpose = options.purpose ?? (options.withPurpose && guards ? await guards.purpose(options.what ?? "", false) : undefined);
   let asked = { purpose: 0, reauthentication: 0, repeats: 0 };
   for (;;) {
     const headers: Record<string, string> = { Accept: "application/json, */*" };

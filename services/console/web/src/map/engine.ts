@@ -117,6 +117,7 @@ export class MapEngine {
 
   setTheme(theme: Theme): void {
     this.readColours();
+    this.plans.suspend();
     this.map.setStyle(styleFor(this.layers, theme), { diff: false });
   }
 

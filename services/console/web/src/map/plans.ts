@@ -7,17 +7,25 @@ const BELOW = "fov";
 
 export class PlanLayer {
   private plans: readonly FloorPlan[] = [];
+  /** A style that is still loading takes no sources: `restore` adds them. */
+  private ready = false;
 
   constructor(private readonly map: MapLibre) {}
 
   set(plans: readonly FloorPlan[]): void {
-    for (const plan of this.plans) if (!plans.some((kept) => kept.floorPlanId === plan.floorPlanId)) this.remove(idOf(plan));
+    if (this.ready) for (const plan of this.plans) if (!plans.some((kept) => kept.floorPlanId === plan.floorPlanId)) this.remove(idOf(plan));
     this.plans = plans.filter((plan) => plan.corners.length === 4);
-    for (const plan of this.plans) this.add(plan);
+    if (this.ready) for (const plan of this.plans) this.add(plan);
+  }
+
+  /** A new style is on its way. */
+  suspend(): void {
+    this.ready = false;
   }
 
   /** After a new style, which forgets every source. */
   restore(): void {
+    this.ready = true;
     for (const plan of this.plans) this.add(plan);
   }
 
