@@ -191,7 +191,7 @@ async def test_the_log_is_verified_by_a_button(furnished: World, console_browser
 # R18
 async def test_a_plate_search_asks_why_and_the_log_knows(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "operator"), "/search") as page:
+    async with window(console_browser, world, await world.person(OWNER, "operator"), "/search?find=reads") as page:
         await page.locator("input[name=plate]").fill("QQQ99?")
         await page.get_by_role("button", name="Search").click()
         dialog = page.get_by_test_id("purpose-dialog")
