@@ -7,7 +7,12 @@ const MAPLIBRE = here("./node_modules/maplibre-gl/src/");
 const UNUSED = [
   ["/vector_tile_mlt.ts", here("./src/map/library/no-mlt.ts")],
   ["/projection_factory.ts", here("./src/map/library/flat-projection.ts")],
+  ["/validate_style.ts", here("./src/map/library/no-validation.ts")],
 ] as const;
+/** Kinds of layers and sources that no style of ours has: what they export throws when it is used. The map's own tests would say so. */
+const EMPTY =
+  /\/(draw_(heatmap|hillshade|color_relief|fill_extrusion|terrain)|(heatmap|hillshade|color_relief|fill_extrusion)_(bucket|program|style_layer|style_layer_properties\.g)|(video|canvas|raster_dem_tile)_source)\.ts$/;
+const EMPTY_SHADERS = /\/glsl\/(heatmap|hillshade|color_relief|fill_extrusion|terrain)[a-z_]*\.(vertex|fragment)\.glsl\.g\.ts$/;
 
 /**
  * MapLibre from its sources instead of its two finished files, which share nothing: what the map doesn't use falls away, and what page and
@@ -23,10 +28,20 @@ export function lightMap(): Plugin {
       return (importer?.startsWith(MAPLIBRE) && UNUSED.find(([end]) => source.endsWith(end))?.[1]) || null;
     },
     transform(code, id) {
+      if (id.startsWith(MAPLIBRE) && EMPTY_SHADERS.test(id)) return { code: 'export default "";', moduleSideEffects: false };
+      if (id.startsWith(MAPLIBRE) && EMPTY.test(id)) return { code: emptied(code), moduleSideEffects: false };
       // The package declares side effects for all its sources. Those that have any register a class that page and worker send each other.
       return id.startsWith(MAPLIBRE) && !/\bregister\(/.test(code) && !id.endsWith("/source/worker.ts") ? { moduleSideEffects: false } : null;
     },
   };
+}
+
+/** The same exports, each of which says that it is not there. */
+function emptied(code: string): string {
+  const declared = [...code.matchAll(/^export (?:abstract )?(?:class|function|const|let) (\w+)/gm)].map(([, name = ""]) => name);
+  const listed = [...code.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, names = ""]) => names.split(",").map((name) => name.trim()));
+  // A function may be called, constructed and asked for with instanceof. `isHeatmapStyleLayer` and its like are asked of every layer.
+  return [...declared, ...listed].filter((name) => name && !name.startsWith("type ")).map((name) => `export function ${name}() { ${/^is[A-Z]/.test(name) ? "return false;" : `throw new Error("${name} is not part of this build");`} }`).join("\n");
 }
 
 /** `import address from "./x.worker?address"`: the worker becomes an entry of the page's own build, so both load the same chunks. */

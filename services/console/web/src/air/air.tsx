@@ -2,7 +2,7 @@ import { useMemo, useState } from "react";
 import { TrackKind } from "../generated/rtcc/airspace/v1/airspace_pb";
 import { span } from "../contract/time";
 import { useLive } from "../live/store";
-import { EMERGENCY_FLAG, IN_ZONE_FLAG, latitudeOf, longitudeOf, trackField } from "../live/units";
+import { EMERGENCY_FLAG, IN_ZONE_FLAG, trackField } from "../live/units";
 import { CityMap } from "../map/city-map";
 import { shortName } from "../map/moving";
 import { useMap } from "../map/store";
@@ -12,6 +12,7 @@ import { Tabs } from "../ui/page";
 import { useNow } from "../ui/use-now";
 import { kindName, metres } from "./facts";
 import { TrackHistory } from "./history";
+import { showTrack } from "./show";
 import { AirZones } from "./zone-list";
 import "../alerts/desk.css";
 import "./air.css";
@@ -111,12 +112,4 @@ function TracksNow() {
 function show(track: Shown): void {
   showTrack(track.number);
   tellWindows({ kind: "track", trackId: track.trackId });
-}
-
-/** Fly there and open the card. */
-export function showTrack(number: number): void {
-  const row = trackField.rowOf(number);
-  if (row === undefined) return;
-  useMap.setState({ picked: { kind: "track", number } });
-  useMap.getState().flyTo(longitudeOf(trackField.toX[row] as number), latitudeOf(trackField.toY[row] as number));
 }

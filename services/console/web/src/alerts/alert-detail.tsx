@@ -9,8 +9,10 @@ import { useNow } from "../ui/use-now";
 import { openCamera } from "../video/dock";
 import { acknowledge, acknowledgeAndOpen, closeAlert, confirmPlate, dockFor, startWork } from "./actions";
 import { stateName } from "./alert-list";
+import { KindFacts } from "./kinds";
 import { holderOf, isUnacknowledged, needsConfirmation, relatedCalls, splitTitle, stateOf, type QueueItem } from "./queue";
 import { openAlert } from "./selection";
+import { ToIncident } from "./to-incident";
 
 export function AlertDetail({ item }: { item: QueueItem }) {
   const { alert } = item;
@@ -45,6 +47,7 @@ export function AlertDetail({ item }: { item: QueueItem }) {
       <Actions item={item} />
       {alert.plateMatch && <PlateHit item={item} />}
       <Gunshot item={item} />
+      <KindFacts item={item} />
       <Context item={item} />
       {item.shared && (
         <p className="note">
@@ -59,6 +62,7 @@ function Actions({ item }: { item: QueueItem }) {
   const mayAcknowledge = useRight(item.shared ? "shared_alert.acknowledge" : "alert.acknowledge");
   const mayStart = useRight("alert.start");
   const mayClose = useRight("alert.close");
+  const mayAttach = useRight("incident.attach_alert");
   const [closing, setClosing] = useState(false);
   const state = stateOf(item);
   const blocked = needsConfirmation(item.alert);
@@ -85,6 +89,7 @@ function Actions({ item }: { item: QueueItem }) {
           Close…
         </Button>
       )}
+      {!item.shared && mayAttach && <ToIncident item={item} />}
       {state === AlertState.CLOSED && (
         <p className="secondary">
           Closed: {item.alert.outcome.replace("_", " ")}

@@ -6,6 +6,7 @@ import { age, clockTime, span } from "../contract/time";
 import { AlertState } from "../generated/rtcc/alerting/v1/alerting_pb";
 import { useLive } from "../live/store";
 import { latitudeOf, longitudeOf, unitField } from "../live/units";
+import { incidentOf } from "../incidents/words";
 import { CityMap } from "../map/city-map";
 import { distanceMetres } from "../map/geometry";
 import { useMap } from "../map/store";
@@ -18,6 +19,7 @@ import { useNow } from "../ui/use-now";
 import { closeCamera, dockCameras, useDock } from "../video/dock";
 import { VideoTile } from "../video/tile";
 import "../video/video.css";
+import { OwnIncident } from "./own-incident";
 import { PlateCheck } from "./plate-check";
 import "./field.css";
 
@@ -35,7 +37,9 @@ function keepShell(): void {
 export default function Field() {
   const [tab, setTab] = useState<Tab>("map");
   useEffect(keepShell, []);
-  const now = useNow(1000) + useSession((state) => state.clockSkewMs);
+  const clockSkewMs = useSession((state) => state.clockSkewMs);
+  const now = useNow(1000) + clockSkewMs;
+  const incidents = useLive((state) => state.incidents);
   const unitId = useSession((state) => state.session?.person.unit_id ?? "");
   const units = useLive((state) => state.units);
   const link = useLive((state) => state.link);
@@ -48,6 +52,7 @@ export default function Field() {
   }, [units, unitId, now]);
   const here = row === undefined ? undefined : { latitudeDeg: latitudeOf(unitField.toY[row] as number), longitudeDeg: longitudeOf(unitField.toX[row] as number) };
   const driving = row !== undefined && (unitField.speeds[row] as number) > DRIVING_MPS;
+  const own = useMemo(() => incidentOf(unitId, incidents.values()), [unitId, incidents]);
   const cards = useMemo(() => ordered(alerts.values(), everything).slice(0, CARDS), [alerts]);
   return (
     <div className="field-view" data-tab={tab} data-testid="field" data-driving={driving || undefined}>
@@ -83,6 +88,7 @@ export default function Field() {
                 </Button>
               </div>
             )}
+            {tab === "map" && own && <OwnIncident incident={own.incident} assignment={own.assignment} driving={driving} now={now} clockSkewMs={clockSkewMs} />}
             {tab === "map" && !driving && <PlateCheck />}
             {driving && <p className="note">Driving: no typing. {cards[0] ? `${cards[0].alert.title}, ${cards[0].alert.context?.place ?? ""}` : "No alert."}</p>}
             <ul className="field-cards" aria-label="Alerts">

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useLive, reportViewport } from "../live/store";
 import { TrackCard } from "../air/track-card";
 import { useAirZones } from "../air/zones";
@@ -14,6 +14,8 @@ import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, draftFeature
 import { mapLayers, useMap } from "./store";
 import { UnitCard } from "./unit-card";
 import "./map.css";
+
+const CamerasAlong = lazy(() => import("../along/along").then((module) => ({ default: module.CamerasAlong })));
 
 interface Props {
   onAlert?: (alertId: string) => void;
@@ -119,6 +121,7 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
 
 function MapControls({ engine, compact }: { engine: MapEngine; compact: boolean }) {
   const [open, setOpen] = useState(false);
+  const [along, setAlong] = useState(false);
   const hidden = useMap((state) => state.hidden);
   useKeys(compact ? {} : { l: () => setOpen((before) => !before) });
   return (
@@ -138,6 +141,11 @@ function MapControls({ engine, compact }: { engine: MapEngine; compact: boolean 
             Layers <kbd>L</kbd>
           </Button>
         )}
+        {!compact && (
+          <Button size="small" aria-expanded={along} onClick={() => setAlong(!along)} data-testid="cameras-along">
+            Cameras along…
+          </Button>
+        )}
       </div>
       {open && (
         <fieldset className="map-layers">
@@ -149,6 +157,11 @@ function MapControls({ engine, compact }: { engine: MapEngine; compact: boolean 
             </label>
           ))}
         </fieldset>
+      )}
+      {along && (
+        <Suspense fallback={null}>
+          <CamerasAlong onClose={() => setAlong(false)} />
+        </Suspense>
       )}
     </div>
   );

@@ -8,6 +8,7 @@ import { useIdleLock } from "../session/idle";
 import { useSession } from "../session/store";
 import { dropAll } from "../video/pool";
 import { Frame } from "./frame";
+import { go } from "./router";
 import { joinWindows } from "./windows";
 
 const Field = lazy(() => import("../field/field"));
@@ -43,6 +44,8 @@ export default function SignedIn({ path }: { path: string }) {
     () =>
       joinWindows(sessionId, (choice) => {
         if (choice.kind === "alert") followAlert(choice.alertId, choice.open);
+        // A window that shows incidents follows; a map or a list of something else stays what it is.
+        if (choice.kind === "incident" && location.pathname.startsWith("/incident/") && !location.pathname.startsWith("/incident/tips")) go(`/incident/${encodeURIComponent(choice.incidentId)}`);
       }),
     [sessionId],
   );

@@ -1,0 +1,10 @@
+import { latitudeOf, longitudeOf, trackField } from "../live/units";
+import { useMap } from "../map/store";
+
+/** Fly there and open the card. */
+export function showTrack(number: number): void {
+  const row = trackField.rowOf(number);
+  if (row === undefined) return;
+  useMap.setState({ picked: { kind: "track", number } });
+  useMap.getState().flyTo(longitudeOf(trackField.toX[row] as number), latitudeOf(trackField.toY[row] as number));
+}
