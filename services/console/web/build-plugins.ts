@@ -78,6 +78,8 @@ export function fieldShell(): Plugin {
   return {
     name: "field-shell",
     apply: "build",
+    // After Vite has thrown away the chunks that held styles alone: one file that isn't there, and the worker is never installed.
+    enforce: "post",
     buildStart() {
       this.emitFile({ type: "chunk", id: here("./src/field/shell.worker.ts"), fileName: SHELL_WORKER });
     },
