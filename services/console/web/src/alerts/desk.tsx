@@ -7,7 +7,7 @@ import { VideoDock } from "../video/video-dock";
 import { showAlert } from "./actions";
 import { AlertDetail } from "./alert-detail";
 import { QueuePanel } from "./queue-panel";
-import { choose, openAlert, useSelection } from "./selection";
+import { choose, useSelection } from "./selection";
 import "./desk.css";
 
 /** Map, queue and dock: one working place. `/alerts` is the same without the map. An open alert stands in the address. */
@@ -20,9 +20,10 @@ export default function Desk() {
   const [asked, setAsked] = useState(() => new URLSearchParams(location.search).get("alert"));
   const arrived = useLive((state) => asked !== null && state.alerts.has(asked));
   useEffect(() => {
-    if (!arrived || !asked) return;
+    const found = asked ? useLive.getState().alerts.get(asked) : undefined;
+    if (!arrived || !asked || !found) return;
     choose(asked);
-    openAlert(asked);
+    showAlert(found);
     setAsked(null);
   }, [arrived, asked]);
   useEffect(() => {

@@ -3,23 +3,25 @@ import { useState } from "react";
 import { send } from "../contract/call";
 import { ProblemError } from "../contract/problem";
 import { useAct, useRead } from "../contract/use-call";
-import { RegistryService, SourceSchema } from "../generated/rtcc/registry/v1/registry_pb";
+import { RegistryService, SourceSchema, type Source } from "../generated/rtcc/registry/v1/registry_pb";
 import { useOwnAgency, useRight } from "../session/store";
 import { notifyProblem } from "../ui/notices";
 import { OnceSecret, Page, Read, Table } from "../ui/page";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
-
-export const ADAPTERS: readonly (readonly [string, string])[] = [
-  ["plate_read", "Plate readers"],
-  ["gunshot", "Gunshot sensors"],
-  ["eido", "Calls for service (NENA EIDO)"],
-];
+import { ADAPTERS, adapterOf, reachedAt } from "./adapters";
+import { Certificate } from "./certificate";
+import { FeedForm } from "./feed-form";
+import { MappingEditor } from "./mapping-editor";
 
 export default function Sources() {
   const query = useRead(RegistryService.method.listSources, {});
   const mayCreate = useRight("source.create");
   const mayEnable = useRight("source.set_enabled");
+  const mayMap = useRight("source.read_mapping");
+  const mayFeed = useRight("source.read_feed");
+  const mayCertify = useRight("source.issue_certificate");
   const [creating, setCreating] = useState(false);
+  const [opened, setOpened] = useState<{ source: Source; what: "mapping" | "feed" | "certificate" }>();
   const enable = useAct(({ sourceId, enabled }: { sourceId: string; enabled: boolean }) => send(RegistryService.method.setSourceEnabled, { sourceId, enabled }));
   return (
     <Page
@@ -43,22 +45,43 @@ export default function Sources() {
             empty="No source yet."
             columns={[
               { title: "Name", cell: (source) => <strong>{source.name}</strong> },
-              { title: "Sends", cell: (source) => ADAPTERS.find(([id]) => id === source.adapter)?.[1] ?? source.adapter },
-              { title: "Address", cell: (source) => <code>POST /v1/hooks/{source.sourceId}</code> },
+              { title: "Sends", cell: (source) => adapterOf(source.adapter).title },
+              { title: "Comes by", cell: (source) => <code>{reachedAt(source.adapter, source.sourceId)}</code> },
               { title: "State", cell: (source) => (source.enabled ? "in use" : <span className="badge" data-tone="act">switched off</span>) },
               {
                 title: "",
-                cell: (source) =>
-                  mayEnable && (
+                cell: (source) => (
+                  <span className="row">
+                    {source.adapter === "mapped" && mayMap && (
+                      <Button size="small" onClick={() => setOpened({ source, what: "mapping" })} data-testid="edit-mapping">
+                        Mapping…
+                      </Button>
+                    )}
+                    {adapterOf(source.adapter).way === "fetched" && mayFeed && (
+                      <Button size="small" onClick={() => setOpened({ source, what: "feed" })}>
+                        Feed…
+                      </Button>
+                    )}
+                    {adapterOf(source.adapter).way === "certificate" && mayCertify && (
+                      <Button size="small" onClick={() => setOpened({ source, what: "certificate" })}>
+                        Certificate…
+                      </Button>
+                    )}
+                    {mayEnable && (
                     <Button size="small" onClick={() => enable.mutate({ sourceId: source.sourceId, enabled: !source.enabled }, { onError: notifyProblem })} aria-label={`${source.enabled ? "Switch off" : "Switch on"} ${source.name}`}>
                       {source.enabled ? "Switch off" : "Switch on"}
                     </Button>
-                  ),
+                    )}
+                  </span>
+                ),
               },
             ]}
           />
         )}
       </Read>
+      {opened?.what === "mapping" && <MappingEditor source={opened.source} onClose={() => setOpened(undefined)} />}
+      {opened?.what === "feed" && <FeedForm source={opened.source} onClose={() => setOpened(undefined)} />}
+      {opened?.what === "certificate" && <Certificate source={opened.source} onClose={() => setOpened(undefined)} />}
       {creating && <SourceForm onClose={() => setCreating(false)} />}
     </Page>
   );
@@ -76,7 +99,7 @@ function SourceForm({ onClose }: { onClose(): void }) {
         <>
           <OnceSecret label={`Signing secret of ${name}`} value={save.data.secret} hint="Shown once. Enter it in the sending system." />
           <p className="secondary">
-            Deliveries go to <code>POST {location.origin}/v1/hooks/{save.data.source?.sourceId}</code>
+            It comes by <code>{reachedAt(adapter, save.data.source?.sourceId ?? "").replace("POST ", `POST ${location.origin}`)}</code>
           </p>
         </>
       ) : (
@@ -87,7 +110,7 @@ function SourceForm({ onClose }: { onClose(): void }) {
           <Field label="Sends" problem={reason("adapter")}>
             {(attributes) => (
               <select {...attributes} value={adapter} onChange={(event) => setAdapter(event.target.value)}>
-                {ADAPTERS.map(([id, title]) => (
+                {ADAPTERS.map(({ id, title }) => (
                   <option key={id} value={id}>
                     {title}
                   </option>
