@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Agreement
 from rtcc_alerting.domain import Actor, Disposition, LifeCycle
+from rtcc_alerting.escalation import Patience, plan
 from rtcc_alerting.hot_list_import import CsvImport, NewEntry, entry_id_of
 from rtcc_alerting.measures import ACKNOWLEDGED
 from rtcc_alerting.messages import apply_life_cycle, life_cycle_of, mark_changed
@@ -77,8 +78,11 @@ Agreements = Callable[[], Iterable[Agreement]]
 class AlertingApp:
     """Alerts."""
 
-    def __init__(self, alerts: Alerts, images: Images, access: Access, clock: Clock, agreements: Agreements = tuple) -> None:
+    def __init__(
+        self, alerts: Alerts, images: Images, access: Access, clock: Clock, patience: Patience, agreements: Agreements = tuple
+    ) -> None:
         self._agreements = agreements
+        self._patience = patience
         self._alerts = alerts
         self._images = images
         self._access = access
@@ -162,6 +166,7 @@ class AlertingApp:
                 return False
             apply_life_cycle(alert, after)
             mark_changed(alert, self._clock())
+            plan(alert, self._patience, self._clock())
             touched(
                 f"alert:{alert_id}",
                 old_value=json.dumps({"state": before.state, "disposition": before.disposition}),

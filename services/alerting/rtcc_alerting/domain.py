@@ -13,6 +13,14 @@ from rtcc_chassis.errors import Conflict, InvalidInput
 PLATE_HIT = "plate_hit"
 GUNSHOT = "gunshot"
 HOT_LIST_STALE = "hot_list_stale"
+SHOTS_FIRED_CALL = "shots_fired_call"
+ALARM = "alarm"
+WARNING = "warning"
+DRONE = "drone"
+MEASUREMENT = "measurement"
+TIP = "tip"
+OFFICER_EMERGENCY = "officer_emergency"
+CAMERA_DOWN = "camera_down"
 
 # One vehicle passing several cameras is one alert.
 GROUP_WITHIN = timedelta(seconds=60)

@@ -1,6 +1,6 @@
 """Hot lists in PostgreSQL, and their keys as columns for the index."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc_alerting import rules
 from rtcc_alerting.domain import HOT_LIST_STALE
+from rtcc_alerting.findings import RuleSetting
 from rtcc_alerting.hot_list_import import NewEntry
 from rtcc_alerting.hot_list_index import PlateIndex
 from rtcc_alerting.messages import apply_life_cycle, life_cycle_of, mark_changed
@@ -27,6 +28,10 @@ _COPY_TRAILER_BYTES = 2
 _COPY_ROW = np.dtype([("fields", ">i2"), ("key_length", ">i4"), ("key", ">i8"), ("number_length", ">i4"), ("number", ">i8")])
 _LIST_COLUMNS = """l.hot_list_id, l.agency_id, l.name, l.source, l.severity, l.enabled, l.stale_after_s, l.refreshed_at,
                    (select count(*) from hot_list_entry e where e.hot_list_id = l.hot_list_id) as entries"""
+
+
+def _as_delivered(agency_id: str) -> RuleSetting:
+    return RuleSetting()
 
 
 class HotListStore:
@@ -161,8 +166,8 @@ class HotListStore:
             mark_changed(alert, now)
         await batch.update(alerts)
 
-    async def raise_stale_alarms(self, scope: Scope, now: datetime) -> int:
-        """R24, for all agencies: one alert for each enabled list whose refresh didn't come; the answer is how many are new."""
+    async def raise_stale_alarms(self, scope: Scope, now: datetime, rules_of: Callable[[str], RuleSetting] = _as_delivered) -> int:
+        """R24, for all agencies that have the rule on: one alert for each enabled list whose refresh didn't come; how many are new."""
         raised = 0
         async with self._database.transaction(scope) as connection:
             rows = await connection.fetch(
@@ -174,9 +179,13 @@ class HotListStore:
                 HOT_LIST_STALE,
             )
             for row in rows:
+                setting = rules_of(row["agency_id"])
+                if not setting.enabled:
+                    continue
                 alert = rules.raise_stale_list(
                     row["agency_id"], row["hot_list_id"], row["name"], row["refreshed_at"], row["stale_after_s"], now
                 )
+                alert.severity = setting.severity or alert.severity
                 batch = AlertBatch(connection, self._outbox)
                 raised += await batch.raise_once(alert, rules.stale_group(row["hot_list_id"]))
         return raised

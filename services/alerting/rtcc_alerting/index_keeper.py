@@ -6,6 +6,8 @@ from collections import defaultdict
 
 from prometheus_client import Gauge
 
+from rtcc_alerting.domain import HOT_LIST_STALE
+from rtcc_alerting.engine import Settings
 from rtcc_alerting.hot_list_index import HotListIndex
 from rtcc_alerting.hot_list_store import HotListStore
 from rtcc_alerting.measures import note_stale_lists
@@ -20,8 +22,9 @@ _ENTRIES = Gauge("rtcc_alerting_hot_list_entries", "Wanted plates in the index o
 class IndexKeeper:
     """Implements `app.IndexRefresh`."""
 
-    def __init__(self, store: HotListStore, index: HotListIndex, clock: Clock) -> None:
+    def __init__(self, store: HotListStore, index: HotListIndex, clock: Clock, settings: Settings) -> None:
         self._store = store
+        self._settings = settings
         self._index = index
         self._clock = clock
         self._scope = Scope.platform("alerting")
@@ -55,7 +58,9 @@ class IndexKeeper:
             await asyncio.sleep(every_s)
             try:
                 await self.load()
-                await self._store.raise_stale_alarms(self._scope, self._clock())
+                await self._store.raise_stale_alarms(
+                    self._scope, self._clock(), lambda agency_id: self._settings.of(agency_id, HOT_LIST_STALE)
+                )
                 note_stale_lists(await self._store.stale_lists(self._scope, self._clock()))
             except RtccError as error:
                 _LOG.warning("hot lists: waiting, %s", error)

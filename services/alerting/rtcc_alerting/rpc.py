@@ -6,15 +6,17 @@ from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc.alerting.v1 import alerting_pb2_grpc
 from rtcc_alerting.app import AlertingApp, HotListApp
 from rtcc_alerting.messages import disposition_of
+from rtcc_alerting.rules_app import RulesApp
 from rtcc_chassis.scope import current_scope
 
 
 class AlertingServicer(alerting_pb2_grpc.AlertingServiceServicer):
     """The gate has checked rights and purpose before; it audits after."""
 
-    def __init__(self, alerts: AlertingApp, hot_lists: HotListApp) -> None:
+    def __init__(self, alerts: AlertingApp, hot_lists: HotListApp, rules: RulesApp) -> None:
         self._alerts = alerts
         self._hot_lists = hot_lists
+        self._rules = rules
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Any) -> pb.ListAlertsResponse:
         alerts = await self._alerts.list_alerts(current_scope(), include_closed=request.include_closed, limit=request.limit)
@@ -60,3 +62,9 @@ class AlertingServicer(alerting_pb2_grpc.AlertingServiceServicer):
     async def ListHotListEntries(self, request: pb.ListHotListEntriesRequest, context: Any) -> pb.ListHotListEntriesResponse:
         entries = await self._hot_lists.list_entries(current_scope(), request.hot_list_id, request.limit)
         return pb.ListHotListEntriesResponse(entries=entries)
+
+    async def ListAlertRules(self, request: pb.ListAlertRulesRequest, context: Any) -> pb.ListAlertRulesResponse:
+        return pb.ListAlertRulesResponse(rules=await self._rules.list_rules(current_scope()))
+
+    async def SetAlertRule(self, request: pb.SetAlertRuleRequest, context: Any) -> pb.SetAlertRuleResponse:
+        return pb.SetAlertRuleResponse(rule=await self._rules.set_rule(current_scope(), request))

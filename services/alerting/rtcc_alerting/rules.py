@@ -12,18 +12,14 @@ from rtcc_alerting.domain import (
     HOT_LIST_STALE,
     LATE_AFTER,
     PLATE_HIT,
-    gunshot_severity,
     plate_severity,
 )
+from rtcc_alerting.findings import Finding, Near
 from rtcc_alerting.messages import apply_life_cycle, life_cycle_of
+from rtcc_chassis.geometry import distance_m
 from rtcc_chassis.identifiers import derived_id
 
-_STAGES = {
-    event_pb2.GUNSHOT_STAGE_NEW: "new",
-    event_pb2.GUNSHOT_STAGE_RECLASSIFIED: "reclassified",
-    event_pb2.GUNSHOT_STAGE_CLOSED: "closed",
-}
-
+MOST_JOINED_EVENTS = 20
 
 @dataclass(frozen=True, slots=True)
 class WantedEntry:
@@ -56,8 +52,8 @@ def event_time(event: event_pb2.Event) -> datetime:
 
 
 def is_late(event: event_pb2.Event, now: datetime) -> bool:
-    """Too long ago to call anybody now."""
-    return now - event_time(event) > LATE_AFTER
+    """Too long ago to call anybody now, or old news already when it came."""
+    return event.late or now - event_time(event) > LATE_AFTER
 
 
 def best_match(event: event_pb2.Event, matches: Iterable[PlateMatch]) -> PlateMatch | None:
@@ -84,14 +80,6 @@ def plate_group(match: PlateMatch) -> str:
     return f"plate:{match.entry.plate}"
 
 
-def gunshot_group(event: event_pb2.Event) -> str:
-    return f"gunshot:{event.source_id}:{event.gunshot.incident_id}"
-
-
-def closes_incident(event: event_pb2.Event) -> bool:
-    return event.gunshot.stage == event_pb2.GUNSHOT_STAGE_CLOSED
-
-
 def joins(alert: pb.Alert, event: event_pb2.Event) -> bool:
     """Whether a read of the same plate belongs to this open alert: within 60 s of its newest event, or of its first."""
     at = event_time(event)
@@ -103,12 +91,6 @@ def raise_plate_hit(event: event_pb2.Event, match: PlateMatch, now: datetime) ->
     """A new alert; its id follows from the event's, so a redelivered event can't raise another."""
     alert = _raised(event, PLATE_HIT, now)
     _set_match(alert, event, match)
-    return alert
-
-
-def raise_gunshot(event: event_pb2.Event, now: datetime) -> pb.Alert:
-    alert = _raised(event, GUNSHOT, now)
-    _set_gunshot(alert, event)
     return alert
 
 
@@ -145,25 +127,76 @@ def add_read(alert: pb.Alert, event: event_pb2.Event, match: PlateMatch) -> bool
     return newer
 
 
-def change_gunshot(alert: pb.Alert, event: event_pb2.Event) -> None:
-    """A later stage of the same incident: another severity, or closed."""
+def raise_finding(event: event_pb2.Event, finding: Finding, severity: int, now: datetime) -> pb.Alert:
+    alert = _raised(presented(event), finding.kind, now)
+    _set_finding(alert, finding, severity)
+    return alert
+
+
+def joins_in_time(alert: pb.Alert, event: event_pb2.Event, finding: Finding) -> bool:
+    """Whether an event of the alert's group belongs to it still."""
+    return finding.within is None or abs(event_time(event) - event_time(alert.event)) <= finding.within
+
+
+def is_near(alert: pb.Alert, event: event_pb2.Event, near: Near) -> bool:
+    """Whether an event of another group tells of the same happening: by place and time."""
+    here, there = event.position, alert.position
+    if alert.kind not in near.kinds or not (here.HasField("coordinate") and there.HasField("coordinate")):
+        return False
+    metres = distance_m(
+        here.coordinate.latitude_deg, here.coordinate.longitude_deg, there.coordinate.latitude_deg, there.coordinate.longitude_deg
+    )
+    return metres <= near.metres and abs(event_time(event) - alert.occurred_at.ToDatetime(UTC)) <= near.within
+
+
+def join_finding(alert: pb.Alert, event: event_pb2.Event, finding: Finding, severity: int) -> bool:
+    """Another event of the group; the answer is whether the alert has moved. What was received later says how it stands."""
     alert.signals += 1
-    alert.event.CopyFrom(event)
-    alert.position.CopyFrom(event.position)
-    _set_gunshot(alert, event)
-    if closes_incident(event):
-        outcome = "resolved" if event.gunshot.classification == "gunfire" else "false_alarm"
-        note = f"Closed by the sensor network as {event.gunshot.classification}."
-        apply_life_cycle(alert, life_cycle_of(alert).close_by_sensor(outcome, note))
+    newer = event.received_at.ToNanoseconds() >= alert.event.received_at.ToNanoseconds()
+    if newer:
+        alert.event.CopyFrom(presented(event))
+        alert.position.CopyFrom(event.position)
+        _set_finding(alert, finding, severity)
+    if finding.ends:
+        apply_life_cycle(alert, life_cycle_of(alert).close_by_sensor(finding.ends, finding.note))
+    return newer
 
 
-def _set_gunshot(alert: pb.Alert, event: event_pb2.Event) -> None:
-    shot = event.gunshot
-    alert.severity = gunshot_severity(shot.classification)
-    name = {"gunfire": "Gunshot", "fireworks": "Fireworks"}.get(shot.classification, "Loud noise")
-    rounds = f" · {shot.rounds} rounds" if shot.rounds > 1 else " · 1 round" if shot.rounds else ""
-    stage = "" if shot.stage == event_pb2.GUNSHOT_STAGE_NEW else f" · {_STAGES.get(shot.stage, 'unknown stage')}"
-    alert.title = f"{name}{rounds}{stage}"
+def join_neighbour(alert: pb.Alert, event: event_pb2.Event, finding: Finding, severity: int) -> bool:
+    """An event of another kind about the same happening. The sensor's word is what the alert shows, a caller's is a signal of it: so
+    what an agreement grants of gunshots never holds a call."""
+    alert.signals += 1
+    shown, heard, heard_title = alert.event, event, finding.title
+    becomes = finding.kind == GUNSHOT and alert.kind != GUNSHOT
+    if becomes:
+        heard, heard_title = event_pb2.Event(), alert.title
+        heard.CopyFrom(shown)
+        alert.kind = finding.kind
+        alert.event.CopyFrom(presented(event))
+        alert.position.CopyFrom(event.position)
+        _set_finding(alert, finding, severity)
+    joined = alert.joined_events.add(event_id=heard.event_id, kind=heard.kind, source_id=heard.source_id, title=heard_title)
+    joined.occurred_at.CopyFrom(heard.occurred_at)
+    del alert.joined_events[:-MOST_JOINED_EVENTS]
+    return becomes
+
+
+def presented(event: event_pb2.Event) -> event_pb2.Event:
+    """As an alert carries it: who may read alerts need not be allowed to read a tip or to know who called."""
+    if not (event.HasField("tip") or event.HasField("call_for_service")):
+        return event
+    copy = event_pb2.Event()
+    copy.CopyFrom(event)
+    if event.HasField("tip"):
+        copy.tip.CopyFrom(event_pb2.Tip(reference_code=event.tip.reference_code, channel=event.tip.channel, category=event.tip.category))
+    else:
+        copy.call_for_service.ClearField("caller_number")
+    return copy
+
+
+def _set_finding(alert: pb.Alert, finding: Finding, severity: int) -> None:
+    alert.severity = severity
+    alert.title = finding.title
 
 
 def _set_match(alert: pb.Alert, event: event_pb2.Event, match: PlateMatch) -> None:

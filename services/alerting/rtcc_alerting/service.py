@@ -1,19 +1,26 @@
 """Wiring of alerting."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from rtcc.alerting.v1.alerting_pb2_grpc import add_AlertingServiceServicer_to_server
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Unit, Zone
+from rtcc_alerting import events
 from rtcc_alerting.app import AlertingApp, HotListApp
 from rtcc_alerting.context import ContextBuilder, UnitPositions
 from rtcc_alerting.engine import Engine
-from rtcc_alerting.events import forget_handled_events, positions_handler, rules_handler, rules_spec
+from rtcc_alerting.escalation import Patience
+from rtcc_alerting.escalator import Escalator, PartnerNotices
 from rtcc_alerting.hot_list_index import HotListIndex
 from rtcc_alerting.hot_list_store import HotListStore
 from rtcc_alerting.index_keeper import IndexKeeper
 from rtcc_alerting.rpc import AlertingServicer
+from rtcc_alerting.rule_book import RuleBook
+from rtcc_alerting.rule_store import RuleStore
+from rtcc_alerting.rules_app import RulesApp
 from rtcc_alerting.settings import AlertingSettings
 from rtcc_alerting.store import AlertStore
+from rtcc_alerting.watches import CameraWatch, UnitWatch
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.settings import read
@@ -25,29 +32,43 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 async def serve(ctx: ServiceContext) -> None:
     """Runs until the process stops."""
     settings = read(AlertingSettings, "alerting")
+    patience = Patience(timedelta(seconds=settings.supervisors_after_s), timedelta(seconds=settings.every_desk_after_s))
     await ctx.database.migrate(_MIGRATIONS)
     outbox = Outbox(ctx.database, ctx.bus)
-    alerts, hot_lists = AlertStore(ctx.database, outbox), HotListStore(ctx.database, outbox)
+    alerts, hot_lists, rules = AlertStore(ctx.database, outbox), HotListStore(ctx.database, outbox), RuleStore(ctx.database)
+    cameras, units = ctx.directory.mirror("camera", Camera), ctx.directory.mirror("unit", Unit)
+    zones, agreements = ctx.directory.mirror("zone", Zone), ctx.directory.mirror("agreement", Agreement)
+    book = RuleBook(rules, zones)
     index, positions = HotListIndex(), UnitPositions()
-    keeper = IndexKeeper(hot_lists, index, ctx.clock)
-    cameras = ctx.directory.mirror("camera", Camera)
-    agreements = ctx.directory.mirror("agreement", Agreement)
-    context = ContextBuilder(cameras, ctx.directory.mirror("unit", Unit), ctx.directory.mirror("zone", Zone), positions)
-    engine = Engine(alerts, index, context, ctx.clock)
+    keeper = IndexKeeper(hot_lists, index, ctx.clock, book)
+    engine = Engine(alerts, index, ContextBuilder(cameras, units, zones, positions), book, ctx.clock, patience)
+    escalator = Escalator(alerts, ctx.clock, patience)
     ctx.rpc.add(
         add_AlertingServiceServicer_to_server,
         AlertingServicer(
-            AlertingApp(alerts, ctx.objects, ctx.access, ctx.clock, agreements.values), HotListApp(hot_lists, keeper, ctx.clock)
+            AlertingApp(alerts, ctx.objects, ctx.access, ctx.clock, patience, agreements.values),
+            HotListApp(hot_lists, keeper, ctx.clock),
+            RulesApp(rules, book, zones, ctx.clock),
         ),
     )
-    # a read must never be held against lists or cameras that are not loaded yet
+    # an event must never be held against lists, rules or cameras that are not loaded yet
+    await book.refresh()
     await keeper.load()
     await cameras.ready()
-    spawn = ctx.lifecycle.spawn
+    spawn, consume = ctx.lifecycle.spawn, ctx.bus.consume
+    unit_watch = UnitWatch(units, ctx.clock)
+    camera_watch = CameraWatch(cameras, ctx.clock, timedelta(seconds=settings.camera_down_after_s))
     spawn(outbox.run(), "alerting outbox")
-    spawn(ctx.bus.tail(POSITIONS, ["position.>"], positions_handler(positions), start="last_per_subject").run(), "alerting positions")
+    tail = ctx.bus.tail(POSITIONS, ["position.>"], events.positions_handler(positions), start="last_per_subject")
+    spawn(tail.run(), "alerting positions")
     spawn(keeper.run(settings.hot_list_check_s), "alerting hot lists")
-    spawn(forget_handled_events(alerts, ctx.clock, settings.handled_event_days), "alerting handled events")
-    spawn(ctx.bus.consume(rules_spec(settings.event_batch), rules_handler(engine)), "alerting rules")
+    spawn(book.run(settings.rule_check_s), "alerting rule settings")
+    spawn(events.forget_handled_events(alerts, ctx.clock, settings.handled_event_days), "alerting handled events")
+    spawn(consume(events.rules_spec(settings.event_batch), events.rules_handler(engine)), "alerting rules")
+    spawn(consume(events.PANICS, events.panics_handler(unit_watch, engine)), "alerting panics")
+    spawn(consume(events.ESCALATIONS, events.escalations_handler(escalator)), "alerting escalation timers")
+    spawn(escalator.run(settings.escalation_check_s), "alerting escalation sweep")
+    spawn(consume(events.PARTNERS, events.partners_handler(PartnerNotices(alerts, ctx.clock))), "alerting partners")
+    await ctx.bus.subscribe_core("camera_health.*", events.camera_health_handler(camera_watch, engine))
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()

@@ -13,3 +13,12 @@ class AlertingSettings:
     hot_list_check_s: float = 5.0
     # days for which a handled event is remembered: longer than the EVENTS stream keeps it
     handled_event_days: float = 8.0
+    # seconds between looks for rules that another instance set
+    rule_check_s: float = 5.0
+    # seconds that a severity 1 may wait unacknowledged: until supervisors are told, until every desk is
+    supervisors_after_s: float = 30.0
+    every_desk_after_s: float = 60.0
+    # seconds between looks for escalations whose timer message was lost
+    escalation_check_s: float = 5.0
+    # seconds without a picture after which a camera counts as down
+    camera_down_after_s: float = 60.0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from rtcc.alerting.v1 import alerting_pb2 as pb
@@ -101,8 +102,15 @@ class Alerting:
         return pb.ImportHotListResponse.FromString(answer.SerializeToString())
 
 
+@pytest.fixture
+def alerting_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's own patience, shortened so that a test can wait for its end."""
+    for name, value in {"SUPERVISORS_AFTER_S": "2", "EVERY_DESK_AFTER_S": "4", "ESCALATION_CHECK_S": "60", "CAMERA_DOWN_AFTER_S": "0.3"}.items():
+        monkeypatch.setenv(f"RTCC_ALERTING_{name}", value)
+
+
 @pytest_asyncio.fixture
-async def alerting(small_platform: TestPlatform) -> Alerting:
+async def alerting(small_platform: TestPlatform, alerting_environment: None) -> Alerting:
     await small_platform.servers.s3_endpoint()
     await small_platform.serve({"alerting": serve})
     context = await small_platform.context("alerting")

@@ -7,9 +7,13 @@ import grpc
 import pytest
 
 from rtcc.alerting.v1 import alerting_pb2 as pb
+from rtcc.registry.v1.registry_pb2 import Zone
 from rtcc_alerting.engine import Engine
+from rtcc_alerting.escalation import Patience
 from rtcc_alerting.hot_list_index import HotListIndex
 from rtcc_alerting.hot_list_store import HotListStore
+from rtcc_alerting.rule_book import RuleBook
+from rtcc_alerting.rule_store import RuleStore
 from rtcc_alerting.store import AlertStore
 from rtcc_chassis.clock import utc_now
 from rtcc_chassis.outbox import Outbox
@@ -82,7 +86,8 @@ async def test_two_instances_with_the_same_reads_raise_one_alert(alerting: Alert
     outbox = Outbox(database, alerting.context.bus)
     index = HotListIndex()
     index.replace("east", await HotListStore(database, outbox).load_index(scope, "east"))
-    engines = [Engine(AlertStore(database, outbox), index, NoContext(), clock) for _ in range(2)]
+    book = RuleBook(RuleStore(database), alerting.context.directory.mirror("zone", Zone))
+    engines = [Engine(AlertStore(database, outbox), index, NoContext(), book, clock, Patience()) for _ in range(2)]
     events = [plate_read(plate, seconds_ago=20 - number) for number in range(10) for plate in ("ABC123", "XYZ789")]
     # overlapping halves in opposite orders: what a redelivery to another instance looks like at its worst
     batches = [events[:14], events[6:][::-1], events[3:9], events]

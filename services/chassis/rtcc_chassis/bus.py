@@ -137,6 +137,7 @@ class Bus:
                 max_msgs_per_subject=1 if spec.last_per_subject else -1,
                 duplicate_window=min(spec.duplicate_window_s, spec.age_s or spec.duplicate_window_s),
                 allow_direct=True,
+                allow_msg_schedules=spec.schedules or None,
             )
             if spec.last_per_subject:
                 # a mirror keeps the newest value, so a full directory must still take updates

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -57,6 +57,12 @@ end $$;
 """
 
 
+class TransactionEnded(Protocol):
+    """Told of the end of every transaction."""
+
+    def __call__(self, connection: Any, *, committed: bool) -> None: ...
+
+
 class MigrationError(RtccError):
     """The stored schema and the migrations in the package don't fit together."""
 
@@ -67,7 +73,7 @@ class Database:
     def __init__(self, pool: Any, service: str) -> None:
         self._pool = pool
         self.service = service
-        self._after_commit: list[Callable[[], None]] = []
+        self._after_transaction: list[TransactionEnded] = []
 
     @classmethod
     async def connect(cls, url: str, service: str, *, pool_size: int = 8) -> "Database":
@@ -83,6 +89,7 @@ class Database:
                     command_timeout=30,
                     timeout=10,
                     max_inactive_connection_lifetime=60,
+                    reset=_nothing_to_reset,
                     server_settings={"search_path": schema, "application_name": f"rtcc-{service}", "timezone": "UTC", "jit": "off"},
                 )
                 return cls(pool, service)
@@ -91,13 +98,14 @@ class Database:
                     raise Unavailable("PostgreSQL", f"no connection for {service} in 60 s ({error})") from error
                 await asyncio.sleep(0.2)
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
-        """Called after every committed transaction; must be quick and not raise."""
-        self._after_commit.append(callback)
+    def on_end(self, callback: TransactionEnded) -> None:
+        """Called after every transaction with its connection and whether it is durable; must be quick and not raise."""
+        self._after_transaction.append(callback)
 
     @asynccontextmanager
     async def transaction(self, scope: Scope) -> AsyncIterator[Any]:
         """A connection inside a transaction in which only `scope`'s agency is visible. Raises Unavailable when the server is away."""
+        committed, connection = False, None
         try:
             with span(f"{self.service} transaction"):
                 async with self._pool.acquire(timeout=10) as connection, connection.transaction():
@@ -107,10 +115,27 @@ class Database:
                         scope.principal_id,
                     )
                     yield connection
+            committed = True
         except _CONNECTION_ERRORS as error:
             raise Unavailable("PostgreSQL") from error
-        for callback in self._after_commit:
-            callback()
+        finally:
+            if connection is not None:
+                for callback in self._after_transaction:
+                    callback(connection, committed=committed)
+
+    @asynccontextmanager
+    async def statement(self, scope: Scope) -> AsyncIterator[Any]:
+        """A connection for single calls of database functions that take `scope.agency_id` and set it for themselves.
+
+        Each is a transaction of its own in one round trip, where `transaction` needs four. Without a scope row-level security shows
+        nothing, so a statement that forgets it finds no row.
+        """
+        try:
+            with span(f"{self.service} statement"):
+                async with self._pool.acquire(timeout=10) as connection:
+                    yield connection
+        except _CONNECTION_ERRORS as error:
+            raise Unavailable("PostgreSQL") from error
 
     async def migrate(self, folder: Path) -> int:
         """Apply the numbered forward-only migrations of `folder`; the answer is how many were new. One instance at a time does it."""
@@ -143,6 +168,11 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+
+async def _nothing_to_reset(connection: Any) -> None:
+    """Settings and locks here are local to a transaction, and asyncpg rolls an open one back by itself: its reset query is one more
+    round trip in the way of every caller."""
 
 
 def _migration_files(folder: Path) -> list[Path]:

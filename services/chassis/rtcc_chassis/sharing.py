@@ -9,7 +9,8 @@ from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agreement, Ca
 from rtcc_chassis.access.model import Grant
 from rtcc_chassis.geometry import polygon_contains
 
-ALERT_KINDS = ("plate_hit", "gunshot")
+# what may be granted: not calls and tips, which are words of the public, nor what only the agency's own upkeep concerns
+ALERT_KINDS = ("plate_hit", "gunshot", "alarm", "warning", "drone", "measurement", "officer_emergency")
 REDACTIONS = ("image", "narrative", "caller_number", "vehicle", "hot_list_source")
 # what of the grantor's persons a grantee may find and see; criminal intelligence is never among it
 PERSON_FIELDS = ("identity", "description", "cautions", "warrants", "addresses", "phones", "photo", "vehicles")
@@ -127,6 +128,9 @@ def redacted(alert: Alert, agreement: Agreement) -> Alert:
     copy.CopyFrom(alert)
     copy.agreement_id = agreement.agreement_id
     copy.acknowledged_by = copy.acknowledged_by_name = copy.note = ""
+    # who else was told, who didn't take it, which calls came with it: the grantor's own
+    for field in ("escalation", "partner_acknowledgements", "joined_events"):
+        copy.ClearField(field)
     granted = set(agreement.camera_ids) if agreement.cameras_live else set()
     cameras = [choice for choice in alert.context.cameras if choice.camera_id in granted]
     del copy.context.cameras[:]
@@ -146,6 +150,8 @@ def _redact(copy: Alert, name: str) -> None:
         read.image_object = ""
     elif name == "narrative" and body == "call_for_service":
         copy.event.call_for_service.narrative = ""
+    elif name == "narrative" and body == "alarm":
+        copy.event.alarm.note = ""
     elif name == "caller_number" and body == "call_for_service":
         copy.event.call_for_service.caller_number = ""
     elif name == "vehicle" and body == "plate_read":

@@ -17,6 +17,8 @@ class StreamSpec:
     age_s: int
     when_full: Literal["refuse", "drop_oldest"]
     last_per_subject: bool = False
+    # messages may be held back until they are due (NATS 2.12 or newer)
+    schedules: bool = False
     # how long a repeated message id is recognised
     duplicate_window_s: int = 600
 
@@ -35,7 +37,11 @@ QUARANTINE = StreamSpec("QUARANTINE", ("quarantine.>",), 256 * _MIB, 90 * _DAY_S
 # what devices without a key of their own sent over MQTT: acknowledged to them when it is here; the oldest go, for the newest matter
 DEVICES = StreamSpec("DEVICES", ("agency.*.source.*.>",), 256 * _MIB, 7 * _DAY_S, "drop_oldest")
 
-ALL = (EVENTS, ALERTS, INCIDENTS, SHARED, AUDIT, POSITIONS, TRACKS, DIRECTORY, QUARANTINE, DEVICES)
+# timer.wait.<service>.<what>.<id> waits, timer.due.<service>.<what> is what comes of it. NATS allows no refusal here, so each service
+# looks at its own table of what is due as well
+TIMERS = StreamSpec("TIMERS", ("timer.>",), 64 * _MIB, 7 * _DAY_S, "drop_oldest", schedules=True)
+
+ALL = (EVENTS, ALERTS, INCIDENTS, SHARED, AUDIT, POSITIONS, TRACKS, DIRECTORY, QUARANTINE, DEVICES, TIMERS)
 
 
 def event_subject(agency_id: str, kind: str) -> str:
