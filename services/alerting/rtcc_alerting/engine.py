@@ -305,9 +305,7 @@ class Engine:
                 mark_changed(alert, now)
             escalation.plan(alert, self._patience, now)
 
-    def _joined(
-        self, trigger: Trigger, before: pb.Alert | None, standing: Standing, outcome: Outcome
-    ) -> tuple[pb.Alert | None, bool]:
+    def _joined(self, trigger: Trigger, before: pb.Alert | None, standing: Standing, outcome: Outcome) -> tuple[pb.Alert | None, bool]:
         """(the open alert that it belongs to, whether that has moved); None: to none."""
         event, finding = trigger.event, trigger.finding
         alert, has_moved = None, False

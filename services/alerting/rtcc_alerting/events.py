@@ -8,14 +8,16 @@ from datetime import timedelta
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 
-from rtcc.alerting.v1.alerting_pb2 import GetAlertRequest
+from rtcc.alerting.v1.alerting_pb2 import Alert, GetAlertRequest
 from rtcc.event.v1 import event_pb2
 from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.location.v1.location_pb2 import PositionBatch
 from rtcc.video.v1.video_pb2 import CameraHealth
+from rtcc_alerting.contact_book import ContactBook
 from rtcc_alerting.context import UnitPositions
 from rtcc_alerting.engine import Engine
 from rtcc_alerting.escalator import Escalator, PartnerNotices
+from rtcc_alerting.notification_app import NotificationApp
 from rtcc_alerting.rule_table import SUBJECTS
 from rtcc_alerting.store import AlertStore
 from rtcc_alerting.timers import ESCALATION_DUE
@@ -24,13 +26,14 @@ from rtcc_chassis.clock import Clock
 from rtcc_chassis.consumer import ConsumerSpec, Delivery
 from rtcc_chassis.errors import InvalidInput, RtccError
 from rtcc_chassis.scope import Scope
-from rtcc_chassis.streams import EVENTS, POSITIONS, SHARED, TIMERS, agency_of
+from rtcc_chassis.streams import ALERTS, EVENTS, POSITIONS, SHARED, TIMERS, agency_of
 
 _LOG = logging.getLogger(__name__)
 _SCOPE = Scope.platform("alerting")
 Handler = Callable[[Sequence[Delivery]], Awaitable[None]]
 
 ESCALATIONS = ConsumerSpec(TIMERS, "alerting", "alerting-escalations", (ESCALATION_DUE,))
+NOTIFICATIONS = ConsumerSpec(ALERTS, "alerting", "alerting-notifications", ("alert.*",), batch=200)
 PARTNERS = ConsumerSpec(SHARED, "alerting", "alerting-partners", ("shared.*.acknowledged",))
 # a panic that came while this service was away must not be passed over: a reader of its own that remembers its place
 PANICS = ConsumerSpec(POSITIONS, "alerting", "alerting-panics", ("position.*",), batch=50)
@@ -87,6 +90,22 @@ def escalations_handler(escalator: Escalator) -> Handler:
     return handle
 
 
+def notifications_handler(book: ContactBook) -> Handler:
+    """Only of agencies that tell somebody. The agency is the subject's."""
+
+    async def handle(deliveries: Sequence[Delivery]) -> None:
+        alerts = []
+        for delivery in deliveries:
+            if book.tells(delivery.agency_id):
+                alerts.append(delivery.parse(Alert))
+                if alerts[-1].agency_id != delivery.agency_id:
+                    raise InvalidInput.one("agency_id", f"{alerts[-1].agency_id!r} in the body, {delivery.agency_id!r} in the subject")
+        if alerts:
+            await book.tell(alerts)
+
+    return handle
+
+
 def partners_handler(notices: PartnerNotices) -> Handler:
     """The grantor is who the subject names."""
 
@@ -112,11 +131,12 @@ def camera_health_handler(watch: CameraWatch, engine: Engine) -> Callable[[Msg],
     return handle
 
 
-async def forget_handled_events(store: AlertStore, clock: Clock, days: float) -> None:
-    """For ever, once an hour."""
+async def forget(store: AlertStore, notifications: NotificationApp, clock: Clock, event_days: float, delivery_days: float) -> None:
+    """What nobody needs any more, for ever, once an hour."""
     while True:
         try:
-            await store.forget_handled_events(_SCOPE, clock(), timedelta(days=days))
+            await store.forget_handled_events(_SCOPE, clock(), timedelta(days=event_days))
+            await notifications.forget(_SCOPE, delivery_days)
         except RtccError as error:
-            _LOG.warning("handled events: waiting, %s", error)
+            _LOG.warning("forgetting: waiting, %s", error)
         await asyncio.sleep(3600)

@@ -6,6 +6,7 @@ from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc.alerting.v1 import alerting_pb2_grpc
 from rtcc_alerting.app import AlertingApp, HotListApp
 from rtcc_alerting.messages import disposition_of
+from rtcc_alerting.notification_app import NotificationApp
 from rtcc_alerting.rules_app import RulesApp
 from rtcc_chassis.scope import current_scope
 
@@ -13,10 +14,11 @@ from rtcc_chassis.scope import current_scope
 class AlertingServicer(alerting_pb2_grpc.AlertingServiceServicer):
     """The gate has checked rights and purpose before; it audits after."""
 
-    def __init__(self, alerts: AlertingApp, hot_lists: HotListApp, rules: RulesApp) -> None:
+    def __init__(self, alerts: AlertingApp, hot_lists: HotListApp, rules: RulesApp, notifications: NotificationApp) -> None:
         self._alerts = alerts
         self._hot_lists = hot_lists
         self._rules = rules
+        self._notifications = notifications
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Any) -> pb.ListAlertsResponse:
         alerts = await self._alerts.list_alerts(current_scope(), include_closed=request.include_closed, limit=request.limit)
@@ -68,3 +70,29 @@ class AlertingServicer(alerting_pb2_grpc.AlertingServiceServicer):
 
     async def SetAlertRule(self, request: pb.SetAlertRuleRequest, context: Any) -> pb.SetAlertRuleResponse:
         return pb.SetAlertRuleResponse(rule=await self._rules.set_rule(current_scope(), request))
+
+    async def ListContacts(self, request: pb.ListContactsRequest, context: Any) -> pb.ListContactsResponse:
+        return pb.ListContactsResponse(contacts=await self._notifications.list_contacts(current_scope()))
+
+    async def SetContact(self, request: pb.SetContactRequest, context: Any) -> pb.SetContactResponse:
+        contact, secret = await self._notifications.set_contact(current_scope(), request.contact, new_secret=request.new_secret)
+        return pb.SetContactResponse(contact=contact, secret=secret)
+
+    async def RemoveContact(self, request: pb.RemoveContactRequest, context: Any) -> pb.RemoveContactResponse:
+        await self._notifications.remove_contact(current_scope(), request.contact_id)
+        return pb.RemoveContactResponse()
+
+    async def TestContact(self, request: pb.TestContactRequest, context: Any) -> pb.TestContactResponse:
+        return pb.TestContactResponse(delivery=await self._notifications.test_contact(current_scope(), request.contact_id))
+
+    async def GetNotificationSettings(self, request: pb.GetNotificationSettingsRequest, context: Any) -> pb.GetNotificationSettingsResponse:
+        return pb.GetNotificationSettingsResponse(settings=await self._notifications.get_servers(current_scope()))
+
+    async def SetNotificationSettings(self, request: pb.SetNotificationSettingsRequest, context: Any) -> pb.SetNotificationSettingsResponse:
+        return pb.SetNotificationSettingsResponse(settings=await self._notifications.set_servers(current_scope(), request))
+
+    async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
+        return pb.ListDeliveriesResponse(deliveries=await self._notifications.list_deliveries(current_scope(), request))
+
+    async def RetryDelivery(self, request: pb.RetryDeliveryRequest, context: Any) -> pb.RetryDeliveryResponse:
+        return pb.RetryDeliveryResponse(delivery=await self._notifications.retry(current_scope(), request.delivery_id))

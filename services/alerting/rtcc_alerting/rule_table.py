@@ -34,7 +34,9 @@ _ALARM_WORDS = {"panic": "Panic alarm", "duress": "Duress alarm", "robbery": "Ho
 _WARNING_SEVERITY = {"Extreme": 1, "Severe": 2, "Moderate": 3}
 _WARNING_DELAY = {"Immediate": 0, "Expected": 1, "Unknown": 1}
 _CLOSED_CALL = ("closed", "cancelled")
-URGENT_TIPS = frozenset({"urgent", "emergency", "threat", "violence", "weapon", "shooting", "kidnapping", "missing_person", "missing person"})
+URGENT_TIPS = frozenset(
+    {"urgent", "emergency", "threat", "violence", "weapon", "shooting", "kidnapping", "missing_person", "missing person"}
+)
 SHOTS = re.compile(r"shot|gun ?fire|fire ?arm|ampum|laukau", re.IGNORECASE)
 # a caller hears what a sensor measured, and what other callers hear; two incidents of a sensor network are two
 NEAR_A_CALL = Near((SHOTS_FIRED_CALL,), metres=200.0, within=timedelta(seconds=120))
@@ -120,7 +122,9 @@ def classify_drone(event: events.Event, setting: RuleSetting) -> Finding | None:
     """A drone in a zone: one alert a visit."""
     alarm, identity = event.drone_alarm, event.drone_alarm.identity
     model = " ".join(part for part in (identity.manufacturer, identity.model) if part)
-    title = _joined(f"Drone in {alarm.zone_name or 'a zone'}", model, identity.serial_number or identity.registration or identity.session_id)
+    title = _joined(
+        f"Drone in {alarm.zone_name or 'a zone'}", model, identity.serial_number or identity.registration or identity.session_id
+    )
     return Finding(DRONE, 2, title, f"drone:{alarm.track_id}:{alarm.zone_id}:{alarm.visit_id}", once=True)
 
 
@@ -164,38 +168,33 @@ def _joined(*parts: str) -> str:
     return " · ".join(part for part in parts if part)[:_TITLE_CHARACTERS]
 
 
+_PLATE_WORDS = "A plate read that fits an entry of a hot list. Severity is the list's, one step less for a doubtful fit."
+_GUNSHOT_WORDS = "A gunshot sensor. Gunfire is severity 1, fireworks 4, anything else 2."
+_CALL_WORDS = "A call whose type tells of shots: severity 2. Within 200 m and 120 s of a gunshot both are one alert."
+_ALARM_RULE_WORDS = (
+    "An alarm panel. Panic, duress and robbery are severity 1; fire, gas, medical and burglary 2; technical 4; others 3. "
+    "Words choose types."
+)
+_WARNING_WORDS = "A public warning (CAP), by its severity and urgency: extreme and immediate is 1. Words choose event names."
+_MEASUREMENT_WORDS = (
+    "A sensor beyond a threshold (severity 3) or by its own judgement warning (3) or critical (2). Words choose quantities."
+)
+_TIP_WORDS = "A tip of an urgent category: severity 2. Words replace the categories that count as urgent."
+
 RULES: tuple[Rule, ...] = (
-    Rule(
-        PLATE_HIT, ("plate_read",), "A plate read that fits an entry of a hot list. Severity is the list's, one step less for a doubtful fit.",
-        None, severity_settable=False,
-    ),
-    Rule(GUNSHOT, ("gunshot",), "A gunshot sensor. Gunfire is severity 1, fireworks 4, anything else 2.", classify_gunshot),
-    Rule(
-        SHOTS_FIRED_CALL, ("call_for_service",), "A call whose type tells of shots: severity 2. Within 200 m and 120 s of a gunshot both are "
-        "one alert.", classify_call,
-    ),
-    Rule(
-        ALARM, ("alarm",), "An alarm panel. Panic, duress and robbery are severity 1; fire, gas, medical and burglary 2; technical 4; others 3. "
-        "Words choose types.", classify_alarm, words_settable=True,
-    ),
-    Rule(
-        WARNING, ("warning",), "A public warning (CAP), by its severity and urgency: extreme and immediate is 1. Words choose event names.",
-        classify_warning, words_settable=True,
-    ),
+    Rule(PLATE_HIT, ("plate_read",), _PLATE_WORDS, None, severity_settable=False),
+    Rule(GUNSHOT, ("gunshot",), _GUNSHOT_WORDS, classify_gunshot),
+    Rule(SHOTS_FIRED_CALL, ("call_for_service",), _CALL_WORDS, classify_call),
+    Rule(ALARM, ("alarm",), _ALARM_RULE_WORDS, classify_alarm, words_settable=True),
+    Rule(WARNING, ("warning",), _WARNING_WORDS, classify_warning, words_settable=True),
     Rule(DRONE, ("drone_alarm",), "A drone that comes into a zone in the air, once a visit: severity 2.", classify_drone),
-    Rule(
-        MEASUREMENT, ("measurement",), "A sensor beyond a threshold (severity 3) or by its own judgement warning (3) or critical (2). "
-        "Words choose quantities.", classify_measurement, words_settable=True,
-    ),
-    Rule(
-        TIP, ("tip",), "A tip of an urgent category: severity 2. Words replace the categories that count as urgent.", classify_tip,
-        words_settable=True,
-    ),
+    Rule(MEASUREMENT, ("measurement",), _MEASUREMENT_WORDS, classify_measurement, words_settable=True),
+    Rule(TIP, ("tip",), _TIP_WORDS, classify_tip, words_settable=True),
     Rule(OFFICER_EMERGENCY, ("marker",), "A TAK user's emergency: severity 1.", classify_marker),
     Rule(OFFICER_EMERGENCY, (UNIT_PANIC,), "A unit's panic button or a fallen officer: severity 1.", classify_panic),
     Rule(CAMERA_DOWN, (CAMERA_STATE,), "A camera that sends no picture for a minute: severity 4.", classify_camera),
     Rule(HOT_LIST_STALE, (), "A hot list whose refresh didn't come: severity 3.", None),
-)  # fmt: skip
+)
 
 BY_EVENT: Mapping[str, Rule] = {kind: rule for rule in RULES for kind in rule.events}
 DESCRIPTIONS: Mapping[str, str] = {

@@ -21,6 +21,7 @@ from rtcc_chassis.identifiers import derived_id
 
 MOST_JOINED_EVENTS = 20
 
+
 @dataclass(frozen=True, slots=True)
 class WantedEntry:
     """A hot-list entry with what its list says about it."""

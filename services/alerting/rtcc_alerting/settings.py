@@ -1,6 +1,6 @@
 """Every setting of alerting, from RTCC_ALERTING_<NAME>."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +22,14 @@ class AlertingSettings:
     escalation_check_s: float = 5.0
     # seconds without a picture after which a camera counts as down
     camera_down_after_s: float = 60.0
+    # networks beside the public internet that notifications may go to ("127.0.0.0/8,10.1.0.0/16"), in the clear too: for the operator of
+    # the installation, for agencies choose the addresses
+    notification_networks: tuple[str, ...] = ()
+    # secret (any text of 32 or more characters) that seals passwords and signing secrets at rest; empty: derived from the token key
+    sealing_secret: str = field(default="", repr=False)
+    # where people open the console, for links in messages ("https://rtcc.example.org"); empty: no link
+    console_origin: str = ""
+    # seconds after which another instance takes over a message whose sender died; longer than any receiver is waited for
+    delivery_lease_s: float = 120.0
+    # days for which deliveries are listed
+    delivery_days: float = 90.0

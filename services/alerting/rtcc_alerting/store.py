@@ -101,9 +101,7 @@ class AlertStore:
     async def due_escalations(self, scope: Scope, now: datetime, limit: int) -> list[str]:
         """The ids of alerts whose next level is due, the longest due first."""
         async with self._database.transaction(scope) as connection:
-            rows = await connection.fetch(
-                "select alert_id from alert where escalate_at <= $1 order by escalate_at limit $2", now, limit
-            )
+            rows = await connection.fetch("select alert_id from alert where escalate_at <= $1 order by escalate_at limit $2", now, limit)
         return [row["alert_id"] for row in rows]
 
     async def forget_handled_events(self, scope: Scope, now: datetime, older_than: timedelta) -> None:

@@ -17,7 +17,10 @@ def escalation_timer(alert: pb.Alert) -> Outgoing | None:
     if not alert.escalation.HasField("next_at"):
         return None
     due = alert.escalation.next_at.ToDatetime(UTC)
-    headers = {"Nats-Schedule": f"@at {due.isoformat(timespec='milliseconds')}".replace("+00:00", "Z"), "Nats-Schedule-Target": ESCALATION_DUE}
+    headers = {
+        "Nats-Schedule": f"@at {due.isoformat(timespec='milliseconds')}".replace("+00:00", "Z"),
+        "Nats-Schedule-Target": ESCALATION_DUE,
+    }
     body = pb.GetAlertRequest(alert_id=alert.alert_id)
     identifier = f"escalation:{alert.alert_id}:{alert.escalation.level + 1}:{alert.escalation.next_at.ToMicroseconds()}"
     return Outgoing(f"timer.wait.alerting.escalation.{alert.alert_id}", body, identifier, alert.agency_id, headers=headers)

@@ -104,8 +104,17 @@ class Alerting:
 
 @pytest.fixture
 def alerting_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service's own patience, shortened so that a test can wait for its end."""
-    for name, value in {"SUPERVISORS_AFTER_S": "2", "EVERY_DESK_AFTER_S": "4", "ESCALATION_CHECK_S": "60", "CAMERA_DOWN_AFTER_S": "0.3"}.items():
+    """The service's own patience, shortened so that a test can wait for its end, and messages allowed to this machine."""
+    settings = {
+        "SUPERVISORS_AFTER_S": "2",
+        "EVERY_DESK_AFTER_S": "4",
+        "ESCALATION_CHECK_S": "60",
+        "CAMERA_DOWN_AFTER_S": "0.3",
+        "NOTIFICATION_NETWORKS": "127.0.0.0/8",
+        "DELIVERY_LEASE_S": "3",
+        "CONSOLE_ORIGIN": "https://rtcc.example.org",
+    }
+    for name, value in settings.items():
         monkeypatch.setenv(f"RTCC_ALERTING_{name}", value)
 
 

@@ -13,6 +13,7 @@ from rtcc.location.v1.location_pb2 import PositionBatch
 from rtcc.registry.v1.registry_pb2 import Camera, Zone
 from rtcc.video.v1 import video_pb2
 from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import directory_subject, position_subject
 from rtcc_chassis.testing import poll
 
@@ -21,7 +22,9 @@ from .conftest import NEIGHBOUR, OPERATOR, Alerting, gunshot
 HERE = (60.17, 24.94)
 
 
-def event(kind: str, *, place: tuple[float, float] | None = HERE, seconds_ago: float = 0.0, agency_id: str = "east", **body: Any) -> event_pb2.Event:
+def event(
+    kind: str, *, place: tuple[float, float] | None = HERE, seconds_ago: float = 0.0, agency_id: str = "east", **body: Any
+) -> event_pb2.Event:
     """`body`: the fields of the body of this kind."""
     message = event_pb2.Event(event_id=new_id(), agency_id=agency_id, source_id="source", kind=kind)
     getattr(message, kind).MergeFrom(type(getattr(message, kind))(**body))
@@ -42,7 +45,10 @@ def shots_call(call_id: str, *, place: tuple[float, float] = HERE, seconds_ago: 
 
 
 async def put_zone(alerting: Alerting, zone_id: str, south: float, north: float, agency_id: str = "east") -> None:
-    corners = [Coordinate(latitude_deg=latitude, longitude_deg=longitude) for latitude, longitude in ((south, 24), (south, 25), (north, 25), (north, 24))]
+    corners = [
+        Coordinate(latitude_deg=latitude, longitude_deg=longitude)
+        for latitude, longitude in ((south, 24), (south, 25), (north, 25), (north, 24))
+    ]
     zone = Zone(zone_id=zone_id, agency_id=agency_id, name=zone_id, area=Polygon(corners=corners))
     await alerting.context.bus.publish(directory_subject("zone", agency_id, zone_id), zone, message_id=new_id(), agency_id=agency_id)
     mirror = alerting.context.directory.mirror("zone", Zone)
@@ -100,7 +106,9 @@ async def test_stages_of_an_alarm_are_one_alert_and_its_end_is_told(alerting: Al
     await alerting.publish(event("alarm", state=event_pb2.ALARM_STATE_RESTORED, **fields))
     (alert,) = await alerting.until(lambda alerts: [a.signals for a in alerts] == [2])
     assert alert.title.endswith("restored") and alert.state == pb.ALERT_STATE_NEW
-    await alerting.publish(event("alarm", state=event_pb2.ALARM_STATE_RESTORED, **fields | {"alarm_id": "nothing before"}), gunshot("g", "new"))
+    await alerting.publish(
+        event("alarm", state=event_pb2.ALARM_STATE_RESTORED, **fields | {"alarm_id": "nothing before"}), gunshot("g", "new")
+    )
     alerts = await alerting.until(lambda alerts: len(alerts) == 2)
     assert {a.kind for a in alerts} == {"alarm", "gunshot"}
 
@@ -143,7 +151,9 @@ async def test_a_gunshot_and_a_call_nearby_are_one_alert_whichever_comes_first(a
     assert (alert.alert_id, alert.kind, alert.severity, alert.title) == (before.alert_id, "gunshot", 1, "Gunshot · 4 rounds")
     # what an agreement on gunshots shares holds nothing of the caller
     assert alert.event.HasField("gunshot")
-    assert [(joined.kind, joined.title) for joined in alert.joined_events] == [("call_for_service", "Shots fired, told by a caller · Main 1")]
+    assert [(joined.kind, joined.title) for joined in alert.joined_events] == [
+        ("call_for_service", "Shots fired, told by a caller · Main 1")
+    ]
     # later stages of both find the same alert
     await alerting.publish(shots_call("c1", status="closed"), gunshot("g1", "reclassified", "other"))
     (after,) = await alerting.until(lambda alerts: [a.severity for a in alerts] == [2])
@@ -194,9 +204,13 @@ async def test_a_camera_that_stays_down_is_told_and_closed_when_it_sends_again(a
     await poll(known)
 
     async def report(state: video_pb2.CameraState.ValueType) -> bool:
-        await bus.publish_core("camera_health.east", video_pb2.CameraHealth(camera_id="c1", agency_id="east", state=state, reason="no answer"))
+        await bus.publish_core(
+            "camera_health.east", video_pb2.CameraHealth(camera_id="c1", agency_id="east", state=state, reason="no answer")
+        )
         # another agency can't speak for it
-        await bus.publish_core("camera_health.west", video_pb2.CameraHealth(camera_id="c1", agency_id="west", state=video_pb2.CAMERA_STATE_LIVE))
+        await bus.publish_core(
+            "camera_health.west", video_pb2.CameraHealth(camera_id="c1", agency_id="west", state=video_pb2.CAMERA_STATE_LIVE)
+        )
         return bool(await alerting.list_())
 
     # the service was started with 0.3 s instead of a minute
@@ -235,14 +249,19 @@ async def test_an_agency_switches_off_and_bounds_its_own_rules_only(alerting: Al
 
 
 async def test_rules_are_listed_as_set_with_who_set_them(alerting: Alerting) -> None:
-    before = (await alerting.stub.ListAlertRules(pb.ListAlertRulesRequest(), metadata=alerting.as_(OPERATOR))).rules
+    async def listed(scope: Scope) -> list[pb.AlertRule]:
+        answer = await alerting.stub.ListAlertRules(pb.ListAlertRulesRequest(), metadata=alerting.as_(scope))
+        return list(answer.rules)
+
+    before = await listed(OPERATOR)
     assert [rule.rule for rule in before][:4] == ["plate_hit", "gunshot", "shots_fired_call", "alarm"]
     assert all(rule.enabled and rule.description and not rule.HasField("changed_at") for rule in before)
     await set_rule(alerting, "drone", enabled=False)
-    after = {rule.rule: rule for rule in (await alerting.stub.ListAlertRules(pb.ListAlertRulesRequest(), metadata=alerting.as_(OPERATOR))).rules}
+    after = {
+        rule.rule: rule for rule in (await alerting.stub.ListAlertRules(pb.ListAlertRulesRequest(), metadata=alerting.as_(OPERATOR))).rules
+    }
     assert (after["drone"].enabled, after["drone"].changed_by_name) == (False, "Anna A")
-    theirs = (await alerting.stub.ListAlertRules(pb.ListAlertRulesRequest(), metadata=alerting.as_(NEIGHBOUR))).rules
-    assert all(rule.enabled for rule in theirs)
+    assert all(rule.enabled for rule in await listed(NEIGHBOUR))
 
 
 @pytest.mark.parametrize(
