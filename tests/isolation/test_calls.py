@@ -34,7 +34,7 @@ FOR_PEOPLE = [rule for rule in RULES if rule.audience == AUDIENCE_PERSON]
 # calls in which the answer may tell a stranger that a thing exists somewhere: none of its content
 TURNED_AWAY = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED}
 # what changes by itself between two looks
-_RESTLESS = {"last_seen_at", "age_s", "refreshed_at", "stale", "viewers", "last_frame_age_s"}
+_RESTLESS = {"attempts", "last_error", "next_attempt_at", "last_seen_at", "age_s", "refreshed_at", "stale", "viewers", "last_frame_age_s"}
 
 
 def named(rule: CallRule) -> str:
@@ -239,6 +239,10 @@ def texts_of(message: Message) -> Iterator[str]:
 _LISTS: dict[str, dict[str, Any]] = {
     "ListAlerts": {"include_closed": True, "limit": 500},
     "ListHotLists": {},
+    "ListAlertRules": {},
+    "ListContacts": {},
+    "GetNotificationSettings": {},
+    "ListDeliveries": {"limit": 500},
     "ListSubscriptions": {},
     "ListSharedAlerts": {"limit": 500},
     "ListSessions": {},
@@ -311,7 +315,7 @@ async def one_of_everything(world: World) -> None:
         for agency_id in (OWNER, STRANGER):
             for make in (
                 world.camera, world.zone, world.source, world.unit, world.alert, world.hot_list, world.quarantined, world.person_record,
-                world.record_import, world.track, world.alarm,
+                world.record_import, world.track, world.alarm, world.notification,
             ):  # fmt: skip
                 await make(agency_id)
             for make_of in (incident_things.incident, incident_things.floor_plan, incident_things.tip):

@@ -28,6 +28,12 @@ from rtcc_standalone.installation import PROCESSES
 from rtcc_standalone.supervisor import Supervisor
 from rtcc_standalone.throwaway import throwaway_platform
 
+# what would change alerts by itself while a test compares them
+_PATIENT = {
+    "RTCC_ALERTING_SUPERVISORS_AFTER_S": "86400",
+    "RTCC_ALERTING_EVERY_DESK_AFTER_S": "172800",
+    "RTCC_ALERTING_CAMERA_DOWN_AFTER_S": "86400",
+}
 # the tests ask more often than a person or an address may
 _UNBOUNDED = {
     "RTCC_GATEWAY_ADDRESS_RATE": "100000",
@@ -145,7 +151,7 @@ async def running_platform(settings: Mapping[str, str] | None = None) -> AsyncIt
     """A demo installation (its one-time links are how the tests sign in), gone at the end."""
     metrics = {process: f"127.0.0.1:{free_port()}" for process in PROCESSES}
     listening = {f"RTCC_{services[0].upper()}_METRICS_LISTEN": metrics[process] for process, services in PROCESSES.items()}
-    async with throwaway_platform(mode="demo", settings={**_UNBOUNDED, **listening, **(settings or {})}) as supervisor:
+    async with throwaway_platform(mode="demo", settings={**_UNBOUNDED, **_PATIENT, **listening, **(settings or {})}) as supervisor:
         keeper = asyncio.create_task(supervisor.wait())
         installation = supervisor.installation
         chassis = read(ChassisSettings, COMMAND_LINE, {"RTCC_DATABASE_URL": "postgresql://none", **installation.environment()})

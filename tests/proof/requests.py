@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from proof import incident_things
-from proof.platform import signed_headers, until
+from proof.platform import rule_named, signed_headers, until
 from proof.sky import remote_id
 from proof.world import PARTNER, RECORD_ADDRESS, TINY_JPEG, World, gunshot, intelligence_about
 from rtcc.airspace.v1 import airspace_pb2 as airspace
@@ -121,6 +121,18 @@ async def _fixes(world: World, agency_id: str) -> Message:
 async def _remove_entry(world: World, agency_id: str) -> Message:
     hot_list_id, entry_id, _ = await world.hot_list_entry(agency_id)
     return alerting.RemoveHotListEntryRequest(hot_list_id=hot_list_id, entry_id=entry_id)
+
+
+async def _alert_rule(world: World, agency_id: str) -> Message:
+    """Bounded to a zone of the agency, once alerting has heard of the zone."""
+    request = alerting.SetAlertRuleRequest(rule="drone", enabled=True, zone_ids=[await world.zone(agency_id)])
+
+    async def understood() -> bool:
+        metadata = world.platform.metadata(world.everything(agency_id))
+        return (await world.platform.call(rule_named("SetAlertRule"), request, metadata)).message is not None
+
+    await until(understood)
+    return request
 
 
 async def _plate_search(world: World, agency_id: str) -> Message:
@@ -238,6 +250,34 @@ def _fill() -> None:
     @_about("ListHotListEntries")
     async def _(w: World, a: str) -> Message:
         return alerting.ListHotListEntriesRequest(hot_list_id=(await w.hot_list_entry(a))[0])
+
+    @_about("SetContact")
+    async def _(w: World, a: str) -> Message:
+        contact = alerting.Contact(
+            contact_id=await w.contact(a),
+            agency_id=a,
+            name="Taken over",
+            channel=alerting.NOTIFICATION_CHANNEL_EMAIL,
+            address="somebody@example.org",
+            enabled=True,
+        )
+        return alerting.SetContactRequest(contact=contact)
+
+    @_about("RemoveContact")
+    async def _(w: World, a: str) -> Message:
+        return alerting.RemoveContactRequest(contact_id=await w.contact(a))
+
+    @_about("TestContact")
+    async def _(w: World, a: str) -> Message:
+        return alerting.TestContactRequest(contact_id=await w.contact(a))
+
+    @_about("ListDeliveries")
+    async def _(w: World, a: str) -> Message:
+        return alerting.ListDeliveriesRequest(alert_id=await w.alert(a))
+
+    @_about("RetryDelivery")
+    async def _(w: World, a: str) -> Message:
+        return alerting.RetryDeliveryRequest(delivery_id=await w.notification(a))
 
     @_about("CreateSubscription")
     async def _(w: World, a: str) -> Message:
@@ -475,6 +515,7 @@ def _fill() -> None:
         SubmitReception=_reception,
         RemoveHotListEntry=_remove_entry,
         SearchPlateReads=_plate_search,
+        SetAlertRule=_alert_rule,
     )
 
 

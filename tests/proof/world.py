@@ -183,6 +183,23 @@ class World:
             self.sources[key] = await self.source(agency_id, "gunshot")
         return self.sources[key]
 
+    async def contact(self, agency_id: str) -> str:
+        """A webhook that nobody answers."""
+        contact = alerting_pb2.Contact(
+            name=f"Contact {next(_NUMBERS)}",
+            channel=alerting_pb2.NOTIFICATION_CHANNEL_WEBHOOK,
+            address="https://receiver.invalid/hook",
+            enabled=True,
+        )
+        answer = await self.platform.ask("SetContact", self._creating(agency_id), alerting_pb2.SetContactRequest(contact=contact))
+        return str(answer.contact.contact_id)
+
+    async def notification(self, agency_id: str) -> str:
+        """A delivery to such a contact."""
+        request = alerting_pb2.TestContactRequest(contact_id=await self.contact(agency_id))
+        answer = await self.platform.ask("TestContact", self._creating(agency_id), request)
+        return str(answer.delivery.delivery_id)
+
     async def alert(self, agency_id: str) -> str:
         """A gunshot, told by a signed webhook; the alert that it raised."""
         source, incident = await self.gunshot_source(agency_id), f"GS-{next(_NUMBERS)}-{new_id()}"
