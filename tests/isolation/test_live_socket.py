@@ -8,7 +8,9 @@ import aiohttp
 import pytest
 
 from proof.platform import RunningPlatform, until
+from proof.requests import OF_A_THING
 from proof.world import OWNER, PARTNER, STRANGER, World
+from rtcc.exchange.v1 import exchange_pb2
 from rtcc.geo.v1.geo_pb2 import BoundingBox
 from rtcc.live.v1 import live_pb2 as live
 from rtcc.registry.v1 import registry_pb2
@@ -192,3 +194,19 @@ async def test_text_is_refused(platform: RunningPlatform, world: World) -> None:
 
         await until(closed)
         assert texting.socket.close_code == 4400
+
+
+async def test_a_partners_acknowledgement_is_on_the_owners_console_and_on_nobody_elses_copy(platform: RunningPlatform, world: World) -> None:
+    request = await OF_A_THING["AcknowledgeSharedAlert"](world, OWNER)
+    async with console(platform, world, world.people[PARTNER]["supervisor"]) as theirs:
+        await theirs.first("welcome")
+        await platform.ask("AcknowledgeSharedAlert", world.everything(OWNER), request)
+
+        async def shown() -> list[str]:
+            alerts = [alert for frame in theirs.frames for alert in frame.alerts.alerts if alert.alert_id == request.alert_id]
+            return [one.agency_id for alert in alerts for one in alert.partner_acknowledgements]
+
+        assert await until(shown) == [OWNER]
+    copies = await platform.ask("ListSharedAlerts", world.everything(OWNER), exchange_pb2.ListSharedAlertsRequest(limit=500))
+    (copy,) = [shared for shared in copies.alerts if shared.alert.alert_id == request.alert_id]
+    assert copy.acknowledged_by and not copy.alert.partner_acknowledgements and not copy.alert.HasField("escalation")

@@ -1,6 +1,11 @@
 """Every setting of alerting, from RTCC_ALERTING_<NAME>."""
 
+import ipaddress
 from dataclasses import dataclass, field
+
+from rtcc_chassis.settings import InvalidSetting
+
+_SHORTEST_SECRET = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +38,14 @@ class AlertingSettings:
     delivery_lease_s: float = 120.0
     # days for which deliveries are listed
     delivery_days: float = 90.0
+
+    def __post_init__(self) -> None:
+        for network in self.notification_networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise InvalidSetting("RTCC_ALERTING_NOTIFICATION_NETWORKS", f"{network[:60]!r} is no network: {error}") from error
+        if self.sealing_secret and len(self.sealing_secret) < _SHORTEST_SECRET:
+            raise InvalidSetting("RTCC_ALERTING_SEALING_SECRET", f"it has fewer than {_SHORTEST_SECRET} characters")
+        if self.every_desk_after_s < self.supervisors_after_s:
+            raise InvalidSetting("RTCC_ALERTING_EVERY_DESK_AFTER_S", "it is shorter than RTCC_ALERTING_SUPERVISORS_AFTER_S")

@@ -5,8 +5,10 @@ import os
 import signal
 from collections.abc import Sequence
 
+import pytest
+
 from rtcc.registry.v1.registry_pb2 import Agency
-from rtcc_chassis.bus import Outgoing
+from rtcc_chassis.bus import Outgoing, PublishReceipt
 from rtcc_chassis.consumer import ConsumerSpec, Delivery
 from rtcc_chassis.errors import Unavailable
 from rtcc_chassis.outbox import Outbox
@@ -197,3 +199,76 @@ async def test_publishing_to_a_dead_server_is_unavailable_not_lost_silently(smal
         raise AssertionError("published to a dead server")
     except Unavailable as error:
         assert "not available" in error.message
+
+
+async def test_an_outbox_forgets_what_it_published_and_a_later_life_finds_what_the_first_left(small_platform: TestPlatform) -> None:
+    ctx = await small_platform.context("registry")
+    folder = small_platform.folder / "migrations"
+    folder.mkdir()
+    (folder / "0001_outbox.sql").write_text("select rtcc_create_outbox();")
+    await ctx.database.migrate(folder)
+    first, scope = Outbox(ctx.database, ctx.bus), Scope.service("registry", "a")
+
+    async def write(outbox: Outbox, *names: str) -> None:
+        async with ctx.database.transaction(scope) as connection:
+            for name in names:
+                await outbox.add(connection, "event.a.x", name.encode(), message_id=name, agency_id="a")
+
+    async def rows() -> int:
+        async with ctx.database.transaction(Scope.platform("registry")) as connection:
+            return int(await connection.fetchval("select count(*) from rtcc_outbox"))
+
+    async def published() -> list[bytes]:
+        messages = (await ctx.bus.jetstream.stream_info("EVENTS")).state.messages
+        return [(await ctx.bus.jetstream.get_msg("EVENTS", number)).data or b"" for number in range(1, messages + 1)]
+
+    async def gone() -> bool:
+        return await rows() == 0
+
+    # written by a life that died before it published: nobody's memory holds them
+    await write(first, "one", "two")
+    assert await rows() == 2
+    second = Outbox(ctx.database, ctx.bus)
+    running = asyncio.create_task(second.run())
+    await poll(gone)
+    await write(second, "three")
+    await write(second, *(f"more {number}" for number in range(20)))
+    await poll(gone)
+    assert await published() == [b"one", b"two", b"three", *(f"more {number}".encode() for number in range(20))]
+    # what another instance wrote and never published is taken over after a moment
+    await write(first, "orphan")
+    await poll(gone)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert (await published())[-1] == b"orphan"
+
+
+async def test_an_outbox_keeps_its_order_while_nats_is_away(small_platform: TestPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    ctx = await small_platform.context("registry")
+    folder = small_platform.folder / "migrations"
+    folder.mkdir()
+    (folder / "0001_outbox.sql").write_text("select rtcc_create_outbox();")
+    await ctx.database.migrate(folder)
+    outbox, scope, real = Outbox(ctx.database, ctx.bus), Scope.service("registry", "a"), ctx.bus.publish_many
+    refused: list[int] = []
+
+    async def refuse(messages: Sequence[Outgoing]) -> list[PublishReceipt]:
+        if len(refused) < 2:
+            refused.append(len(messages))
+            raise Unavailable("NATS")
+        return await real(messages)
+
+    monkeypatch.setattr(ctx.bus, "publish_many", refuse)
+    running = asyncio.create_task(outbox.run())
+    for number in range(5):
+        async with ctx.database.transaction(scope) as connection:
+            await outbox.add(connection, "event.a.x", str(number).encode(), message_id=str(number), agency_id="a")
+
+    async def all_stored() -> bool:
+        return (await ctx.bus.jetstream.stream_info("EVENTS")).state.messages == 5
+
+    await poll(all_stored)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    bodies = [(await ctx.bus.jetstream.get_msg("EVENTS", number)).data for number in range(1, 6)]
+    assert bodies == [b"0", b"1", b"2", b"3", b"4"]

@@ -30,6 +30,7 @@ class Credentials:
     trust: Path
     checkpoint_key: Path
     sealing_secret: Path
+    notification_sealing_secret: Path
     tls: TlsFiles
 
 
@@ -49,9 +50,10 @@ def ensure_credentials(folder: DataFolder) -> Credentials:
         known.setdefault(name, secrets.token_urlsafe(32))
     if known != stored:
         write_json(store, known)
-    sealing = folder.secrets / "gateway-sealing"
-    if not sealing.is_file():
-        write_private(sealing, secrets.token_urlsafe(48))
+    sealing, notification_sealing = folder.secrets / "gateway-sealing", folder.secrets / "alerting-sealing"
+    for path in (sealing, notification_sealing):
+        if not path.is_file():
+            write_private(path, secrets.token_urlsafe(48))
     checkpoint = folder.secrets / "ledger-checkpoint.pem"
     if not checkpoint.is_file():
         write_private(checkpoint, _new_key())
@@ -67,6 +69,7 @@ def ensure_credentials(folder: DataFolder) -> Credentials:
         trust=_ensure_trust(folder, keys),
         checkpoint_key=checkpoint,
         sealing_secret=sealing,
+        notification_sealing_secret=notification_sealing,
         tls=ensure_certificates(folder.secrets / "tls"),
     )
 

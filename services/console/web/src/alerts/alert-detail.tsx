@@ -10,7 +10,7 @@ import { openCamera } from "../video/dock";
 import { acknowledge, acknowledgeAndOpen, closeAlert, confirmPlate, dockFor, startWork } from "./actions";
 import { stateName } from "./alert-list";
 import { KindFacts } from "./kinds";
-import { holderOf, isUnacknowledged, needsConfirmation, relatedCalls, splitTitle, stateOf, type QueueItem } from "./queue";
+import { escalationWords, holderOf, isUnacknowledged, needsConfirmation, relatedCalls, splitTitle, stateOf, type QueueItem } from "./queue";
 import { openAlert } from "./selection";
 import { ToIncident } from "./to-incident";
 
@@ -43,6 +43,8 @@ export function AlertDetail({ item }: { item: QueueItem }) {
           {clockTime(alert.occurredAt)} · {age(alert.occurredAt, now)} ago
         </span>
         {alert.signals > 1 && <span className="badge">{alert.signals} signals</span>}
+        <Escalated item={item} />
+        <PartnersWhoKnow item={item} />
       </div>
       <Actions item={item} />
       {alert.plateMatch && <PlateHit item={item} />}
@@ -56,6 +58,26 @@ export function AlertDetail({ item }: { item: QueueItem }) {
       )}
     </section>
   );
+}
+
+function Escalated({ item }: { item: QueueItem }) {
+  const words = escalationWords(item);
+  return words ? (
+    <span className="badge" data-tone={isUnacknowledged(item) ? "bad" : undefined} data-testid="escalation">
+      {words}
+    </span>
+  ) : null;
+}
+
+/** Their acknowledgement of our shared alert: they know; the alert stays ours. */
+function PartnersWhoKnow({ item }: { item: QueueItem }) {
+  const agencies = useLive((state) => state.agencies);
+  return item.alert.partnerAcknowledgements.map((one) => (
+    <span key={one.agencyId} className="badge" data-tone="partner" data-testid="partner-acknowledgement">
+      ⇄ acknowledged by {agencies.get(one.agencyId)?.name ?? one.agencyId}
+      {one.personName && ` · ${one.personName}`} {clockTime(one.acknowledgedAt)}
+    </span>
+  ));
 }
 
 function Actions({ item }: { item: QueueItem }) {

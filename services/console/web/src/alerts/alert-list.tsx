@@ -6,7 +6,7 @@ import { useLive } from "../live/store";
 import { SeverityMark } from "../ui/parts";
 import { useNow } from "../ui/use-now";
 import { notePaint } from "./paint-probe";
-import { holderOf, isUnacknowledged, SETTLED_AFTER_MS, splitTitle, stateOf, type QueueItem } from "./queue";
+import { escalationWords, holderOf, isUnacknowledged, SETTLED_AFTER_MS, splitTitle, stateOf, type QueueItem } from "./queue";
 import { pointerIn, useSelection } from "./selection";
 
 const ROW_PX = 66;
@@ -110,6 +110,12 @@ const AlertRow = memo(function AlertRow({ item, selected, open, marked, onChoose
           </span>
           {alert.signals > 1 && <span className="badge">{alert.signals} signals</span>}
           {item.shared && <span className="badge" data-tone="partner">⇄ {sharedBy}</span>}
+          {unacknowledged && escalationWords(item) && (
+            <span className="badge" data-tone="bad">
+              {escalationWords(item)}
+            </span>
+          )}
+          {alert.partnerAcknowledgements.length > 0 && <span className="badge" data-tone="partner">⇄ {alert.partnerAcknowledgements.length} know</span>}
           {unacknowledged ? alert.severity === 1 && <Waiting sinceMs={item.receivedAtMs} /> : <span className="badge">{holder ? `${stateName(item)} · ${holder}` : stateName(item)}</span>}
         </div>
       </div>

@@ -161,6 +161,12 @@ export function relatedCalls(alert: Alert, calls: Iterable<Event>): Event[] {
   });
 }
 
+/** Whom an unacknowledged alert was told beyond its own desk. */
+export function escalationWords(item: QueueItem): string {
+  const level = item.alert.escalation?.level ?? 0;
+  return level >= 2 ? "told to every desk" : level === 1 ? "told to supervisors" : "";
+}
+
 /** What happened, and the rest: "Plate hit ABC123 · Stolen vehicle" in two. */
 export function splitTitle(title: string): [head: string, rest: string] {
   const at = title.indexOf(" · ");

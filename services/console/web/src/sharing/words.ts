@@ -5,6 +5,11 @@ import { AgreementStatus, type Agreement } from "../generated/rtcc/registry/v1/r
 export const ALERT_KINDS: readonly (readonly [string, string])[] = [
   ["plate_hit", "plate hits"],
   ["gunshot", "gunshots"],
+  ["alarm", "alarm panels"],
+  ["warning", "public warnings"],
+  ["drone", "drones in zones"],
+  ["measurement", "sensors beyond their limits"],
+  ["officer_emergency", "officers in need"],
 ];
 export const REDACTIONS: readonly (readonly [string, string])[] = [
   ["image", "images"],
