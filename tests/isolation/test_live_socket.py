@@ -196,7 +196,7 @@ async def test_text_is_refused(platform: RunningPlatform, world: World) -> None:
         assert texting.socket.close_code == 4400
 
 
-async def test_a_partners_acknowledgement_is_on_the_owners_console_and_on_nobody_elses_copy(platform: RunningPlatform, world: World) -> None:
+async def test_a_partners_acknowledgement_is_on_the_owners_console_and_on_no_copy(platform: RunningPlatform, world: World) -> None:
     request = await OF_A_THING["AcknowledgeSharedAlert"](world, OWNER)
     async with console(platform, world, world.people[PARTNER]["supervisor"]) as theirs:
         await theirs.first("welcome")
@@ -208,5 +208,5 @@ async def test_a_partners_acknowledgement_is_on_the_owners_console_and_on_nobody
 
         assert await until(shown) == [OWNER]
     copies = await platform.ask("ListSharedAlerts", world.everything(OWNER), exchange_pb2.ListSharedAlertsRequest(limit=500))
-    (copy,) = [shared for shared in copies.alerts if shared.alert.alert_id == request.alert_id]
+    (copy,) = [one for one in copies.alerts if one.alert.alert_id == request.alert_id]
     assert copy.acknowledged_by and not copy.alert.partner_acknowledgements and not copy.alert.HasField("escalation")
