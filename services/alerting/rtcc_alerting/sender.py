@@ -34,7 +34,7 @@ from rtcc_chassis.sealing import Seal, SealBroken
 
 _LOG = logging.getLogger(__name__)
 _SENT = Counter("rtcc_alerting_notifications_total", "Messages tried, by what became of them.", ["channel", "outcome"])
-_SECONDS = Histogram("rtcc_alerting_notification_seconds", "From the alert's delivery being due to the receiver's acceptance.")
+_SECONDS = Histogram("rtcc_alerting_notification_seconds", "From an alert being raised to the receiver's acceptance at the first try.")
 _AT_ONCE = 40
 _DIGEST_MOST = 500
 _LOOK_EVERY_S = 1.0

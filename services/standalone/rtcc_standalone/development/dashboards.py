@@ -118,6 +118,13 @@ DASHBOARDS: dict[str, list[Panel]] = {
         Panel("Too late to raise one", {"{{kind}}": "sum by (kind) (rate(rtcc_alerting_late_total[5m]))"}, "ops"),
         Panel("Event to alert", _quantiles("rtcc_alerting_delay_seconds"), "s"),
         Panel("Alert to somebody taking it", _quantiles("rtcc_alerting_acknowledged_seconds", "kind"), "s"),
+        Panel("Escalated", {"level {{level}}": "sum by (level) (rate(rtcc_alerting_escalated_total[5m]))"}, "ops"),
+        Panel(
+            "Notifications",
+            {"{{channel}} {{outcome}}": "sum by (channel, outcome) (rate(rtcc_alerting_notifications_total[5m]))"},
+            "ops",
+        ),
+        Panel("Alert to message accepted", _quantiles("rtcc_alerting_notification_seconds"), "s"),
         Panel("Wanted plates", {"{{pod}}": "max by (pod) (rtcc_alerting_hot_list_entries)"}),
         Panel("Stale hot lists (R24)", {"{{agency}}": "max by (agency) (rtcc_alerting_stale_hot_lists)"}),
         *_calls("alerting"),
