@@ -80,9 +80,10 @@ def _handler(rule: CallRule) -> Any:
 
 
 async def _answer(rule: CallRule, response: Message) -> web.Response:
-    if "jpeg" in response.DESCRIPTOR.fields_by_name:
+    fields = response.DESCRIPTOR.fields_by_name
+    if "jpeg" in fields:
         return web.Response(body=response.jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"})  # type: ignore[attr-defined] # the descriptor says so
-    if {"image", "content_type"} <= response.DESCRIPTOR.fields_by_name.keys():
+    if "image" in fields and "content_type" in fields:
         answer: Any = response
         kind = answer.content_type if answer.content_type in _IMAGE_TYPES else "application/octet-stream"
         return web.Response(body=answer.image, content_type=kind, headers={"Cache-Control": "no-store"})
