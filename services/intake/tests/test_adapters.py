@@ -48,6 +48,22 @@ def changed(adapter: str, path: str, value: object) -> dict[str, Any]:
     return document
 
 
+def test_documented_tip_becomes_an_event_with_its_photo() -> None:
+    parsed = parse("tip", documented("tip"))
+    tip = parsed.event.tip
+    assert (parsed.event.kind, tip.channel, tip.reference_code, tip.category) == ("tip", "webhook", "V-2026-0017", "crime")
+    assert (tip.address, tip.contact) == ("Kaarlenkatu 3", "+358 40 000 0000") and tip.text.startswith("White van")
+    assert parsed.image_jpeg == JPEG and parsed.event.position.coordinate.latitude_deg == 60.1866
+    anonymous = parse("tip", {"tip_id": "1", "text": "A dog barks", "told_at": "2026-03-01T10:00:00Z"}).event
+    assert anonymous.tip.contact == "" and not anonymous.HasField("position")
+
+
+def test_a_supplemental_location_is_labelled() -> None:  # R32
+    assert list(parse("eido", documented("eido")).event.labels) == []
+    marked = changed("eido", "locationComponent.0.supplementalLocationIndicator", True)
+    assert list(parse("eido", marked).event.labels) == ["supplemental_location"]
+
+
 def test_documented_plate_read_becomes_an_event() -> None:
     parsed = parse("plate_read", documented("plate_read"))
     event = parsed.event

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from rtcc_intake.adapters import alarm, cap, cot, eido, gunshot, plate_read, sensor
+from rtcc_intake.adapters import alarm, cap, cot, eido, gunshot, plate_read, sensor, tip
 from rtcc_intake.document import Node, read_document
 from rtcc_intake.domain import GTFS_REALTIME, MAPPED, NotUnderstood, ParsedEvent
 
@@ -38,6 +38,7 @@ ADAPTERS: Mapping[str, Adapter] = {
         Adapter("gunshot", "gunshot", _json(gunshot.parse)),
         Adapter("plate_read", "plate_read", _json(plate_read.parse)),
         Adapter("sensor", "measurement", _json(sensor.parse)),
+        Adapter("tip", "tip", _json(tip.parse)),
     )
 }
 

@@ -15,6 +15,8 @@ from rtcc_intake.pidf_lo import read_pidf_lo
 MAXIMUM_COMPONENTS = 64
 MAXIMUM_NARRATIVE_CHARACTERS = 8_000
 MAXIMUM_PIDF_CHARACTERS = 64 * 1024
+# the handling label by which consumers tell a caller's device from the regulated 911 location
+SUPPLEMENTAL_LOCATION = "supplemental_location"
 
 
 def parse(document: Node, received_at: datetime) -> ParsedEvent:
@@ -124,5 +126,8 @@ def _place(event: event_pb2.Event, location: Node) -> None:
         accuracy_m = by_value.child("uncertainty").number(0, 1_000_000)
     event.call_for_service.address = address
     if coordinate is not None:
+        if location.child("supplementalLocationIndicator").value is True:
+            # R32: kept beside the regulated location, never instead
+            event.labels.append(SUPPLEMENTAL_LOCATION)
         event.position.coordinate.CopyFrom(coordinate)
         event.position.accuracy_m = accuracy_m

@@ -192,9 +192,13 @@ class IntakeApp:
         ):
             return False
         if parsed.image_jpeg:
-            key = f"plate-reads/{hashlib.sha256(parsed.image_jpeg).hexdigest()}.jpg"
+            folder = "tips-received" if event.HasField("tip") else "plate-reads"
+            key = f"{folder}/{hashlib.sha256(parsed.image_jpeg).hexdigest()}.jpg"
             await self._images.put(scope, source.agency_id, key, parsed.image_jpeg, "image/jpeg")
-            event.plate_read.image_object = key
+            if event.HasField("tip"):
+                event.tip.photo_object = key
+            else:
+                event.plate_read.image_object = key
         note_delay(source.adapter, event.occurred_at.ToDatetime(UTC), received_at)
         return await self._events.publish(event)
 

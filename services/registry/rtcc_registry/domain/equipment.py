@@ -4,7 +4,7 @@ from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.geometry import polygon_violations
 from rtcc_registry.domain.findings import Findings
 
-INTAKE_ADAPTERS = frozenset({"alarm", "cap", "cot", "eido", "gtfs_realtime", "gunshot", "mapped", "plate_read", "sensor"})
+INTAKE_ADAPTERS = frozenset({"alarm", "cap", "cot", "eido", "gtfs_realtime", "gunshot", "mapped", "plate_read", "sensor", "tip"})
 AIRSPACE_ADAPTERS = frozenset({"adsb", "mavlink", "remote_id"})
 ADAPTERS = INTAKE_ADAPTERS | AIRSPACE_ADAPTERS
 UNIT_KINDS = frozenset({"patrol", "officer", "drone", "command"})
