@@ -16,8 +16,9 @@ from rtcc_demo.delivery import Fix, Hook, Lane, open_session
 from rtcc_demo.messages import Wording, encode_body
 from rtcc_demo.render.plate_image import render_plate_image
 from rtcc_demo.settings import Adapter, FeederSettings
+from rtcc_demo.tip_form import TipTellers
 from rtcc_demo.world.plate_reading import PlateRead
-from rtcc_demo.world.simulation import CallMessage, City, GunshotMessage, Happening, UnitFix
+from rtcc_demo.world.simulation import CallMessage, City, GunshotMessage, Happening, TipTold, UnitFix
 from rtcc_demo.world.sky import AircraftSeen, DroneFix
 from rtcc_demo.world.traffic import STEP_S
 
@@ -45,6 +46,7 @@ class Feeders:
             source.source_id: Lane(session, f"{source.adapter} of {source.agency_id}", DELIVERIES_KEPT, self.counts)
             for source in settings.sources
         }
+        self._tips = TipTellers(session, self.counts)
         self._keys = {device.device_id: device.key for device in settings.devices}
         self._fix_lanes = [Lane(session, f"trackers {number}", FIXES_KEPT, self.counts) for number in range(FIX_LANES)]
         self._lane_of = {device.device_id: self._fix_lanes[index % FIX_LANES] for index, device in enumerate(settings.devices)}
@@ -54,6 +56,7 @@ class Feeders:
         async with asyncio.TaskGroup() as tasks:
             for lane in [*self._hooks.values(), *self._fix_lanes]:
                 tasks.create_task(lane.run())
+            tasks.create_task(self._tips.run())
             tasks.create_task(self._report())
             tasks.create_task(self._draw_reads())
             async for step_late_s in _beats(STEP_S):
@@ -75,6 +78,8 @@ class Feeders:
                 self._deliver(happening.agency_id, "remote_id", self._wording.drone(happening), door="airspace")
             case AircraftSeen():
                 self._deliver(happening.agency_id, "adsb", self._wording.aircraft(happening), door="airspace")
+            case TipTold():
+                self._tips.put(happening)
             case CallMessage():
                 self._deliver(happening.agency_id, "eido", self._wording.call(happening))
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from rtcc_demo.places import prepare_places
 from rtcc_demo.render.clips import ensure_clips
 from rtcc_demo.settings import Adapter, CameraServer, DeviceKey, FeederSettings, SourceKey, UnreadableSettings, load_settings, save_settings
 from rtcc_demo.world.city import (
@@ -135,6 +136,7 @@ async def provision(
                 await _make_zones(hands, agency_id)
                 sources += await _make_sources(hands, agency_id, journal)
                 await _import_hot_list(hands, agency_id)
+                await prepare_places(hands, agency_id)
         # cameras come last: the platform calls them at once, and they answer once there is something to show
         await drawing
     finally:

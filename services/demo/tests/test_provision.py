@@ -91,6 +91,9 @@ async def test_both_agencies_get_everything_and_the_feeders_their_keys(platform:
         for path in ("units", "people", "zones", "sources", "agreements", "subscriptions")
     }
     assert counts == {"units": 24, "people": 10, "zones": 7, "sources": 10, "agreements": 2, "subscriptions": 2}
+    plans = [record for key, record in platform.made.items() if key.startswith("/v1/floor-plans ")]
+    assert [plan["address"] for plan in plans] == ["Snellmaninkatu 10"] and len(plans[0]["control_points"]) == 4
+    assert [record["open"] for key, record in platform.made.items() if key.startswith("/v1/tip-line ")] == [True]
     assert len(settings.devices) == 24
     assert {source.secret for source in settings.sources} == {f"secret of {source.source_id}" for source in settings.sources}
     cameras = [body for path, body in platform.imports if path == "/v1/cameras/import"]

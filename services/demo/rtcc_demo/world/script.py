@@ -137,6 +137,47 @@ GUNSHOTS = (
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptedTip:
+    """What somebody of the public types into the tip form."""
+
+    at_s: float
+    agency_id: str
+    category: str
+    text: str
+    address: str
+    place: Corner | None = None
+
+
+TIPS = (
+    ScriptedTip(
+        65,
+        WEST,
+        "crime",
+        "Two people ran out of the phone shop with boxes under their jackets, towards the railway station.",
+        "Mannerheimintie 8",
+        (24.94020, 60.16860),
+    ),
+    ScriptedTip(
+        240,
+        EAST,
+        "weapons",
+        "I heard four bangs in the park by the water, then people running away. I think it was a gun.",
+        "Kaisaniemenranta",
+        (24.94550, 60.17340),
+    ),
+    ScriptedTip(
+        262,
+        EAST,
+        "weapons",
+        "Four bangs in the park near the water, somebody with a gun, people ran.",
+        "Kaisaniemenranta",
+        (24.94570, 60.17320),
+    ),
+    ScriptedTip(655, WEST, "suspicious", "A man in a grey coat tries the doors of all the parked cars in our street.", "Bulevardi 6"),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class DronePoint:
     """Where the drone flies next, how fast, and how long it stays there."""
 

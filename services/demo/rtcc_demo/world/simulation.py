@@ -6,13 +6,14 @@ import math
 import random
 from dataclasses import dataclass
 
-from rtcc_demo.world.city import AGENCIES, Unit, agency_at, load_cameras, units_of
+from rtcc_demo.world.city import AGENCIES, Corner, Unit, agency_at, load_cameras, units_of
 from rtcc_demo.world.geometry import Metres, distance_m, to_metres
 from rtcc_demo.world.plate_reading import PlateRead, PlateReaders, watched_streets
 from rtcc_demo.world.script import (
     CALLS,
     CYCLE_S,
     GUNSHOTS,
+    TIPS,
     TRUCK_CAMERAS,
     TRUCK_ENTERS_S,
     TRUCK_LEAVES_S,
@@ -72,7 +73,18 @@ class CallMessage:
     changed_s: float
 
 
-Happening = UnitFix | PlateRead | GunshotMessage | CallMessage | DroneFix | AircraftSeen
+@dataclass(frozen=True, slots=True)
+class TipTold:
+    """Somebody has something to tell."""
+
+    agency_id: str
+    category: str
+    text: str
+    address: str
+    place: Corner | None
+
+
+Happening = UnitFix | PlateRead | GunshotMessage | CallMessage | DroneFix | AircraftSeen | TipTold
 
 
 class City:
@@ -165,6 +177,11 @@ class City:
             happenings += self._run_call(call, index, before_s)
         for index, shot in enumerate(GUNSHOTS):
             happenings += self._run_gunshot(shot, index, before_s)
+        happenings += [
+            TipTold(tip.agency_id, tip.category, tip.text, tip.address, tip.place)
+            for tip in TIPS
+            if self._due(tip.at_s, before_s) is not None
+        ]
         return happenings
 
     def _run_call(self, call: ScriptedCall, index: int, before_s: float) -> list[Happening]:
