@@ -100,4 +100,4 @@ def test_a_moving_car_takes_few_bytes_a_fix() -> None:
         rows.append(
             (second * 1_000_000 + chance.randint(0, 40) * 1_000, latitude, longitude, heading, 1_390 + chance.randint(-60, 60), 40, 0)
         )
-    assert len(pack(trail_of(rows), MINUTE)) / len(rows) < 16
+    assert len(pack(trail_of(rows), MINUTE)) / len(rows) < 12

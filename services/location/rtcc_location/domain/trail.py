@@ -2,7 +2,7 @@
 
 A row is a version byte, the number of fixes (2 bytes, big-endian) and zlib over byte planes: six columns (time within the minute,
 latitude, longitude, heading, speed, accuracy with the panic flag as its lowest bit) as differences of neighbours, 8 bytes each, the
-first bytes of all numbers first, so that the zeros of small differences lie together. Lossless; about 9 bytes a fix for a moving car.
+first bytes of all numbers first, so that the zeros of small differences lie together. Lossless; 7 to 11 bytes a fix for a moving car.
 """
 
 import zlib
