@@ -21,6 +21,7 @@ from rtcc.gateway.v1 import gateway_pb2 as gateway
 from rtcc.geo.v1 import geo_pb2 as geo
 from rtcc.identity.v1 import identity_pb2 as identity
 from rtcc.intake.v1 import intake_pb2 as intake
+from rtcc.intake.v1 import retention_pb2 as retention
 from rtcc.ledger.v1 import ledger_pb2 as ledger
 from rtcc.location.v1 import location_pb2 as location
 from rtcc.registry.v1 import registry_pb2 as registry
@@ -351,6 +352,21 @@ def _fill() -> None:
         vehicle = location.Vehicle(vehicle_id="bus-1", label="550 1", fix=location.Fix(position=geo.Position(coordinate=_PLACE)))
         vehicle.fix.fixed_at.FromDatetime(datetime.now(UTC))
         return location.SubmitVehiclesRequest(source_id=(await w.source(a, "gtfs_realtime")).source_id, vehicles=[vehicle])
+
+    @_about("SetRetentionRule")
+    async def _(w: World, a: str) -> Message:
+        rule = retention.RetentionRule(source_id=(await w.source(a)).source_id, kind="plate_read", keep_s=86_400)
+        return retention.SetRetentionRuleRequest(rule=rule)
+
+    @_about("PlaceHold")
+    async def _(w: World, a: str) -> Message:
+        return retention.PlaceHoldRequest(hold=retention.RetentionHold(reason="26-0001", source_id=(await w.source(a)).source_id))
+
+    @_about("ReleaseHold")
+    async def _(w: World, a: str) -> Message:
+        hold = retention.RetentionHold(reason="26-0002", kind="gunshot")
+        answer = await w.platform.ask("PlaceHold", w.everything(a), retention.PlaceHoldRequest(hold=hold))
+        return retention.ReleaseHoldRequest(hold_id=answer.hold.hold_id)
 
     @_about("ListEntries")
     async def _(w: World, a: str) -> Message:

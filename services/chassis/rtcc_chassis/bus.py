@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,9 @@ _ACKNOWLEDGE_TIMEOUT_S = 5.0
 # JetStream error codes (server/errors.json): no space by stream, by account, by server
 _FULL_CODES = {10047, 10077, 10122, 10113, 10002, 10023}
 _LOG_EVERY_S = 10.0
+# JetStream error codes for a message that is not there (any more): 10043 by sequence, 10057 while erasing it
+_GONE_CODES = {10037, 10043, 10057}
+_ERASED_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,23 @@ class Bus:
             _LOG.info("NATS: closed without a full drain (%s)", error)
             with contextlib.suppress(Exception):
                 await self._client.close()
+
+    async def erase(self, stream: StreamSpec, sequences: Collection[int]) -> None:
+        """Overwrite and remove messages; those that are gone already are fine. Raises Unavailable when NATS is away."""
+        waiting = list(sequences)
+        for start in range(0, len(waiting), _ERASED_AT_ONCE):
+            await asyncio.gather(*(self._erase(stream.name, sequence) for sequence in waiting[start : start + _ERASED_AT_ONCE]))
+
+    async def _erase(self, stream: str, sequence: int) -> None:
+        try:
+            await self._jetstream.delete_msg(stream, sequence)
+        except NotFoundError:
+            return
+        except APIError as error:
+            if error.err_code not in _GONE_CODES:
+                raise Unavailable(f"the stream {stream}") from error
+        except (NatsError, OSError, TimeoutError) as error:
+            raise Unavailable(f"the stream {stream}") from error
 
     async def delete_consumer(self, stream: str, durable: str) -> None:
         """Forget a durable consumer; absent is fine."""

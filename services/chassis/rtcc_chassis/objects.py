@@ -1,6 +1,7 @@
 """Objects in any S3: one bucket an agency, capabilities checked at start. The client is synchronous and lives in threads."""
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import logging
@@ -78,6 +79,12 @@ class Objects:
         """Delete; nothing happens when it isn't there."""
         self._guard(scope, agency_id)
         await self._call(lambda: self._client.remove_object(self._prefix + agency_id, key), key)
+
+    async def delete(self, scope: Scope, agency_id: str, key: str) -> None:
+        """Gone for good; absent is fine."""
+        self._guard(scope, agency_id)
+        with contextlib.suppress(NotFound):
+            await self._call(lambda: self._client.remove_object(self._prefix + agency_id, key), key)
 
     async def check_at_start(self) -> None:
         """Wait until the store answers, then check it once; spawn it. Raises UnfitObjectStore."""

@@ -5,14 +5,12 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from nats.js.errors import APIError, NotFoundError
-
 from rtcc.alerting.v1.alerting_pb2 import Alert
 from rtcc.exchange.v1 import exchange_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Agreement
 from rtcc_chassis.bus import Bus, ConsumerSpec, Delivery, Outgoing
 from rtcc_chassis.directory import Mirror
-from rtcc_chassis.errors import RtccError, Unavailable
+from rtcc_chassis.errors import RtccError
 from rtcc_chassis.identifiers import derived_id
 from rtcc_chassis.streams import ALERTS, SHARED
 from rtcc_exchange.app.delivery import Deliveries
@@ -20,9 +18,6 @@ from rtcc_exchange.app.ports import Message
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 0.25
-_ERASED_AT_ONCE = 32
-# JetStream's error for a message that is not there (any more): 10043 by sequence, 10057 while erasing it
-_GONE = {10037, 10043, 10057}
 EVENT_TYPE = "openrtcc.shared_alert.v1"
 
 ALERTS_CONSUMER = ConsumerSpec(stream=ALERTS, service="exchange", durable="exchange-alerts", subjects=("alert.*",), batch=200)
@@ -43,19 +38,7 @@ class SharedStream:
 
     async def delete(self, sequences: Sequence[int]) -> None:
         """Overwrite and remove messages; those that are gone already are fine. Raises Unavailable when NATS is away."""
-        for start in range(0, len(sequences), _ERASED_AT_ONCE):
-            await asyncio.gather(*(self._erase(sequence) for sequence in sequences[start : start + _ERASED_AT_ONCE]))
-
-    async def _erase(self, sequence: int) -> None:
-        try:
-            await self._bus.jetstream.delete_msg(SHARED.name, sequence)
-        except NotFoundError:
-            return
-        except APIError as error:
-            if error.err_code not in _GONE:
-                raise Unavailable(f"the stream {SHARED.name}") from error
-        except (OSError, TimeoutError) as error:
-            raise Unavailable(f"the stream {SHARED.name}") from error
+        await self._bus.erase(SHARED, sequences)
 
 
 class AlertsHandler:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 from google.protobuf.message import DecodeError
@@ -17,6 +17,7 @@ from rtcc_chassis.consumer import ConsumerSpec
 from rtcc_chassis.consumer import Delivery as Stored
 from rtcc_chassis.errors import Exhausted, InvalidInput, RtccError, Unauthenticated, http_status
 from rtcc_chassis.identifiers import derived_id
+from rtcc_chassis.objects import Objects
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import DEVICES, EVENTS, QUARANTINE, event_subject
 from rtcc_intake.app.deliveries import IntakeApp
@@ -49,6 +50,20 @@ class BusEvents:
         await self._bus.publish(entry.subject, entry.body, message_id=f"{entry.quarantine_id}:{entry.attempts}", agency_id=entry.agency_id)
 
 
+class EventLeftovers:
+    """Implements `app.retention.Leftovers`: the message in the stream and the picture in the object store."""
+
+    def __init__(self, bus: Bus, objects: Objects) -> None:
+        self._bus = bus
+        self._objects = objects
+
+    async def erase_messages(self, sequences: Collection[int]) -> None:
+        await self._bus.erase(EVENTS, sequences)
+
+    async def remove_image(self, scope: Scope, agency_id: str, key: str) -> None:
+        await self._objects.delete(scope, agency_id, key)
+
+
 def archive_spec(batch: int) -> ConsumerSpec:
     return ConsumerSpec(EVENTS, "intake", "intake-archive", ("event.>",), batch=batch)
 
@@ -64,7 +79,7 @@ def archive_handler(store: IntakeStore, pause_s: float) -> Callable[[Sequence[St
             if event.agency_id != delivery.agency_id or not event.event_id:
                 raise InvalidInput.one("agency_id", f"{event.agency_id!r} in the body, {delivery.agency_id!r} in the subject")
             events.append(event)
-        await store.add_events(scope, events)
+        await store.add_events(scope, events, [delivery.sequence for delivery in deliveries])
         await asyncio.sleep(pause_s)
 
     return handle

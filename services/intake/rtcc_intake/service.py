@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rtcc.geo.v1.geo_pb2 import Coordinate
 from rtcc.intake.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
+from rtcc.intake.v1.retention_pb2_grpc import add_RetentionServiceServicer_to_server
 from rtcc.registry.v1.registry_pb2 import Camera
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError
@@ -15,9 +16,11 @@ from rtcc_intake.app.certificates import Certificates
 from rtcc_intake.app.deliveries import IntakeApp
 from rtcc_intake.app.feeds import Feeds
 from rtcc_intake.app.kit import ConnectorKit
+from rtcc_intake.app.retention import Retention
 from rtcc_intake.cot_listener import CotListener
 from rtcc_intake.events import (
     BusEvents,
+    EventLeftovers,
     archive_handler,
     archive_spec,
     device_handler,
@@ -28,6 +31,8 @@ from rtcc_intake.events import (
 )
 from rtcc_intake.feed_fetcher import FeedFetcher
 from rtcc_intake.measures import measure_quarantine
+from rtcc_intake.retention_rpc import RetentionServicer
+from rtcc_intake.retention_store import RetentionStore
 from rtcc_intake.rpc import IntakeServicer
 from rtcc_intake.settings import IntakeSettings
 from rtcc_intake.source_store import SourceStore
@@ -77,6 +82,9 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(
         ctx.bus.consume(archive_spec(settings.archive_batch), archive_handler(store, settings.archive_pause_s)), "intake archive"
     )
+    retention = Retention(RetentionStore(ctx.database), sources, EventLeftovers(ctx.bus, ctx.objects), ctx.access, ctx.clock)
+    ctx.rpc.add(add_RetentionServiceServicer_to_server, RetentionServicer(retention))
+    ctx.lifecycle.spawn(retention.run(settings.retention_sweep_s), "intake retention")
     ctx.lifecycle.spawn(measure_quarantine(store), "intake quarantine size")
     ctx.lifecycle.spawn(ctx.bus.consume(quarantine_spec(), quarantine_handler(store)), "intake quarantine")
     ctx.lifecycle.spawn(ctx.bus.consume(mqtt_spec(), mqtt_handler(app, ctx.access)), "intake devices")

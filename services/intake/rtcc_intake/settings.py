@@ -15,6 +15,8 @@ class IntakeSettings:
     archive_batch: int = 100
     # seconds between two archive transactions: under load fewer and larger ones, which leaves the processor to the alerts
     archive_pause_s: float = 0.05
+    # between two looks for events whose time is over (R22), seconds; the shortest rule is three minutes
+    retention_sweep_s: float = 30.0
     # hours for which a call without news stays in the list of calls
     call_list_h: float = 24.0
     # "host:port", comma separated: feeds there may be fetched by plain http or stand at a private address

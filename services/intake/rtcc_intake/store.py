@@ -21,15 +21,19 @@ class IntakeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_events(self, scope: Scope, events: Sequence[event_pb2.Event]) -> int:
-        """Archive a batch; the answer is how many were new. Repeated ones change nothing."""
-        rows = [_event_row(event) for event in events]
+    async def add_events(self, scope: Scope, events: Sequence[event_pb2.Event], sequences: Sequence[int] | None = None) -> int:
+        """Archive a batch; the answer is how many were new. Repeated ones change nothing.
+
+        `sequences`: where each stands in the stream, so that it can be erased there when its time is over (R22).
+        """
+        places: Sequence[int | None] = sequences if sequences is not None else [None] * len(events)
+        rows = [(*_event_row(event), place) for event, place in zip(events, places, strict=True)]
         async with self._database.transaction(scope) as connection:
             status = await connection.execute(
                 """insert into event (event_id, agency_id, source_id, kind, occurred_at, received_at, latitude_deg, longitude_deg,
-                                      plate, camera_id, call_id, body)
+                                      plate, camera_id, call_id, body, image_object, stream_sequence)
                    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::float8[],
-                                        $8::float8[], $9::text[], $10::text[], $11::text[], $12::bytea[])
+                                        $8::float8[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::bigint[])
                    on conflict (event_id) do nothing""",
                 *(list(column) for column in zip(*rows, strict=True)),
             )
@@ -235,6 +239,7 @@ def _event_row(event: event_pb2.Event) -> tuple[Any, ...]:
         event.plate_read.camera_id if event.HasField("plate_read") else None,
         event.call_for_service.call_id if event.HasField("call_for_service") else None,
         event.SerializeToString(),
+        event.plate_read.image_object or None if event.HasField("plate_read") else None,
     )
 
 
