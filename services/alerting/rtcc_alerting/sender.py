@@ -57,6 +57,9 @@ class Sender:
     ) -> None:
         self._store = store
         self._channels = channels
+        for channel in _CHANNEL_WORDS.values():  # a series that isn't there yet can't be told from one that stopped
+            for outcome in ("sent", "failed", "refused"):
+                _SENT.labels(channel, outcome)
         self._seal = seal
         self._access = access
         self._clock = clock

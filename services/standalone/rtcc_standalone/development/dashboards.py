@@ -151,7 +151,11 @@ DASHBOARDS: dict[str, list[Panel]] = {
         *_calls("gateway"),
     ],
     "identity": [*_calls("identity"), Panel("Outbox", {"waiting": 'max(rtcc_outbox_messages{service="identity"})'})],
-    "airspace": [*_calls("airspace"), *_bus("airspace")],
+    "airspace": [
+        Panel("Sightings", {"{{adapter}} {{outcome}}": "sum by (adapter, outcome) (rate(rtcc_airspace_sightings_total[5m]))"}, "ops"),
+        *_calls("airspace"),
+        *_bus("airspace"),
+    ],
     "incidents": [*_calls("incidents"), *_bus("incidents")],
     "operator": [
         Panel("Resources", {"{{kind}} ready {{ready}}": "max by (kind, ready) (rtcc_operator_resources)"}),
