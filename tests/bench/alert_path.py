@@ -7,7 +7,8 @@ each raising an alert of its own. Intake's HTTP half is left out.
 `alert_*`: publish -> the alert on its NATS subject (alerting's part, with its database). `socket_*`: publish -> the alert in
 the hands of a signed-in WebSocket client, with session, rights and the audit entry of the delivery in the path, at 1,000
 events/s. `paint_*`: publish -> the frame that shows the alert's row was handed to the screen in headless Chromium (software GL),
-at 100 events/s. Sender, client and, for paint, Chromium share the machine with the platform.
+at 100 events/s; `page_*`: the page's own part of it, and how long its main thread was busy for each alert. Sender, client and, for
+paint, Chromium share the machine with the platform.
 """
 
 import argparse
@@ -211,12 +212,15 @@ async def _paint(rate: int, seconds: float, hit_ratio: float) -> dict[str, Any]:
         try:
             page = await _console(await browser.new_context(viewport={"width": 1600, "height": 1000}), world, operator)
             async with receiving(world, operator) as receiver:
+                busy_before_s = await _main_thread_busy_s(page)
                 before, sent, started = _cpu_s(os.getpid()), Sent(), time.monotonic()
                 await publish_load(platform.bus, load, sent)
                 lasted_s = time.monotonic() - started
                 after = _cpu_s(os.getpid())
                 await receiver.wait_for(len(sent.at_s), _LATE_S)
                 probe = await _painted(page, len(sent.at_s))
+                received: dict[str, float] = await page.evaluate("window.__rtcc.received")
+                busy_s = await _main_thread_busy_s(page) - busy_before_s
         finally:
             await browser.close()
     delays = [
@@ -228,6 +232,10 @@ async def _paint(rate: int, seconds: float, hit_ratio: float) -> dict[str, Any]:
     return {
         "paint_p50_ms": percentile_ms(delays, 50),
         "paint_p99_ms": percentile_ms(delays, 99),
+        # the page's own part: from the worker having the alert to the frame
+        "page_p50_ms": percentile_ms([(at_ms - received[alert_id]) / 1000 for alert_id, at_ms in probe.items()], 50),
+        "page_p99_ms": percentile_ms([(at_ms - received[alert_id]) / 1000 for alert_id, at_ms in probe.items()], 99),
+        "page_main_thread_ms_per_alert": round(1000 * busy_s / max(1, len(probe)), 1),
         "paint_events_per_s": round(sent.events / lasted_s),
         "paint_hit_ratio": hit_ratio,
         "paint_alerts_raised": len(sent.at_s),
@@ -249,6 +257,15 @@ async def _console(context: Any, world: World, operator: registry_pb2.Person) ->
     # the first paint is over
     await asyncio.sleep(2)
     return page
+
+
+async def _main_thread_busy_s(page: Any) -> float:
+    """Seconds in which the page's main thread had work (Chrome DevTools Protocol, Performance.getMetrics, TaskDuration)."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable")
+    metrics = (await session.send("Performance.getMetrics"))["metrics"]
+    await session.detach()
+    return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
 async def _painted(page: Any, wanted: int) -> dict[str, float]:

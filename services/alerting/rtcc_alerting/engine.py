@@ -72,6 +72,11 @@ class Trigger:
     def raises(self) -> bool:
         return self.finding is None or self.finding.raises
 
+    @property
+    def calms(self) -> bool:
+        """Says that all is well again: of no matter where nothing is open."""
+        return self.finding is not None and bool(self.finding.ends) and not self.finding.final
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -173,6 +178,7 @@ class Engine:
         rest = await self._raise_fresh(scope, triggers, now, outcome)
         if rest:
             await self._decide_together(scope, rest, now, outcome)
+        self._note_calm(triggers, now)
         self._measure(outcome)
         return outcome
 
@@ -195,8 +201,11 @@ class Engine:
                     reads.append(event)
                 continue
             finding = rule.classify(event, setting)
-            if finding is not None and not self._is_calm(event, finding, now):
-                triggers.append(Trigger(event, finding, setting.severity or finding.severity))
+            if finding is None:
+                continue
+            trigger = Trigger(event, finding, setting.severity or finding.severity)
+            if not self._is_calm(trigger, now):
+                triggers.append(trigger)
         found: dict[int, list[Candidate]] = {}
         for candidate in self._index.match([(event.agency_id, event.plate_read.plate) for event in reads]):
             found.setdefault(candidate.read, []).append(candidate)
@@ -223,18 +232,19 @@ class Engine:
                 kept.append(Trigger(trigger.event, candidates=trigger.candidates, match=match))
         return kept
 
-    def _is_calm(self, event: event_pb2.Event, finding: Finding, now: datetime) -> bool:
-        """Whether "back to normal" is no news: this process saw the same a moment ago and nothing since."""
-        group, at = (event.agency_id, finding.group), now.timestamp()
-        if not finding.ends or finding.final:
-            self._calm.pop(group, None)
-            return False
-        calm = at - self._calm.get(group, 0.0) < _CALM_S
-        if not calm:
-            if len(self._calm) >= _CALM_MOST:
+    def _is_calm(self, trigger: Trigger, now: datetime) -> bool:
+        """Whether "back to normal" is no news: this process looked a moment ago and nothing was open, or was closed by the same."""
+        return trigger.calms and now.timestamp() - self._calm.get(trigger.group, 0.0) < _CALM_S
+
+    def _note_calm(self, triggers: Sequence[Trigger], now: datetime) -> None:
+        """After the fact: what failed comes again and must be looked at again."""
+        for trigger in triggers:
+            if not trigger.calms:
+                self._calm.pop(trigger.group, None)
+            elif len(self._calm) < _CALM_MOST:
+                self._calm[trigger.group] = now.timestamp()
+            else:
                 self._calm.clear()
-            self._calm[group] = at
-        return calm
 
     # -- the short way -------------------------------------------------------------------------------------------------
 
@@ -274,9 +284,10 @@ class Engine:
         decided = Outcome()
         async with self._store.batch(scope) as transaction:
             await transaction.lock_groups(triggers)
-            fresh = await transaction.claim(triggers)
             standing = await transaction.standing(triggers, now)
-            self._decide([trigger for trigger in triggers if trigger.event.event_id in fresh], standing, now, decided)
+            relevant = _relevant(triggers, standing)
+            fresh = await transaction.claim(relevant) if relevant else set()
+            self._decide([trigger for trigger in relevant if trigger.event.event_id in fresh], standing, now, decided)
             await transaction.save(decided)
         outcome.new.update(decided.new)
         outcome.changed.update(decided.changed)
@@ -340,3 +351,10 @@ class Engine:
         now = self._clock()
         for alert in outcome.new.values():
             _DELAY.observe(max(0.0, (now - alert.received_at.ToDatetime(UTC)).total_seconds()))
+
+
+def _relevant(triggers: Sequence[Trigger], standing: Standing) -> list[Trigger]:
+    """Without those that only could have closed or changed what isn't open: they leave no trace, however many a sensor sends."""
+    raising = {trigger.group for trigger in triggers if trigger.raises}
+    still_open = {group for group, alert in standing.newest.items() if state_of(alert) is not State.CLOSED}
+    return [trigger for trigger in triggers if trigger.raises or trigger.final or trigger.group in raising | still_open]

@@ -1,5 +1,6 @@
 """Events of every kind become alerts as the table says, grouped, and as the agency set it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,9 @@ from rtcc.geo.v1.geo_pb2 import Coordinate, Polygon
 from rtcc.location.v1.location_pb2 import PositionBatch
 from rtcc.registry.v1.registry_pb2 import Camera, Zone
 from rtcc.video.v1 import video_pb2
+from rtcc_alerting.engine import Standing, Trigger
+from rtcc_alerting.store import AlertBatch
+from rtcc_chassis.errors import Unavailable
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import directory_subject, position_subject
@@ -284,3 +288,30 @@ async def test_a_setting_that_makes_no_sense_is_refused(alerting: Alerting, fiel
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await alerting.stub.SetAlertRule(pb.SetAlertRuleRequest(**fields), metadata=alerting.as_(OPERATOR))
     assert caught.value.code() is code
+
+
+async def test_sensors_that_are_well_leave_no_trace(alerting: Alerting) -> None:
+    normal = [event("measurement", sensor_id=f"s{n % 3}", quantity="smoke", level=event_pb2.MEASUREMENT_LEVEL_NORMAL) for n in range(30)]
+    await alerting.publish(*normal, gunshot("g", "new"))
+    await alerting.until(lambda alerts: len(alerts) == 1)
+    async with alerting.context.database.transaction(Scope.platform("alerting")) as connection:
+        assert await connection.fetchval("select count(*) from handled_event") == 1
+
+
+async def test_a_return_to_normal_whose_database_was_away_closes_when_it_is_back(
+    alerting: Alerting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alerting.publish(event("measurement", sensor_id="s", quantity="smoke", level=event_pb2.MEASUREMENT_LEVEL_CRITICAL))
+    await alerting.until(lambda alerts: len(alerts) == 1)
+    real, failed = AlertBatch.standing, []
+
+    async def away(self: AlertBatch, triggers: Sequence[Trigger], now: datetime) -> Standing:
+        if len(failed) < 2:
+            failed.append(now)
+            raise Unavailable("PostgreSQL")
+        return await real(self, triggers, now)
+
+    monkeypatch.setattr(AlertBatch, "standing", away)
+    await alerting.publish(event("measurement", sensor_id="s", quantity="smoke", level=event_pb2.MEASUREMENT_LEVEL_NORMAL))
+    await alerting.until(lambda alerts: not alerts)
+    assert len(failed) == 2
