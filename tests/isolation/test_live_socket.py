@@ -47,6 +47,14 @@ class Console:
 
         await until(found)
 
+    async def text(self, text: str) -> None:
+        """Until it stands in anything that was sent."""
+
+        async def found() -> bool:
+            return text.encode() in self.raw
+
+        await until(found)
+
     async def close(self) -> None:
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
@@ -75,6 +83,8 @@ async def test_a_stranger_is_sent_nothing_of_the_owner(platform: RunningPlatform
     ):
         await stranger.first("welcome")
         await owner.first("cameras")
+        secrets += await world.track(OWNER)
+        await owner.text(secrets[-1])
         secrets.append(await world.alert(OWNER))
         await owner.alert(secrets[-1])
         # afterwards one of the stranger's own: whatever of the owner's were on its way has arrived by then

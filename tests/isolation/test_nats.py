@@ -104,7 +104,7 @@ async def test_a_receiver_delivers_for_its_own_agency_only(platform: RunningPlat
     async def attempt(client: Client) -> dict[str, object]:
         headers = {name: value for name, value in signed_headers(source.secret, body).items() if name.startswith("Rtcc-")}
         try:
-            answer = await client.request(f"source.{source.source_id}.airspace", body, timeout=2, headers=headers)
+            answer = await client.request(f"source.{source.source_id}", body, timeout=2, headers=headers)
         except (TimeoutError, NatsError):
             return {}
         decoded: dict[str, object] = json.loads(answer.data)

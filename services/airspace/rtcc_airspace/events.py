@@ -28,8 +28,8 @@ from rtcc_chassis.signed_sources import RegisteredSource
 from rtcc_chassis.streams import TRACKS, track_subject
 
 LIVE_SUBJECTS = ("track.*",)
-# one token more than a webhook's subject: intake doesn't hear it
-RECEIVER_SUBJECT = "agency.*.source.*.airspace"
+# intake hears it, too: whose source it is answers
+RECEIVER_SUBJECT = "agency.*.source.*"
 ROWS_PER_BATCH = 2_000
 _QUARANTINE_EVERY = timedelta(minutes=1)
 _QUARANTINE_BODY_BYTES = 64 * 1024
@@ -188,10 +188,12 @@ def _one_line(text: str) -> str:
 
 
 def receiver_handler(receiving: Receiving, access: Access) -> Callable[[Msg], Awaitable[None]]:
-    """Requests on agency.<id>.source.<source_id>.airspace: the agency comes from the account's export, never from the sender."""
+    """Requests on agency.<id>.source.<source_id>: the agency comes from the account's export, never from the sender."""
 
     async def handle(message: Msg) -> None:
-        _, agency_id, _, source_id, _ = message.subject.split(".", 4)
+        _, agency_id, _, source_id = message.subject.split(".", 3)
+        if not receiving.is_ours(source_id):
+            return
         headers = {name.lower(): value for name, value in (message.headers or {}).items()}
         delivery = Reception(
             source_id, headers.get("rtcc-timestamp", ""), headers.get("rtcc-delivery", ""), headers.get("rtcc-signature", ""), message.data

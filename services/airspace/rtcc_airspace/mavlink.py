@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtcc.airspace.v1 import airspace_pb2 as pb
-from rtcc_airspace.app.receiving import MAVLINK, Receiving
+from rtcc_airspace.app.receiving import MAVLINK, Find, Receiving
 from rtcc_airspace.domain.observations import (
     FLAGS,
     HEADING,
@@ -32,7 +32,6 @@ from rtcc_airspace.domain.observations import (
 )
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError
-from rtcc_chassis.signed_sources import RegisteredSource
 
 _LOG = logging.getLogger(__name__)
 _LOOK_FOR_DRONES_S = 0.5
@@ -41,7 +40,6 @@ _SIGHTING_EVERY_S = 0.2
 _AGAIN_S = 5.0
 # slower than this a course over ground is noise
 _COURSE_FROM_MPS = 0.5
-Find = Callable[[str], RegisteredSource | None]
 
 
 @dataclass(slots=True)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from rtcc_airspace.app.receiving import ADSB, Receiving
+from rtcc_airspace.app.receiving import ADSB, Find, Receiving
 from rtcc_airspace.domain.receptions import BODY_BYTES_MOST
-from rtcc_airspace.mavlink import Find
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError
 

@@ -30,8 +30,6 @@ from rtcc_airspace.events import (
     history_spec,
     receiver_handler,
 )
-from rtcc_airspace.mavlink import MavlinkLinks
-from rtcc_airspace.readsb import ReadsbPolls
 from rtcc_airspace.rpc import AirspaceServicer
 from rtcc_airspace.settings import AirspaceSettings
 from rtcc_airspace.store import AirspaceStore
@@ -82,10 +80,15 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(ctx.bus.consume(history_spec(), history_handler(store)), "airspace history")
     ctx.lifecycle.spawn(_forget(store, ctx.clock, settings.history_days), "airspace history's end")
     await ctx.bus.subscribe_core(RECEIVER_SUBJECT, receiver_handler(receiving, ctx.access), queue="airspace")
+    # what only some installations use isn't loaded by the others
     if settings.readsb:
+        from rtcc_airspace.readsb import ReadsbPolls
+
         polls = ReadsbPolls(settings.readsb, settings.readsb_poll_s, receiving, sources.get, ctx.clock)
         ctx.lifecycle.spawn(polls.run(), "airspace readsb receivers")
     if settings.mavlink:
+        from rtcc_airspace.mavlink import MavlinkLinks
+
         ctx.lifecycle.spawn(MavlinkLinks(settings.mavlink, receiving, sources.get, ctx.clock).run(), "airspace own drones")
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()

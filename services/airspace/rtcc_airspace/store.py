@@ -36,6 +36,8 @@ from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import event_subject
 
 _PROGRESS = "tracks"
+# a path keeps one point a slot (0002_points_by_slot.sql)
+_AIRCRAFT_SLOT_US, _DRONE_SLOT_US = 10_000_000, 200_000
 _POINT_COLUMNS = [OBSERVED_AT, LATITUDE, LONGITUDE, ALTITUDE, HEIGHT, HEADING, SPEED, ACCURACY]
 
 
@@ -129,14 +131,19 @@ class AirspaceStore:
     async def _save_points(self, connection: Any, batch: pb.TrackBatch, numbers: Integers, late: bool) -> None:
         track_ids = list(batch.track_ids)
         await connection.execute(
-            """insert into track_point (track_id, agency_id, observed_us, latitude_e7, longitude_e7, altitude_dm, height_dm,
+            """insert into track_point (track_id, slot, agency_id, observed_us, latitude_e7, longitude_e7, altitude_dm, height_dm,
                                         heading_cdeg, speed_cmps, accuracy_dm)
-               select track_id, $2, observed, latitude, longitude, altitude, height, heading, speed, accuracy
-               from unnest($1::text[], $3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[], $10::bigint[])
+               select point.track_id, observed / case when track.kind = $3 then $4::bigint else $5::bigint end,
+                      $2, observed, latitude, longitude, altitude, height, heading, speed, accuracy
+               from unnest($1::text[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::bigint[])
                     as point(track_id, observed, latitude, longitude, altitude, height, heading, speed, accuracy)
+                    left join track on track.track_id = point.track_id
                on conflict do nothing""",
             track_ids,
             batch.agency_id,
+            pb.TRACK_KIND_AIRCRAFT,
+            _AIRCRAFT_SLOT_US,
+            _DRONE_SLOT_US,
             *numbers[_POINT_COLUMNS].tolist(),
         )
         if late:

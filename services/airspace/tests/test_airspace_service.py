@@ -290,6 +290,28 @@ async def test_paths_and_ended_tracks_need_a_reason_and_stay_inside_the_agency(a
         await search(person("east", "operator"))
 
 
+async def test_paths_of_aircraft_keep_a_point_each_ten_seconds(airspace: Airspace) -> None:
+    now = int(utc_now().timestamp()) // 10 * 10
+    for second in range(30, 5, -5):
+        craft = {"hex": "461f30", "lat": 60.2 - second * 1e-4, "lon": 24.9, "alt_geom": 3000}
+        await airspace.submit(json.dumps({"now": now - second, "aircraft": [craft]}).encode(), "adsb")
+    (track,) = await airspace.tracks()
+    request = pb.GetTrackPathRequest(track_id=track.track_id)
+
+    async def ages() -> list[int]:
+        try:
+            points = (await airspace.ask(airspace.stub.GetTrackPath, request, EAST)).points
+        except NotFound:
+            return []
+        return [now - round(point.observed_at.ToDatetime(UTC).timestamp()) for point in points]
+
+    async def whole() -> bool:
+        return len(await ages()) >= 3
+
+    await poll(whole)
+    assert await ages() == [30, 20, 10]
+
+
 def stamp(moment: datetime) -> Any:
     from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -376,7 +398,7 @@ async def test_receivers_may_speak_nats(airspace: Airspace) -> None:
     async def ask(agency_id: str, **changed: str) -> dict[str, Any]:
         timestamp = str(int(utc_now().timestamp()))
         headers = {"Rtcc-Timestamp": timestamp, "Rtcc-Delivery": "d1", "Rtcc-Signature": sign(secret, timestamp, "d1", body)} | changed
-        answer = await client.request(f"agency.{agency_id}.source.{source_id}.airspace", body, timeout=5, headers=headers)
+        answer = await client.request(f"agency.{agency_id}.source.{source_id}", body, timeout=5, headers=headers)
         decoded: dict[str, Any] = json.loads(answer.data)
         return decoded
 

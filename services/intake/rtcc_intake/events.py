@@ -159,6 +159,8 @@ def device_handler(app: IntakeApp, access: Access) -> Callable[[Msg], Awaitable[
 
     async def handle(message: Msg) -> None:
         _, agency_id, _, source_id = message.subject.split(".", 3)
+        if app.is_others(source_id):
+            return
         headers = {name.lower(): value for name, value in (message.headers or {}).items()}
         delivery = Delivery(
             source_id,

@@ -258,3 +258,13 @@ async def test_a_plate_search_uses_the_index_under_row_level_security(intake: In
         )
     assert "event_plate" in plan
     assert "(plate >= 'ABC'" in plan
+
+
+async def test_a_receiver_of_drones_on_nats_is_left_to_airspace(intake: Intake) -> None:
+    source_id, secret = await intake.source("remote_id")
+    body = b'{"frames": []}'
+    timestamp = str(int(time.time()))
+    headers = {"Rtcc-Timestamp": timestamp, "Rtcc-Delivery": "d1", "Rtcc-Signature": sign(secret, timestamp, "d1", body)}
+    with pytest.raises(TimeoutError):
+        await intake.context.bus.client.request(f"agency.east.source.{source_id}", body, timeout=0.5, headers=headers)
+    assert await intake.waiting() == []

@@ -65,6 +65,7 @@ class Taken:
     reasons: list[str]
 
 
+Find = Callable[[str], RegisteredSource | None]
 # the serial numbers of an agency's own drones
 OwnSerials = Callable[[str], frozenset[str]]
 
@@ -81,6 +82,11 @@ class Receiving:
         self._quarantine = quarantine
         self._own_serials = own_serials
         self._clock = clock
+
+    def is_ours(self, source_id: str) -> bool:
+        """Whether such a source speaks to this service; of one that nobody knows intake says so."""
+        source = self._sources.get(source_id)
+        return source is not None and source.adapter in (REMOTE_ID, ADSB, MAVLINK)
 
     async def submit(self, delivery: Delivery, *, agency_id: str = "") -> Taken:
         """Take one delivery; what is accepted is durable when it returns.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from prometheus_client import Counter, Gauge
 
 from rtcc.airspace.v1 import airspace_pb2 as pb
 from rtcc.event.v1.event_pb2 import Event
@@ -19,6 +20,9 @@ from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import Scope
 
 _LOG = logging.getLogger(__name__)
+_TRACKS = Gauge("rtcc_airspace_tracks", "Tracks in the air now.")
+_VISITS = Gauge("rtcc_airspace_visits", "Drones in zones now.")
+_ALARMS = Counter("rtcc_airspace_alarms_total", "Drone alarms raised.")
 
 
 class VisitStore(Protocol):
@@ -73,6 +77,8 @@ class Watch:
             await self._store.end_visits(Scope.platform("airspace"), over)
             self._visits.forget(over)
         await self._end_silent(now_us)
+        _TRACKS.set(len(self._live))
+        _VISITS.set(len(self._visits))
 
     def _told(self, track_id: str) -> bool:
         row = self._live.row_of(track_id)
@@ -97,6 +103,7 @@ class Watch:
         begun = await self._store.begin_visit(Scope.service("airspace", visit.agency_id), visit, event)
         visit.raised = True
         if begun:
+            _ALARMS.inc()
             _LOG.info("drone alarm %s", visit.visit_id)
 
     async def _end_silent(self, now_us: int) -> None:

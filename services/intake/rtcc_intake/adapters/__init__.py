@@ -43,6 +43,11 @@ ADAPTERS: Mapping[str, Adapter] = {
 }
 
 
+def is_ours(name: str) -> bool:
+    """Whether intake takes what such a source says; receivers of drones and aircraft are airspace's."""
+    return name in ADAPTERS or name in (MAPPED, GTFS_REALTIME)
+
+
 def adapter_for(name: str) -> Adapter:
     """Raises NotUnderstood for an adapter this version doesn't have: the delivery waits for one that does."""
     adapter = ADAPTERS.get(name)

@@ -16,7 +16,7 @@ from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, Unauthenticate
 from rtcc_chassis.identifiers import derived_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.signed_sources import RegisteredSource
-from rtcc_intake.adapters import adapter_for
+from rtcc_intake.adapters import adapter_for, is_ours
 from rtcc_intake.app.feeds import Feeds
 from rtcc_intake.app.kit import ConnectorKit
 from rtcc_intake.app.ports import CameraPosition, Events, Images, Sources, Store
@@ -110,6 +110,11 @@ class IntakeApp:
         except NotUnderstood as error:
             result = await self._quarantine(source, body, f"feed:{received_at:%Y%m%dT%H}", error, received_at)
             return 0, result.reason
+
+    def is_others(self, source_id: str) -> bool:
+        """Whether another service takes what this source says: on NATS both hear it, and one answers."""
+        source = self._sources.get(source_id)
+        return source is not None and not is_ours(source.adapter)
 
     def source_of(self, agency_id: str, source_id: str) -> RegisteredSource:
         """An enabled source of that agency, for transports that prove identity themselves. Raises Unauthenticated."""
