@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from proof import incident_things
 from proof.browser import chromium
 from proof.world import OWNER, PARTNER, World
 from rtcc.registry.v1 import registry_pb2
@@ -19,16 +20,20 @@ async def console_browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def everybody(world: World) -> registry_pb2.Person:
     """One person of the owning agency with every role of an agency: sees every screen."""
-    return await world.person(OWNER, "operator", "supervisor", "officer", "dispatcher", "auditor", "administrator")
+    return await world.person(OWNER, "operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def furnished(world: World) -> World:
-    """Something on every screen: cameras, alerts, a unit, a list, a source, an agreement, a message in quarantine."""
+    """Something on every screen: cameras, alerts, a unit, a list, a source, an agreement, a message in quarantine, an
+    incident, a tip, a drone."""
     granted = [await world.camera(OWNER) for _ in range(3)]
     await world.unit(OWNER)
     await world.plate_alert(OWNER)
     await world.alert(OWNER)
     await world.agreement(OWNER, PARTNER, alert_kinds=["gunshot"], camera_ids=granted[:2], cameras_live=True)
     await world.quarantined(OWNER)
+    await incident_things.incident(world, OWNER)
+    await incident_things.tip(world, OWNER)
+    await world.track(OWNER)
     return world

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, Page
 
+from proof import incident_things
 from proof.browser import picture, window
-from proof.world import World
+from proof.world import OWNER, World
 from rtcc.registry.v1 import registry_pb2
 
 # path: what stands on the screen when it is there
@@ -20,6 +21,8 @@ SCREENS = {
     "/units": "h1:has-text('Units')",
     "/search": "h1:has-text('Find')",
     "/air": '[data-testid="air"]',
+    "/incident": '[data-testid="incident-row"]',
+    "/incident/tips": '[data-testid="tip"]',
     "/cameras": '[data-testid="camera-row"]',
     "/share": "h1:has-text('Sharing')",
     "/audit": '[data-testid="audit-row"]',
@@ -82,6 +85,23 @@ async def test_a_screen_is_accessible_and_asks_nobody_else(
     async with window(console_browser, world, everybody, path) as page:
         witness = Witness(page, world.platform.url)
         await look_at(page, world.platform.url, path, SCREENS[path])
+        assert witness.foreign == []
+        assert witness.complaints == []
+
+
+@pytest.mark.timeout(240)
+async def test_an_incidents_workspace_is_accessible_and_asks_nobody_else(
+    furnished: World, everybody: registry_pb2.Person, console_browser: Browser
+) -> None:
+    world = furnished
+    incident_id, _ = await incident_things.photo(world, OWNER)
+    path = f"/incident/{incident_id}"
+    async with window(console_browser, world, everybody, path) as page:
+        witness = Witness(page, world.platform.url)
+        await look_at(page, world.platform.url, path, '[data-testid="entry"] img')
+        await page.get_by_role("tab", name="Before arrival").click()
+        await page.get_by_test_id("arrival-card").wait_for()
+        assert await violations(page) == []
         assert witness.foreign == []
         assert witness.complaints == []
 

@@ -46,9 +46,12 @@ async def incident(world: World, agency_id: str) -> str:
 async def assigned(world: World, agency_id: str) -> tuple[str, str]:
     """(incident, unit on it)"""
     incident_id, unit = await incident(world, agency_id), await world.unit(agency_id)
-    request = pb.AssignUnitRequest(incident_id=incident_id, unit_id=unit.unit_id)
-    await _patiently(world, agency_id, "AssignUnit", request)
+    await assign(world, agency_id, incident_id, unit.unit_id)
     return incident_id, unit.unit_id
+
+
+async def assign(world: World, agency_id: str, incident_id: str, unit_id: str) -> None:
+    await _patiently(world, agency_id, "AssignUnit", pb.AssignUnitRequest(incident_id=incident_id, unit_id=unit_id))
 
 
 async def photo(world: World, agency_id: str) -> tuple[str, str]:

@@ -85,6 +85,18 @@ class World:
         created: registry_pb2.Person = answer.person
         return created
 
+    async def officer_of(self, unit: registry_pb2.Unit) -> registry_pb2.Person:
+        """The officer who carries the unit's device."""
+        login = f"{unit.agency_id}-{next(_NUMBERS)}"
+        person = registry_pb2.Person(
+            agency_id=unit.agency_id, login=login, display_name=login.title(), roles=["officer"], unit_id=unit.unit_id, enabled=True
+        )
+        answer = await self.platform.ask(
+            "CreatePerson", replace(_COMMAND_LINE, idempotency_key=login), registry_pb2.CreatePersonRequest(person=person)
+        )
+        created: registry_pb2.Person = answer.person
+        return created
+
     async def sign_in(self, client: aiohttp.ClientSession, person: registry_pb2.Person) -> None:
         """A real session: the demo's one-time link, followed by `client`."""
         scope = Scope.service("standalone", person.agency_id)

@@ -4,7 +4,9 @@ import { useMap } from "../map/store";
 import { useKeys } from "../shell/keys";
 import { Button } from "../ui/parts";
 import { DOCK_TILES, dockCameras } from "../video/dock";
-import { camerasAlong, type AlongCamera, type CameraPlace } from "./order";
+import { latitudeOf, longitudeOf, unitField } from "../live/units";
+import { alongLine } from "../map/geometry";
+import { camerasAlong, nextFrom, type AlongCamera, type CameraPlace } from "./order";
 import "./along.css";
 
 const WIDTHS_M = [60, 120, 250, 500] as const;
@@ -34,6 +36,14 @@ export function CamerasAlong({ onClose }: { onClose(): void }) {
     dockCameras(cameras.slice(from, from + DOCK_TILES).map(({ cameraId }) => cameraId));
     const place = places.find(({ cameraId }) => cameraId === cameras[from]?.cameraId);
     if (place) useMap.getState().flyTo(place.longitude, place.latitude);
+  };
+  const picked = useMap((state) => (state.picked?.kind === "unit" ? state.picked.number : undefined));
+  const moving = useLive((state) => (picked === undefined ? undefined : state.units.get(picked)));
+  /** The camera that the chosen unit, a bus for instance, comes to next. */
+  const showAtUnit = () => {
+    const row = picked === undefined ? undefined : unitField.rowOf(picked);
+    if (row === undefined || line.length < 2) return;
+    show(nextFrom(cameras, alongLine({ longitude: longitudeOf(unitField.toX[row] as number), latitude: latitudeOf(unitField.toY[row] as number) }, line).alongM));
   };
   const step = (by: number) => show(first === undefined ? 0 : first + by);
   useKeys({ ".": () => step(1), ",": () => step(-1), Escape: onClose });
@@ -86,6 +96,11 @@ export function CamerasAlong({ onClose }: { onClose(): void }) {
             <Button size="small" look="primary" onClick={() => step(1)} disabled={first !== undefined && first >= cameras.length - 1} data-testid="along-next">
               {first === undefined ? "Open the first" : "Next"} <kbd>.</kbd>
             </Button>
+            {moving && (
+              <Button size="small" onClick={showAtUnit} data-testid="along-unit">
+                Next of {moving.callSign}
+              </Button>
+            )}
           </div>
           <ol className="along-list">
             {cameras.map((camera, index) => (

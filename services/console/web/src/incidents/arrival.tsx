@@ -16,13 +16,22 @@ export function Arrival({ incident }: { incident: Incident }) {
   const mayCard = useRight("arrival_card.read");
   const coordinate = incident.position?.coordinate;
   const purpose = dispatchPurpose(incident);
-  const card = useRead(IdentityService.method.getArrivalCard, { address: incident.address, incidentId: incident.incidentId, ...(coordinate ? { coordinate } : {}) }, { enabled: mayCard && (incident.address !== "" || coordinate !== undefined), purpose });
+  // The briefing brings the card along, as identity shows it to this reader.
+  const card = useRead(IdentityService.method.getArrivalCard, { address: incident.address, incidentId: incident.incidentId, ...(coordinate ? { coordinate } : {}) }, { enabled: mayCard && !mayBrief && (incident.address !== "" || coordinate !== undefined), purpose });
   const brief = useRead(IncidentsService.method.getArrivalBriefing, { incidentId: incident.incidentId }, { enabled: mayBrief, purpose });
   return (
     <section className="arrival stack" aria-label="Before arrival" data-testid="arrival-card">
-      {mayCard && <Read query={card}>{(data) => <People card={data} />}</Read>}
-      {mayCard && !card.isFetching && !card.data && !card.error && <p className="muted">This incident has neither address nor place yet: nobody can be looked up.</p>}
-      {mayBrief && <Read query={brief}>{(data) => <Place brief={data} />}</Read>}
+      {mayCard && !mayBrief && <Read query={card}>{(data) => <People card={data} />}</Read>}
+      {mayBrief && (
+        <Read query={brief}>
+          {(data) => (
+            <>
+              {data.arrivalCard && <People card={data.arrivalCard} />}
+              <Place brief={data} />
+            </>
+          )}
+        </Read>
+      )}
       {!mayCard && !mayBrief && <p className="muted">Not part of your role.</p>}
     </section>
   );

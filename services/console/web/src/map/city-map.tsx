@@ -123,6 +123,7 @@ function MapControls({ engine, compact }: { engine: MapEngine; compact: boolean 
   const [open, setOpen] = useState(false);
   const [along, setAlong] = useState(false);
   const hidden = useMap((state) => state.hidden);
+  const trail = useMap((state) => state.trail);
   useKeys(compact ? {} : { l: () => setOpen((before) => !before) });
   return (
     <div className="map-controls">
@@ -144,6 +145,11 @@ function MapControls({ engine, compact }: { engine: MapEngine; compact: boolean 
         {!compact && (
           <Button size="small" aria-expanded={along} onClick={() => setAlong(!along)} data-testid="cameras-along">
             Cameras along…
+          </Button>
+        )}
+        {trail && !compact && (
+          <Button size="small" onClick={() => useMap.setState({ trail: undefined })} data-testid="clear-trail">
+            Clear trail
           </Button>
         )}
       </div>

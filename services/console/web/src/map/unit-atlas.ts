@@ -1,14 +1,15 @@
 /** Masks of the unit symbols, 64 px a cell. Red: where anything is; green: body (else rim); blue: mark inside. North is up. */
 
 const CELL = 64;
-export const ATLAS_CELLS = 8;
+export const ATLAS_CELLS = 9;
 
-export const cells = { patrolHeading: 0, patrol: 1, officer: 2, drone: 3, command: 4, unknownDrone: 5, aircraft: 6, droneInZone: 7 } as const;
+export const cells = { patrolHeading: 0, patrol: 1, officer: 2, drone: 3, command: 4, unknownDrone: 5, aircraft: 6, droneInZone: 7, transit: 8 } as const;
 
 export function kindCell(kind: string, headingKnown: boolean): number {
   if (kind === "officer") return cells.officer;
   if (kind === "drone") return cells.drone;
   if (kind === "command") return cells.command;
+  if (kind === "transit") return cells.transit;
   return headingKnown ? cells.patrolHeading : cells.patrol;
 }
 
@@ -85,6 +86,11 @@ export function buildAtlas(): ImageData {
   };
   shape(cells.unknownDrone, diamond(24), rotors);
   shape(cells.droneInZone, diamond(30), rotors);
+  shape(
+    cells.transit,
+    (scale) => pen.roundRect(-14 * scale, -25 * scale, 28 * scale, 50 * scale, 8),
+    () => pen.rect(-8, -18, 16, 9),
+  );
   // Seen from above, nose up: body, wings, tail.
   shape(cells.aircraft, (scale) => {
     const outline = [0, -26, 5, -14, 5, -6, 27, 6, 27, 12, 5, 6, 4, 17, 11, 23, 11, 27, 0, 24, -11, 27, -11, 23, -4, 17, -5, 6, -27, 12, -27, 6, -5, -6, -5, -14];

@@ -1,15 +1,16 @@
 import { useEffect } from "react";
 import { span } from "../contract/time";
-import { useRead } from "../contract/use-call";
+import { useAct, useRead } from "../contract/use-call";
 import { LocationService } from "../generated/rtcc/location/v1/location_pb";
 import { incidentOf, UNIT_STATUS } from "../incidents/words";
 import { useLive } from "../live/store";
 import { latitudeOf, longitudeOf, PANIC_FLAG, STALE_AFTER_S, unitField } from "../live/units";
 import { useOwnAgency, useRight, useSession } from "../session/store";
 import { go } from "../shell/router";
-import { Button, PartnerBadge } from "../ui/parts";
+import { Button, PartnerBadge, ProblemNote } from "../ui/parts";
 import { useNow } from "../ui/use-now";
 import { useMap } from "./store";
+import { layTrail } from "./trail";
 
 /** A unit: what it is, on what it works, and where it was last known to be, with age and error. */
 export function UnitCard({ number, onClose }: { number: number; onClose(): void }) {
@@ -19,6 +20,8 @@ export function UnitCard({ number, onClose }: { number: number; onClose(): void 
   const ownAgency = useOwnAgency();
   const now = useNow(1000) + useSession((state) => state.clockSkewMs);
   const row = unitField.rowOf(number);
+  const mayTrail = useRight("position.trail");
+  const trail = useAct(({ unitId, callSign }: { unitId: string; callSign: string }) => layTrail(unitId, callSign, Date.now() + useSession.getState().clockSkewMs));
   const accuracyM = useAccuracy(unit?.unitId ?? "");
   const ageS = row === undefined ? 0 : (now - (unitField.fixedAtMs[row] as number)) / 1000;
   const lost = ageS > STALE_AFTER_S;
@@ -67,6 +70,19 @@ export function UnitCard({ number, onClose }: { number: number; onClose(): void 
           </>
         )}
       </dl>
+      {mayTrail && !partner && (
+        <div className="stack tight">
+          <Button size="small" busy={trail.isPending} onClick={() => trail.mutate({ unitId: unit.unitId, callSign: unit.callSign })} data-testid="show-trail">
+            Where it went…
+          </Button>
+          {trail.data && (
+            <p className="muted" role="status" data-testid="trail-told" data-fixes={trail.data.fixes}>
+              {trail.data.fixes} fixes in 3 h, {trail.data.last}
+            </p>
+          )}
+          <ProblemNote error={trail.error} />
+        </div>
+      )}
     </aside>
   );
 }

@@ -9,7 +9,9 @@ import { RegistryService, UnitSchema } from "../generated/rtcc/registry/v1/regis
 import { STALE_AFTER_S } from "../live/units";
 import { useLive } from "../live/store";
 import { useMap } from "../map/store";
-import { useOwnAgency, useRight } from "../session/store";
+import { layTrail } from "../map/trail";
+import { useOwnAgency, useRight, useSession } from "../session/store";
+import { notifyProblem } from "../ui/notices";
 import { go } from "../shell/router";
 import { OnceSecret, Page, Read, Table } from "../ui/page";
 import { Button, Dialog, Field, PartnerBadge, ProblemNote } from "../ui/parts";
@@ -23,6 +25,7 @@ export default function Units() {
   const registered = useRead(RegistryService.method.listUnits, {}, { enabled: mayList });
   const agencies = useLive((state) => state.agencies);
   const own = useOwnAgency();
+  const mayTrail = useRight("position.trail");
   const silent = (registered.data?.units ?? []).filter((unit) => !positions.data?.positions.some((position) => position.unitId === unit.unitId));
   return (
     <Page
@@ -54,24 +57,37 @@ export default function Units() {
                   <span className="row">
                     <span className="mono">{span(unit.ageS)} ago</span>
                     {unit.panic && <span className="badge" data-tone="bad">duress</span>}
-                    {unit.ageS > STALE_AFTER_S && <span className="badge" data-tone="act">stale</span>}
+                    {unit.ageS > STALE_AFTER_S && <span className="badge" data-tone="act">no fix</span>}
                   </span>
                 ),
               },
+              { title: "Error", cell: (unit) => <span className="mono">{unit.position?.accuracyM ? `± ${Math.round(unit.position.accuracyM)} m` : "unknown"}</span> },
               {
                 title: "",
                 cell: (unit) => (
-                  <Button
-                    size="small"
-                    aria-label={`Show ${unit.callSign} on the map`}
-                    onClick={() => {
-                      const at = unit.position?.coordinate;
-                      if (at) useMap.getState().flyTo(at.longitudeDeg, at.latitudeDeg);
-                      go("/map");
-                    }}
-                  >
-                    Map
-                  </Button>
+                  <span className="row">
+                    <Button
+                      size="small"
+                      aria-label={`Show ${unit.callSign} on the map`}
+                      onClick={() => {
+                        const at = unit.position?.coordinate;
+                        if (at) useMap.getState().flyTo(at.longitudeDeg, at.latitudeDeg);
+                        go("/map");
+                      }}
+                    >
+                      Map
+                    </Button>
+                    {mayTrail && unit.agencyId === own && (
+                      <Button
+                        size="small"
+                        aria-label={`Where ${unit.callSign} went`}
+                        data-testid="unit-trail"
+                        onClick={() => layTrail(unit.unitId, unit.callSign, Date.now() + useSession.getState().clockSkewMs).then(() => go("/map"), notifyProblem)}
+                      >
+                        Trail…
+                      </Button>
+                    )}
+                  </span>
                 ),
               },
             ]}
