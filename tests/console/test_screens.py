@@ -29,6 +29,7 @@ SCREENS = {
     "/admin/people": '[data-testid="person-row"]',
     "/admin/sources": "h1:has-text('Sources')",
     "/admin/lists": "h1:has-text('Hot lists')",
+    "/admin/rules": '[data-testid="rule-row"]',
     "/admin/quarantine": "h1:has-text('Quarantine')",
     "/field": '[data-testid="field"]',
     "/setup": '[data-testid="setup"]',

@@ -9,6 +9,7 @@ import { useNow } from "../ui/use-now";
 import { openCamera } from "../video/dock";
 import { acknowledge, acknowledgeAndOpen, closeAlert, confirmPlate, dockFor, startWork } from "./actions";
 import { stateName } from "./alert-list";
+import { Deliveries, JoinedEvents } from "./behind";
 import { KindFacts } from "./kinds";
 import { escalationWords, holderOf, isUnacknowledged, needsConfirmation, relatedCalls, splitTitle, stateOf, type QueueItem } from "./queue";
 import { openAlert } from "./selection";
@@ -51,6 +52,8 @@ export function AlertDetail({ item }: { item: QueueItem }) {
       <Gunshot item={item} />
       <KindFacts item={item} />
       <Context item={item} />
+      <JoinedEvents item={item} />
+      <Deliveries alertId={item.id} />
       {item.shared && (
         <p className="note">
           Shared by {sharedBy} under an agreement. You see what it grants; your acknowledgement is told to them and does not change their alert.
