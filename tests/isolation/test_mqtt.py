@@ -60,12 +60,13 @@ async def test_a_panel_delivers_for_itself_and_nobody_else(platform: RunningPlat
         async with panel(platform, own) as client:
             # MQTT 3.1.1 has no word for "not allowed": what goes elsewhere is acknowledged and thrown away (section 3.3.5)
             for topic in (
-                f"source/{colleague.source_id}/alarm", f"source/{stranger.source_id}/alarm", f"source/{own.source_id}",
-                f"agency/{STRANGER}/source/{stranger.source_id}/alarm", f"event/{OWNER}/alarm", f"alert/{OWNER}", f"audit/{OWNER}",
+                f"source/{colleague.source_id}/event", f"source/{stranger.source_id}/event", f"source/{own.source_id}",
+                f"source/{own.source_id}/airspace", f"agency/{STRANGER}/source/{stranger.source_id}/event", f"event/{OWNER}/alarm",
+                f"alert/{OWNER}", f"audit/{OWNER}",
                 f"directory/source/{OWNER}/x", f"position/{OWNER}", f"shared/{STRANGER}/alert",
             ):  # fmt: skip
                 await client.publish(topic, alarm(forged), qos=0)
-            await client.publish(f"source/{own.source_id}/alarm", alarm(alarm_id), qos=1)
+            await client.publish(f"source/{own.source_id}/event", alarm(alarm_id), qos=1)
         return alarm_id in await alarms(world, OWNER)
 
     await until(told, every_s=0.3)
@@ -115,13 +116,13 @@ async def test_the_agencys_own_login_speaks_for_no_panel(platform: RunningPlatfo
     source, forged = await world.source(OWNER, "alarm"), f"forged-{new_id()}"
     await until_let_in(platform, source)
     async with connected(platform, OWNER) as client:
-        await client.publish(f"source.{source.source_id}.alarm", alarm(forged))
+        await client.publish(f"source.{source.source_id}.event", alarm(forged))
         await client.flush()
     own = f"A-{new_id()}"
 
     async def told() -> bool:
         async with panel(platform, source) as device:
-            await device.publish(f"source/{source.source_id}/alarm", alarm(own), qos=1)
+            await device.publish(f"source/{source.source_id}/event/panel-1", alarm(own), qos=1)
         return own in await alarms(world, OWNER)
 
     await until(told, every_s=0.3)

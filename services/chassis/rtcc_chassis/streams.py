@@ -35,7 +35,7 @@ TRACKS = StreamSpec("TRACKS", ("track.>",), 256 * _MIB, _DAY_S, "drop_oldest")
 DIRECTORY = StreamSpec("DIRECTORY", ("directory.>",), 256 * _MIB, 0, "refuse", last_per_subject=True)
 QUARANTINE = StreamSpec("QUARANTINE", ("quarantine.>",), 256 * _MIB, 90 * _DAY_S, "refuse")
 # what devices without a key of their own sent over MQTT: acknowledged to them when it is here; the oldest go, for the newest matter
-DEVICES = StreamSpec("DEVICES", ("agency.*.source.*.>",), 256 * _MIB, 7 * _DAY_S, "drop_oldest")
+DEVICES = StreamSpec("DEVICES", ("agency.*.source.*.event", "agency.*.source.*.event.>"), 256 * _MIB, 7 * _DAY_S, "drop_oldest")
 
 # timer.wait.<service>.<what>.<id> waits, timer.due.<service>.<what> is what comes of it. NATS allows no refusal here, so each service
 # looks at its own table of what is due as well

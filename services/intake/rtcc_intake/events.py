@@ -126,18 +126,18 @@ def _source_of(data: bytes) -> str:
 
 
 def mqtt_spec() -> ConsumerSpec:
-    return ConsumerSpec(DEVICES, "intake", "intake-devices", ("agency.*.source.*.>",), batch=100)
+    return ConsumerSpec(DEVICES, "intake", "intake-devices", ("agency.*.source.*.event", "agency.*.source.*.event.>"), batch=100)
 
 
 def mqtt_handler(app: IntakeApp, access: Access) -> Callable[[Sequence[Stored]], Awaitable[None]]:
-    """Messages on agency.<id>.source.<source_id>.<more>: NATS let only that source's own login publish there (docs/integrators/mqtt.md).
+    """Messages on agency.<id>.source.<source_id>.event: NATS let only that source's own login publish there (docs/integrators/mqtt.md).
 
     A message without an id of its own is known by its place in the stream, so that a repeated delivery to us is the same event.
     """
 
     async def handle(deliveries: Sequence[Stored]) -> None:
         for delivery in deliveries:
-            _, agency_id, _, source_id, _ = delivery.subject.split(".", 4)
+            _, agency_id, _, source_id, *_ = delivery.subject.split(".")
             try:
                 source = app.source_of(agency_id, source_id)
             except Unauthenticated as error:

@@ -123,7 +123,7 @@ async def test_what_came_by_mqtt_is_an_event_once_or_waits_in_the_quarantine(int
     jetstream = intake.context.bus.jetstream
 
     async def publish(agency_id: str, source: str, body: bytes) -> None:
-        await jetstream.publish(f"agency.{agency_id}.source.{source}.alarm", body)
+        await jetstream.publish(f"agency.{agency_id}.source.{source}.event", body)
 
     body = json.dumps(alarm("m1")).encode()
     await publish("east", source_id, body)

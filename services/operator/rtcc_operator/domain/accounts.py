@@ -77,11 +77,14 @@ def operator_token(operator: Key, system: Key, issued_at_s: int) -> str:
 
 
 def devices_user(account: Key, user: Key, agency_id: str, issued_at_s: int) -> str:
-    """Devices of an agency: publish below `source.>`, hear `shared.>` and answers."""
+    """Devices of an agency: publish below `source.>`, hear `shared.>` and answers.
+
+    What stands on `source.<source_id>.event` is believed without a signature: a source's own login alone may publish there.
+    """
     claims = {
         "type": "user",
         "version": 2,
-        "pub": {"allow": ["source.>"]},
+        "pub": {"allow": ["source.>"], "deny": ["source.*.event", "source.*.event.>"]},
         "sub": {"allow": ["shared.>", "_INBOX.>"]},
         "subs": -1,
         "data": -1,

@@ -37,8 +37,8 @@ class NatsServer:
 
     An agency's user lives in the agency's account: what it publishes below `source.>` reaches the platform as
     `agency.<id>.source.>` with the reply subject intact, so a stream there acknowledges; `shared.>` is all it can subscribe to
-    of the platform's, and holds what was published for it as `shared.<id>.>`. The agency's own user asks on `source.<source_id>` with
-    a signature; what lies below it is for the source's MQTT login alone, which can do nothing else.
+    of the platform's, and holds what was published for it as `shared.<id>.>`. What the agency's own user asks below `source.>` is
+    signed; `source.<source_id>.event` is for the source's MQTT login alone, which can do nothing else.
     """
 
     name = "nats"
@@ -170,7 +170,8 @@ def configuration_text(
             f"    jetstream: {{ max_mem: 1MB, max_file: {MQTT_SESSIONS_MIB}MB }}",
             "    users: [",
             f"      {{ user: {json.dumps(agency)}, password: {json.dumps(password)}, permissions: {{",
-            '        publish: { allow: ["source.*"] }, subscribe: { allow: ["shared.>", "_INBOX.>"] }, allow_responses: false } }',
+            '        publish: { allow: ["source.>"], deny: ["source.*.event", "source.*.event.>"] },',
+            '        subscribe: { allow: ["shared.>", "_INBOX.>"] }, allow_responses: false } }',
             *_source_users(source_logins.get(agency, {})),
             "    ]",
             "    imports: [",
@@ -186,6 +187,7 @@ def configuration_text(
 def _source_users(logins: Mapping[str, str]) -> Sequence[str]:
     return [
         f'      {{ user: {json.dumps(source)}, password: {json.dumps(password)}, allowed_connection_types: ["MQTT"], permissions: {{ '
-        f'publish: {{ allow: ["source.{source}.>"] }}, subscribe: {{ deny: [">"] }}, allow_responses: false }} }}'
+        f'publish: {{ allow: ["source.{source}.event", "source.{source}.event.>"] }}, '
+        'subscribe: { deny: [">"] }, allow_responses: false } }'
         for source, password in sorted(logins.items())
     ]
