@@ -13,6 +13,8 @@ from rtcc_standalone.checkout import checkout_root
 from rtcc_standalone.kubernetes.values_schemas import services
 
 SERVICES = services(checkout_root())
+# what a service given everything takes, and what one that wires itself does
+_STORE_USES = {("ctx", "objects"), ("context", "objects"), ("Objects", "connect")}
 
 
 def _trees(service: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -74,12 +76,11 @@ def test_a_chart_lets_in_who_calls(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_chart_opens_the_object_store_to_those_who_use_it(service: str) -> None:
+    own = checkout_root() / "services" / service
     uses = any(
-        isinstance(node, ast.Attribute)
-        and node.attr == "objects"
-        and isinstance(node.value, ast.Name)
-        and node.value.id in ("ctx", "context")
-        for _, tree in _trees(service)
+        isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr) in _STORE_USES
+        for path, tree in _trees(service)
+        if path.is_relative_to(own)
         for node in ast.walk(tree)
     )
     assert _values(service).get("stores", {}).get("objects", False) == uses  # type: ignore[attr-defined] # the one mapping among lists

@@ -36,7 +36,7 @@ def test_a_setting_that_the_code_doesnt_know_is_named(copied: Path, capsys: pyte
     schema = copied / "charts" / "intake" / "values.schema.json"
     schema.write_text(schema.read_text().replace('"call_list_h"', '"call_list_hours"'))
     assert charts(copied, fast=True, write=False) == 1
-    assert "charts/intake/values.schema.json is not what settings.py says" in capsys.readouterr().out
+    assert "charts/intake/values.schema.json is not what the code says" in capsys.readouterr().out
 
 
 @pytest.mark.timeout(300)

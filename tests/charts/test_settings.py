@@ -39,7 +39,14 @@ CHOICES = (
     "secretSettings.oidc_client_secret=oidc-client-secret",
 )
 NEVER = {"files_folder"}
-NOT_EVERYWHERE = {"s3_endpoint", "s3_access_key", "s3_secret_key", "s3_secure", "s3_bucket_prefix"}
+OF_THE_OBJECT_STORE = {"s3_endpoint", "s3_access_key", "s3_secret_key", "s3_secure", "s3_bucket_prefix"}
+
+
+def _not_for(service: str, environment: dict[str, str]) -> set[str]:
+    """Settings of what the service doesn't use."""
+    unused = OF_THE_OBJECT_STORE if "RTCC_S3_ENDPOINT" not in environment else set()
+    # the controller answers no calls and stores nothing
+    return unused | ({"database_url", "rpc_listen"} if service == "operator" else set())
 
 
 @pytest.mark.parametrize("service", services(checkout_root()))
@@ -53,7 +60,7 @@ def test_each_setting_is_a_value_or_given_by_the_chart(helm: Path, root: Path, s
     }
     for cls in settings_classes(service):
         for item in dataclasses.fields(cls):
-            if item.name in NEVER or (item.name in NOT_EVERYWHERE and "RTCC_S3_ENDPOINT" not in alternatives[""]):
+            if item.name in NEVER or item.name in _not_for(service, alternatives[""]):
                 continue
             given = any(_given(environment, service, item.name) for environment in alternatives.values())
             assert given != (item.name in settable), f"{service}: {item.name}"
@@ -66,8 +73,7 @@ def test_what_one_machine_tells_its_services_a_pod_is_told_too(helm: Path, root:
     others = {*services(checkout_root()), COMMAND_LINE} - {service}
     # the folder is the supervisor's; the pool size is a setting like any other
     not_needed = {"RTCC_DATA", "RTCC_DATABASE_POOL_SIZE", "RTCC_VIDEO_FILES_FOLDER"}
-    if "RTCC_S3_ENDPOINT" not in with_passwords:
-        not_needed |= {"RTCC_S3_ENDPOINT", "RTCC_S3_ACCESS_KEY", "RTCC_S3_SECRET_KEY"}
+    not_needed |= {f"RTCC_{name.upper()}" for name in _not_for(service, with_passwords)}
     for name in set(told) - not_needed:
         if any(name.startswith(f"RTCC_{other.upper()}_") for other in others):
             continue

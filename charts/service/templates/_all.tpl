@@ -6,8 +6,10 @@ this library (values.yaml, globals included) stand under the thin chart's own va
 {{- $values := mergeOverwrite (deepCopy .Values.service) (deepCopy (omit .Values "service")) -}}
 {{- $root := dict "Values" $values "Chart" .Chart "Release" .Release -}}
 {{ include "service.account" $root }}
+{{- if $values.serves }}
 ---
 {{ include "service.headless" $root }}
+{{- end }}
 ---
 {{ include "service.deployment" $root }}
 ---

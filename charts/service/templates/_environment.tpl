@@ -22,8 +22,10 @@
 {{- $global := .Values.global -}}
 - name: RTCC_MODE
   value: production
+{{- if .Values.serves }}
 - name: RTCC_RPC_LISTEN
   value: 0.0.0.0:7000
+{{- end }}
 - name: RTCC_HEALTH_LISTEN
   value: 0.0.0.0:7001
 - name: RTCC_METRICS_LISTEN
@@ -59,6 +61,8 @@
 - name: RTCC_NATS_AUTHORITY
   value: /etc/rtcc/authorities/{{ $global.nats.authority }}
 {{- end }}
+- name: RTCC_STREAM_SIZE_FACTOR
+  value: {{ $global.nats.streamSizeFactor | quote }}
 {{- if .Values.stores.objects }}
 - name: RTCC_S3_ENDPOINT
   value: {{ $global.objects.endpoint | quote }}
@@ -91,6 +95,10 @@
 - name: {{ $prefix }}_{{ upper $name }}{{ if not (hasSuffix "_file" $name) }}_FILE{{ end }}
   value: /etc/rtcc/secret/{{ $key }}
 {{- end }}
+{{- end }}
+{{- if .Values.kubernetesAccess }}
+- name: {{ $prefix }}_NAMESPACE
+  value: {{ .Release.Namespace }}
 {{- end }}
 {{- if .Values.door }}
 - name: RTCC_GATEWAY_LISTEN

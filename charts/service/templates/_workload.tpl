@@ -66,8 +66,10 @@ spec:
           env:
             {{- include "service.environment" . | nindent 12 }}
           ports:
+            {{- if .Values.serves }}
             - name: grpc
               containerPort: 7000
+            {{- end }}
             - name: health
               containerPort: 7001
             - name: metrics

@@ -117,6 +117,23 @@ def _developer_verbs(verbs: Verbs) -> None:
     images.add_argument("--builder", choices=["buildah", "podman", "docker"], help="default: the first that is installed")
     images.add_argument("--push", action="store_true", help="push each image to its registry")
     images.add_argument("services", nargs="*", metavar="SERVICE", help="default: all")
+    secrets = _add(
+        verbs, "secrets", "secrets:secrets", "make the keys of an installation in a cluster, and the manifests that hold them", data=False
+    )
+    secrets.add_argument("folder", help="a private folder outside of any repository; what is there stays, what is missing is made")
+    secrets.add_argument("--installation", default="rtcc", help="global.installation of the values (default rtcc)")
+    secrets.add_argument("--namespace", help="default: the installation's name")
+    secrets.add_argument("--database", default="postgresql.postgresql.svc:5432/rtcc", metavar="HOST:PORT/NAME", help="default: %(default)s")
+    for name, text in (
+        ("database-authority", "the CA of PostgreSQL"),
+        ("nats-authority", "the CA of NATS"),
+        ("objects-access-key", "a file with the object store's access key"),
+        ("objects-secret-key", "a file with the object store's secret key"),
+        ("certificate", "the certificate of the public address, unless cert-manager makes it"),
+        ("certificate-key", "its key"),
+        ("oidc-client-secret", "a file with the secret that the single sign-on knows us by"),
+    ):
+        secrets.add_argument(f"--{name}", metavar="FILE", help=text)
     charts = _add(verbs, "charts", "development:charts", "render the Kubernetes charts and check what comes out", data=False)
     charts.add_argument("--fast", action="store_true", help="one Helm, the newest Kubernetes, no Trivy: what check does")
     charts.add_argument("--write", action="store_true", help="write the values' schemas and the rendered examples anew")

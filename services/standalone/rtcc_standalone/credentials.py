@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,8 @@ class Credentials:
     tls: TlsFiles
 
 
-def ensure_credentials(folder: DataFolder) -> Credentials:
-    """Read the secrets, making those that are missing (a new service after an upgrade gets its own)."""
+def ensure_credentials(folder: DataFolder, also: Sequence[str] = ()) -> Credentials:
+    """Read the secrets, making those that are missing (a new service after an upgrade gets its own). `also`: further token keys."""
     store = folder.secrets / "passwords.json"
     stored: dict[str, str] = read_json(store) if store.is_file() else {}
     known = dict(stored)
@@ -57,7 +58,7 @@ def ensure_credentials(folder: DataFolder) -> Credentials:
     checkpoint = folder.secrets / "ledger-checkpoint.pem"
     if not checkpoint.is_file():
         write_private(checkpoint, _new_key())
-    keys = {service: _ensure_token_key(folder, service) for service in (*SERVICES, COMMAND_LINE)}
+    keys = {service: _ensure_token_key(folder, service) for service in (*SERVICES, COMMAND_LINE, *also)}
     return Credentials(
         database_owner=known["database_owner"],
         database={service: known[f"database.{service}"] for service in SERVICES},

@@ -60,6 +60,7 @@ def script() -> ModuleType:
                 "lock",
                 "charts",
                 "images",
+                "secrets",
                 "backup",
                 "restore",
                 "agency",

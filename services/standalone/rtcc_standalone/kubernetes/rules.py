@@ -19,7 +19,7 @@ SERVICE_KEYS = frozenset({"token.pem", "database-url", "nats-password", "nats.cr
 EXTRA_SERVICE_KEYS = {
     "gateway": frozenset({"sealing-secret", "oidc-client-secret"}),
     "ledger": frozenset({"checkpoint.pem"}),
-    "operator": frozenset({"nats-operator.seed", "nats-system.creds"}),
+    "operator": frozenset({"nats-operator-seed", "nats-platform-seed"}),
 }
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _POSITIVE = ("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")

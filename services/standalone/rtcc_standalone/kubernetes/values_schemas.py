@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rtcc_chassis.settings import ChassisSettings
+from rtcc_standalone.kubernetes.agency_schema import SCHEMA, agency_schema_text
 from rtcc_standalone.kubernetes.rendering import CHARTS
 
 # what the charts themselves set from their values and globals
@@ -41,6 +42,7 @@ GIVEN_BY_CHART = frozenset(
         "health_listen",
         "log_level",
         "mode",
+        "stream_size_factor",
     ]
 )
 # per service: what its chart sets, or takes as `secretSettings`
@@ -48,6 +50,7 @@ _GIVEN_TO = {
     "gateway": {"listen", "origin", "certificate_file", "certificate_key_file", "sealing_secret", "oidc_client_secret"},
     "video": {"media_listen", "public_addresses", "files_folder"},
     "ledger": {"checkpoint_key_file"},
+    "operator": {"namespace", "nats_operator_seed", "nats_platform_seed"},
 }
 _SINGLE = ("video", "airspace", "ledger", "exchange")
 _LIBRARY = CHARTS / "service" / "values.schema.json"
@@ -89,8 +92,7 @@ def schema_text(root: Path, service: str) -> str:
 def write_schemas(root: Path) -> list[Path]:
     """Bring all up to date; the answer is which were not."""
     changed = []
-    for service in services(root):
-        path, text = root / CHARTS / service / "values.schema.json", schema_text(root, service)
+    for path, text in _wanted(root).items():
         if not path.is_file() or path.read_text() != text:
             path.write_text(text)
             changed.append(path)
@@ -99,12 +101,16 @@ def write_schemas(root: Path) -> list[Path]:
 
 def outdated_schemas(root: Path) -> list[str]:
     """Those that differ from what the code says now."""
-    found = []
-    for service in services(root):
-        path = root / CHARTS / service / "values.schema.json"
-        if not path.is_file() or path.read_text() != schema_text(root, service):
-            found.append(f"{path.relative_to(root)} is not what settings.py says: run ./rtcc charts --write")
-    return found
+    return [
+        f"{path.relative_to(root)} is not what the code says: run ./rtcc charts --write"
+        for path, text in _wanted(root).items()
+        if not path.is_file() or path.read_text() != text
+    ]
+
+
+def _wanted(root: Path) -> dict[Path, str]:
+    wanted = {root / CHARTS / service / "values.schema.json": schema_text(root, service) for service in services(root)}
+    return {**wanted, root / SCHEMA: agency_schema_text(root)}
 
 
 def settings_classes(service: str) -> list[type]:
