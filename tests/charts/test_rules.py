@@ -8,6 +8,7 @@ import pytest
 from rtcc_standalone.kubernetes.object_schemas import newest_kubernetes, violations
 from rtcc_standalone.kubernetes.rendering import Object
 from rtcc_standalone.kubernetes.rules import broken
+from rtcc_standalone.kubernetes.verification import crds
 
 type Break = Callable[[list[Object]], None]
 
@@ -143,9 +144,11 @@ def test_a_mistake_is_told(consortium: list[Object], told: str) -> None:
 
 def test_schemas_are_strict_and_a_kind_without_one_is_told(consortium: list[Object], root: Path) -> None:
     newest = newest_kubernetes()
-    assert violations(consortium, [], newest) == []
+    assert violations(consortium, crds(root), newest) == []
     _container(consortium, "video")["imagePulPolicy"] = "Always"
     _the(consortium, "Service", "region-intake")["kind"] = "Servise"
-    problems = violations(consortium, [], newest)
+    _the(consortium, "Agency", "harbor")["spec"]["timezone"] = "UTC"
+    problems = violations(consortium, crds(root), newest)
     assert any("imagePulPolicy" in problem for problem in problems), problems
     assert any("no v1 Servise" in problem for problem in problems), problems
+    assert any(problem.startswith("Agency harbor") and "timezone" in problem for problem in problems), problems

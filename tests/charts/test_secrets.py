@@ -97,6 +97,16 @@ def test_a_cluster_believes_its_services_and_not_the_command_line_of_one_machine
     assert "NATS USER JWT" in held
 
 
+def test_the_nats_servers_are_told_the_operator_and_both_first_accounts(tmp_path: Path) -> None:
+    _made(tmp_path / "keys")
+    values = json.loads((tmp_path / "keys" / "nats" / "values.yaml").read_text())["config"]
+    text = (tmp_path / "keys" / "nats" / "operator.conf").read_text()
+    merged = values["merge"]
+    assert len(merged["resolver_preload"]) == 2 and merged["system_account"] in merged["resolver_preload"]
+    for token in (merged["operator"], *merged["resolver_preload"].values()):
+        assert token.count(".") == 2 and token in text
+
+
 async def test_the_databases_roles_can_do_their_work_and_no_more(tmp_path: Path) -> None:
     async with throwaway_platform(processes=()) as supervisor:
         postgres = supervisor.installation.postgres_server()

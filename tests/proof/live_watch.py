@@ -40,7 +40,7 @@ class LiveWatch:
 async def live_watch(world: World, person: registry_pb2.Person) -> AsyncIterator[LiveWatch]:
     """Signed in as `person`, looking at the whole city."""
     watch = LiveWatch()
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+    async with world.platform.http(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
         await world.sign_in(client, person)
         url = f"{world.platform.url}/v1/live"
         async with client.ws_connect(url, protocols=("rtcc.live.v1",), origin=world.platform.url, max_msg_size=0) as socket:

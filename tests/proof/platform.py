@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -29,7 +30,7 @@ from rtcc_standalone.supervisor import Supervisor
 from rtcc_standalone.throwaway import throwaway_platform
 
 # alerting, as tests need it: nothing that changes alerts by itself while a test compares them
-_PATIENT = {
+PATIENT = {
     # mail servers and webhooks of the tests are on this machine
     "RTCC_ALERTING_NOTIFICATION_NETWORKS": "127.0.0.0/8",
     "RTCC_ALERTING_SUPERVISORS_AFTER_S": "86400",
@@ -37,7 +38,7 @@ _PATIENT = {
     "RTCC_ALERTING_CAMERA_DOWN_AFTER_S": "86400",
 }
 # the tests ask more often than a person or an address may
-_UNBOUNDED = {
+UNBOUNDED = {
     "RTCC_GATEWAY_ADDRESS_RATE": "100000",
     "RTCC_GATEWAY_ADDRESS_BURST": "100000",
     "RTCC_GATEWAY_SESSION_RATE": "100000",
@@ -76,6 +77,12 @@ class RunningPlatform:
     audit: AuditWatch
     # process -> where Prometheus would scrape it
     metrics: dict[str, str] = dataclasses.field(default_factory=dict)
+    # of whom the door's certificate is believed; None: the door speaks plain HTTP on loopback
+    believed: ssl.SSLContext | None = None
+
+    def http(self, **options: Any) -> aiohttp.ClientSession:
+        """A client that believes this platform's door."""
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.believed) if self.believed else None, **options)
 
     @property
     def url(self) -> str:
@@ -124,7 +131,7 @@ class RunningPlatform:
         headers = signed_headers(secret, data, delivery_id)
         headers.update({f"Rtcc-{name.title()}": value for name, value in changed.items()})
         async with (
-            aiohttp.ClientSession() as client,
+            self.http() as client,
             client.post(f"{self.url}/v1/{door}/{source_id}", data=data, headers=headers) as response,
         ):
             return response.status, await response.json(content_type=None)
@@ -153,22 +160,29 @@ async def running_platform(settings: Mapping[str, str] | None = None) -> AsyncIt
     """A demo installation (its one-time links are how the tests sign in), gone at the end."""
     metrics = {process: f"127.0.0.1:{free_port()}" for process in PROCESSES}
     listening = {f"RTCC_{services[0].upper()}_METRICS_LISTEN": metrics[process] for process, services in PROCESSES.items()}
-    async with throwaway_platform(mode="demo", settings={**_UNBOUNDED, **_PATIENT, **listening, **(settings or {})}) as supervisor:
-        keeper = asyncio.create_task(supervisor.wait())
-        installation = supervisor.installation
-        chassis = read(ChassisSettings, COMMAND_LINE, {"RTCC_DATABASE_URL": "postgresql://none", **installation.environment()})
-        issuers = {name: TokenIssuer.from_file(name, path) for name, path in installation.credentials.token_keys.items()}
-        bus, channels = await Bus.connect(chassis, "proof"), Channels(chassis)
-        audit = AuditWatch(bus)
-        watching = asyncio.create_task(audit.run())
-        try:
-            await audit.caught_up()
-            addresses = {process: f"http://{address}/metrics" for process, address in metrics.items()}
-            yield RunningPlatform(supervisor, channels, issuers, bus, audit, addresses)
-        finally:
-            for task in (watching, keeper):
-                task.cancel()
-            await asyncio.gather(watching, keeper, return_exceptions=True)
-            await channels.close()
-            with contextlib.suppress(Exception):
-                await bus.drain()
+    wanted = {**UNBOUNDED, **PATIENT, **listening, **(settings or {})}
+    async with throwaway_platform(mode="demo", settings=wanted) as supervisor, proven(supervisor) as platform:
+        platform.metrics = {process: f"http://{address}/metrics" for process, address in metrics.items()}
+        yield platform
+
+
+@asynccontextmanager
+async def proven(supervisor: Supervisor, believed: ssl.SSLContext | None = None) -> AsyncIterator[RunningPlatform]:
+    """Connected to what the supervisor's settings name, wherever that runs."""
+    keeper = asyncio.create_task(supervisor.wait())
+    installation = supervisor.installation
+    chassis = read(ChassisSettings, COMMAND_LINE, {"RTCC_DATABASE_URL": "postgresql://none", **installation.environment()})
+    issuers = {name: TokenIssuer.from_file(name, path) for name, path in installation.credentials.token_keys.items()}
+    bus, channels = await Bus.connect(chassis, "proof"), Channels(chassis)
+    audit = AuditWatch(bus)
+    watching = asyncio.create_task(audit.run())
+    try:
+        await audit.caught_up()
+        yield RunningPlatform(supervisor, channels, issuers, bus, audit, believed=believed)
+    finally:
+        for task in (watching, keeper):
+            task.cancel()
+        await asyncio.gather(watching, keeper, return_exceptions=True)
+        await channels.close()
+        with contextlib.suppress(Exception):
+            await bus.drain()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import aiohttp
+from playwright.async_api import Page
 
 from proof.platform import RunningPlatform, until
 from proof.sky import remote_id
@@ -109,6 +110,12 @@ class World:
 
         async with client.get(await link(), allow_redirects=False) as response:
             assert response.status == 303, await response.text()
+
+    async def enter(self, page: Page, person: registry_pb2.Person, path: str) -> None:
+        """`person` signs in by a one-time link and looks at `path`."""
+        request = gateway_pb2.CreateDemoLinkRequest(person_id=person.person_id, next=path)
+        answer = await self.platform.ask("CreateDemoLink", Scope.service("standalone", person.agency_id), request)
+        await page.goto(answer.url)
 
     async def camera(self, agency_id: str) -> str:
         number = next(_NUMBERS)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtcc_standalone.development.chromium import ENVIRONMENT_NAME, ensure_chromium
+from rtcc_standalone.development.containers import ensure_containers, wanted
 from rtcc_standalone.terminal import Steps
 
 # processes that test at once; each has servers and a platform of its own
@@ -20,6 +21,8 @@ def run_tests(root: Path, arguments: Sequence[str], *, soak: bool) -> int:
         environment[ENVIRONMENT_NAME] = str(chromium)
     if soak:
         environment["RTCC_SOAK"] = "1"
+    if wanted(arguments, soak=soak):
+        ensure_containers(Steps())
     # everything: two files at a time, because many tests wait for processes to start and end
     shared_out = [] if arguments else ["--numprocesses", str(_WORKERS), "--dist", "loadfile"]
     return subprocess.run([sys.executable, "-m", "pytest", *shared_out, *arguments], cwd=root, env=environment, check=False).returncode

@@ -40,28 +40,27 @@ def secrets(options: argparse.Namespace) -> int:
     extra = {service: dict(keys) for service, keys in nats.items()}
     if options.oidc_client_secret:
         extra.setdefault("gateway", {})["oidc-client-secret"] = _text(options.oidc_client_secret)
+    verified = "sslmode=verify-full&sslrootcert=/etc/rtcc/authorities/postgresql.crt"
     plan = Plan(
         installation=options.installation,
         namespace=options.namespace or options.installation,
         database=options.database,
         # with the database's authority its name is verified, without one the link is only encrypted
-        database_options="sslmode=verify-full&sslrootcert=/etc/rtcc/authorities/postgresql.crt" if options.database_authority else "sslmode=require",
+        database_options=verified if options.database_authority else "sslmode=require",
         object_keys=(_text(options.objects_access_key), _text(options.objects_secret_key)),
         authorities=authorities,
         door=(_text(options.certificate), _text(options.certificate_key)),
         extra=extra,
-    )  # fmt: skip
+    )
     objects = manifests(credentials, plan)
     for item in objects:
         write_private(folder / "manifests" / f"{item['kind'].lower()}-{item['metadata']['name']}.json", json.dumps(item, indent=1) + "\n")
     write_private(folder / "roles.sql", roles_sql(credentials, plan))
     say(f"{len(objects)} manifests in {folder / 'manifests'}, the database's roles in {folder / 'roles.sql'}")
-    say(f"What the NATS servers must include: {folder / 'nats' / 'operator.conf'}")
+    say(f"What the NATS servers are told: {folder / 'nats' / 'values.yaml'}")
     for missing, given in (("objects", all(plan.object_keys)), ("gateway-door", all(plan.door)), ("authorities", bool(authorities))):
         if not given:
-            warn(
-                f"{plan.installation}-{missing} is not among them: name its files here, or make it by other means (docs/operations/install.md)"
-            )
+            warn(f"{plan.installation}-{missing} is not among them: name its files, or make it otherwise (docs/operations/install.md)")
     say(f"Keep {folder} as safe as the data: whoever has it can speak in every service's name.")
     return 0
 
