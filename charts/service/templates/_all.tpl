@@ -24,6 +24,10 @@ this library (values.yaml, globals included) stand under the thin chart's own va
 ---
 {{ include "service.doorService" $root }}
 {{- end }}
+{{- if $values.devices }}
+---
+{{ include "service.devicesService" $root }}
+{{- end }}
 {{- if and $values.media (not $values.media.hostPort) }}
 ---
 {{ include "service.mediaService" $root }}

@@ -110,6 +110,12 @@
 - name: RTCC_GATEWAY_CERTIFICATE_KEY_FILE
   value: /etc/rtcc/door/tls.key
 {{- end }}
+{{- with .Values.devices }}
+{{- if .setting }}
+- name: {{ $prefix }}_{{ upper .setting }}
+  value: 0.0.0.0:{{ .port }}
+{{- end }}
+{{- end }}
 {{- with .Values.media }}
 - name: NODE_ADDRESS
   valueFrom:

@@ -43,6 +43,33 @@ spec:
       appProtocol: https
 {{- end }}
 
+{{/* Where devices connect that speak neither HTTP nor NATS. */}}
+{{- define "service.devicesService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "service.name" . }}-devices
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "service.labels" . | nindent 4 }}
+  {{- with .Values.devices.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ .Values.devices.type }}
+  {{- if ne .Values.devices.type "ClusterIP" }}
+  externalTrafficPolicy: Local
+  {{- end }}
+  selector:
+    {{- include "service.selector" . | nindent 4 }}
+  ports:
+    - name: devices
+      port: {{ .Values.devices.port }}
+      targetPort: devices
+      protocol: {{ .Values.devices.protocol }}
+{{- end }}
+
 {{- define "service.mediaService" -}}
 apiVersion: v1
 kind: Service
@@ -114,6 +141,13 @@ spec:
         {{- toYaml .Values.door.peers | nindent 8 }}
       ports:
         - port: 8443
+    {{- end }}
+    {{- with .Values.devices }}
+    - from:
+        {{- toYaml .peers | nindent 8 }}
+      ports:
+        - port: {{ .port }}
+          protocol: {{ .protocol }}
     {{- end }}
     {{- with .Values.media }}
     - from:

@@ -78,6 +78,11 @@ spec:
             - name: https
               containerPort: 8443
             {{- end }}
+            {{- with .Values.devices }}
+            - name: devices
+              containerPort: {{ .port }}
+              protocol: {{ .protocol }}
+            {{- end }}
             {{- with .Values.media }}
             {{- $media := . }}
             {{- range tuple "UDP" "TCP" }}

@@ -18,6 +18,7 @@ DECLARED_KEYS: dict[str, frozenset[str]] = {
 SERVICE_KEYS = frozenset({"token.pem", "database-url", "nats-password", "nats.creds"})
 EXTRA_SERVICE_KEYS = {
     "gateway": frozenset({"sealing-secret", "oidc-client-secret"}),
+    "intake": frozenset({"cot.crt", "cot.key", "cot-ca.crt"}),
     "ledger": frozenset({"checkpoint.pem"}),
     "operator": frozenset({"nats-operator-seed", "nats-platform-seed"}),
 }

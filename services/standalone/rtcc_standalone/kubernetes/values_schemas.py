@@ -49,6 +49,7 @@ GIVEN_BY_CHART = frozenset(
 _GIVEN_TO = {
     "gateway": {"listen", "origin", "certificate_file", "certificate_key_file", "sealing_secret", "oidc_client_secret"},
     "video": {"media_listen", "public_addresses", "files_folder"},
+    "intake": {"cot_listen", "cot_certificate_file", "cot_key_file", "cot_authority_file"},
     "ledger": {"checkpoint_key_file"},
     "operator": {"namespace", "nats_operator_seed", "nats_platform_seed"},
 }
@@ -65,12 +66,12 @@ def schema_text(root: Path, service: str) -> str:
     """The whole schema of one thin chart."""
     library = json.loads((root / _LIBRARY).read_text())
     parts = {name: part for name, part in library["properties"].items() if name not in ("global", "settings")}
-    definitions = {name: part for name, part in library["$defs"].items() if name not in ("door", "media")}
+    definitions = {name: part for name, part in library["$defs"].items() if name not in ("devices", "door", "media")}
     if service in _SINGLE:
         parts["single"] = {"const": True}
         parts["replicas"] = {**parts["replicas"], "maximum": 1}
         parts["autoscaling"] = {**parts["autoscaling"], "properties": {"enabled": {"const": False}}}
-    for part, owner in (("door", "gateway"), ("media", "video")):
+    for part, owner in (("door", "gateway"), ("media", "video"), ("devices", "intake"), ("devices", "airspace")):
         if service == owner:
             parts[part] = library["$defs"][part]
     schema = {
