@@ -107,7 +107,7 @@ def test_the_nats_servers_are_told_the_operator_and_both_first_accounts(tmp_path
         assert token.count(".") == 2 and token in text
 
 
-async def test_the_databases_roles_can_do_their_work_and_no_more(tmp_path: Path) -> None:
+async def test_the_databases_roles_can_do_their_work_and_no_more(tmp_path: Path, root: Path) -> None:
     async with throwaway_platform(processes=()) as supervisor:
         postgres = supervisor.installation.postgres_server()
         port = supervisor.installation.ports["postgres"]
@@ -121,11 +121,11 @@ async def test_the_databases_roles_can_do_their_work_and_no_more(tmp_path: Path)
             await owner.execute(roles_sql(credentials, plan))
         await owner.close()
 
-        address = database_url("registry", credentials.database["registry"], plan)
-        database = await Database.connect(address, "registry")
-        migrations = Path(__file__).parents[2] / "services" / "registry" / "rtcc_registry" / "migrations"
-        assert await database.migrate(migrations) > 0
-        await database.close()
+        for folder in sorted((root / "services").glob("*/rtcc_*/migrations")):
+            service = folder.parent.parent.name
+            database = await Database.connect(database_url(service, credentials.database[service], plan), service)
+            assert await database.migrate(folder) > 0, service
+            await database.close()
         stranger = await asyncpg.connect(database_url("intake", credentials.database["intake"], plan))
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await stranger.fetch("select * from registry.rtcc_migration")

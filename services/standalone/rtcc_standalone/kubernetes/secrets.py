@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rtcc_standalone.credentials import COMMAND_LINE, Credentials
 from rtcc_standalone.kubernetes.rendering import Object
-from rtcc_standalone.servers.postgres import role_of
+from rtcc_standalone.servers.postgres import SEARCHING, role_of
 
 _SCRAM_ITERATIONS = 4096
 
@@ -121,6 +121,13 @@ def roles_sql(credentials: Credentials, plan: Plan) -> str:
             f"grant {role} to current_user;",
             f'create schema if not exists "{service}" authorization {role};',
         ]
+        if service in SEARCHING:
+            searcher = f"{role}_search"
+            lines += [
+                f"do $$ begin if not exists (select 1 from pg_roles where rolname = '{searcher}') then",
+                f"  create role {searcher} nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls; end if; end $$;",
+                f"grant {searcher} to {role} with inherit false, set true;",
+            ]
     return "\n".join(lines) + "\n"
 
 
