@@ -90,6 +90,10 @@
 - name: {{ $prefix }}_{{ upper $name }}
   value: {{ include "service.text" $value | quote }}
 {{- end }}
+{{- with .Values.originSetting }}
+- name: {{ $prefix }}_{{ upper . }}
+  value: {{ $global.origin | quote }}
+{{- end }}
 {{- range $name, $key := .Values.secretSettings }}
 {{- if $key }}
 - name: {{ $prefix }}_{{ upper $name }}{{ if not (hasSuffix "_file" $name) }}_FILE{{ end }}

@@ -17,6 +17,7 @@ DECLARED_KEYS: dict[str, frozenset[str]] = {
 }
 SERVICE_KEYS = frozenset({"token.pem", "database-url", "nats-password", "nats.creds"})
 EXTRA_SERVICE_KEYS = {
+    "alerting": frozenset({"sealing-secret"}),
     "gateway": frozenset({"sealing-secret", "oidc-client-secret"}),
     "intake": frozenset({"cot.crt", "cot.key", "cot-ca.crt"}),
     "ledger": frozenset({"checkpoint.pem"}),

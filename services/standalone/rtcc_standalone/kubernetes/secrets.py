@@ -73,6 +73,8 @@ def _services(credentials: Credentials, plan: Plan) -> Iterator[Object]:
             values["nats-password"] = credentials.nats[service]
         if service in credentials.database:
             values["database-url"] = database_url(service, credentials.database[service], plan)
+        if service == "alerting":
+            values["sealing-secret"] = credentials.notification_sealing_secret.read_text()
         if service == "gateway":
             values["sealing-secret"] = credentials.sealing_secret.read_text()
         if service == "ledger":

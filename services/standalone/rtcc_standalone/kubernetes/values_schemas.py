@@ -47,6 +47,7 @@ GIVEN_BY_CHART = frozenset(
 )
 # per service: what its chart sets, or takes as `secretSettings`
 _GIVEN_TO = {
+    "alerting": {"console_origin", "sealing_secret"},
     "gateway": {"listen", "origin", "certificate_file", "certificate_key_file", "sealing_secret", "oidc_client_secret"},
     "video": {"media_listen", "public_addresses", "files_folder"},
     "intake": {"cot_listen", "cot_certificate_file", "cot_key_file", "cot_authority_file"},
