@@ -67,6 +67,7 @@ async def everything_answers(platform: RunningPlatform, world: World) -> None:
         "ListTracks",
         "ListCameraHealth",
         "ListSharedAlerts",
+        "ListIncidents",
         "ListEntries",
         "ListSessions",
     ):

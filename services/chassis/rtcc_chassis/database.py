@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from rtcc_chassis.errors import RtccError, Unavailable
+from rtcc_chassis.errors import InvalidInput, RtccError, Unavailable
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.telemetry import span
 
@@ -118,6 +118,9 @@ class Database:
             committed = True
         except _CONNECTION_ERRORS as error:
             raise Unavailable("PostgreSQL") from error
+        except asyncpg.CharacterNotInRepertoireError as error:
+            # the one character that protobuf's strings take and PostgreSQL's don't: a caller's mistake, not ours
+            raise InvalidInput.one("", "a text holds a null character") from error
         finally:
             if connection is not None:
                 for callback in self._after_transaction:

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from rtcc_chassis.errors import Unavailable
+from rtcc_chassis.errors import InvalidInput, Unavailable
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import TestPlatform
 
@@ -24,3 +24,10 @@ async def test_a_connection_that_is_cut_is_unavailable_and_the_next_one_works(sm
             await connection.execute("select pg_terminate_backend(pg_backend_pid())")
     async with database.transaction(scope) as connection:
         assert await connection.fetchval("select 1") == 1
+
+
+async def test_a_null_character_is_the_callers_mistake(small_platform: TestPlatform) -> None:
+    database = (await small_platform.context("alerting")).database
+    with pytest.raises(InvalidInput, match="null character"):
+        async with database.transaction(Scope.platform("alerting")) as connection:
+            await connection.fetchval("select $1::text", "a\0b")

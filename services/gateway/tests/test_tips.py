@@ -11,7 +11,8 @@ import pytest_asyncio
 from rtcc.incidents.v1.incidents_pb2 import TipLine
 from rtcc.registry.v1.registry_pb2 import Agency
 from rtcc_chassis.errors import Exhausted, InvalidInput
-from rtcc_chassis.testing import TestPlatform, poll
+from rtcc_chassis.testing import Servers, poll
+from rtcc_chassis.testing import test_platform as small
 
 from .conftest import Gateway, start_gateway
 
@@ -48,22 +49,32 @@ class Public:
             return response.status, await response.text()
 
 
+@pytest_asyncio.fixture(scope="module")
+async def served(servers: Servers) -> AsyncIterator[Gateway]:
+    """One gateway for the tests of this file."""
+    async with small(servers) as platform:
+        gateway = await start_gateway(platform, tip_sender_rate_per_minute=0.001, tip_sender_burst=6)
+        agency = Agency(agency_id="harbor", name="Harbor <Police>", time_zone="Europe/Helsinki", enabled=True)
+        await gateway.put("agency", "harbor", "harbor", agency)
+        yield gateway
+        await gateway.close()
+
+
 @pytest_asyncio.fixture
-async def public(small_platform: TestPlatform) -> AsyncIterator[Public]:
-    gateway = await start_gateway(small_platform, tip_sender_rate_per_minute=0.001, tip_sender_burst=6)
-    await gateway.put(
-        "agency", "harbor", "harbor", Agency(agency_id="harbor", name="Harbor <Police>", time_zone="Europe/Helsinki", enabled=True)
-    )
+async def public(served: Gateway) -> Public:
+    """Another day, so another sender: nothing that was sent before counts."""
+    served.clock.ahead += timedelta(days=1)
+    served.services.tips.clear()
+    served.services.tips_refused = None
     line = TipLine(agency_id="harbor", open=True, notice="Thank you.\n<script>alert(1)</script>", emergency_line="Call 112")
-    await gateway.put("tip_line", "harbor", "harbor", line)
-    opened = Public(gateway)
+    await served.put("tip_line", "harbor", "harbor", line)
+    opened = Public(served)
 
     async def seen() -> bool:
         return (await opened.page())[0] == 200
 
     await poll(seen)
-    yield opened
-    await gateway.close()
+    return opened
 
 
 async def test_the_page_is_plain_and_safe(public: Public) -> None:

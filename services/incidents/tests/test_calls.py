@@ -3,7 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from rtcc.incidents.v1 import incidents_pb2 as pb
+from rtcc_chassis.errors import Conflict
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import poll
@@ -104,6 +107,14 @@ async def known(incidents: Incidents, alert_id: str) -> bool:
         return bool(await connection.fetchval("select true from known_alert where alert_id = $1", alert_id))
 
 
+async def test_a_call_and_an_alert_at_the_same_moment_find_each_other(incidents: Incidents) -> None:
+    places = {f"c{number}": position(60 + number / 50, 25) for number in range(25)}
+    pairs = [(call(call_id, where=where), alert(where)) for call_id, where in places.items()]
+    await asyncio.gather(*(incidents.publish(message) for pair in pairs for message in pair))
+    for call_id in places:
+        await incidents.of_call(call_id, lambda found: len(found.alert_ids) == 1)
+
+
 async def test_an_alert_belongs_to_one_incident_and_can_be_taken_off(incidents: Incidents) -> None:
     hit = alert(position(61, 25))
     await incidents.publish(hit)
@@ -119,6 +130,9 @@ async def test_an_alert_belongs_to_one_incident_and_can_be_taken_off(incidents: 
     assert joined.corrected_by == taken_off.entry_id and taken_off.corrects == joined.entry_id
     again = await incidents.ask("AttachAlert", DISPATCHER, incident_id=second.incident_id, alert_id=hit.alert_id)
     assert again.won
+    with pytest.raises(Conflict, match="another incident"):
+        await incidents.create(alert_id=hit.alert_id)
+    assert len(await incidents.list_()) == 2
 
 
 async def test_two_attach_one_alert_at_the_same_moment_and_one_wins(incidents: Incidents) -> None:

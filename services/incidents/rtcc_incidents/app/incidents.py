@@ -2,7 +2,7 @@
 
 from rtcc.incidents.v1 import incidents_pb2 as pb
 from rtcc_chassis.access import Resource, touched
-from rtcc_chassis.errors import InvalidInput, NotFound, Refused
+from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, Refused
 from rtcc_chassis.scope import Scope
 from rtcc_incidents.app.acting import Acting, author_of, by, id_for, told
 from rtcc_incidents.app.ports import FloorPlans, Incidents, IncidentTransaction
@@ -63,7 +63,9 @@ class IncidentsApp:
             opened.state.state = pb.INCIDENT_STATE_OPEN
             await transaction.insert(record, [opened], now)
             if request.alert_id:
-                await attach_alert(transaction, record, request.alert_id, self._entry(scope, record, "alert", request.alert_id), now)
+                entry = self._entry(scope, record, "alert", request.alert_id)
+                if not (await attach_alert(transaction, record, request.alert_id, entry, now)).won:
+                    raise Conflict("The alert belongs to another incident already: open that one, or take the alert off it first.")
         told(record.incident, new={"number": number, "kind": record.incident.kind, "priority": record.incident.priority})
         return record.incident
 
@@ -95,7 +97,10 @@ class IncidentsApp:
             records: dict[str, Record] = {}
             for incident_id in sorted({busy_id, request.incident_id} - {""}):
                 records[incident_id] = await self._acting.locked(transaction, scope, "incident.assign_unit", incident_id)
-            record, busy = records[request.incident_id], records.get(busy_id) if busy_id != request.incident_id else None
+            record = records.get(request.incident_id)
+            if record is None:
+                raise NotFound("incident", request.incident_id)
+            busy = records.get(busy_id) if busy_id != request.incident_id else None
             if busy is not None and not request.take_over:
                 told(record.incident)
                 return pb.AssignUnitResponse(incident=record.incident, busy_incident_id=busy_id, busy_incident_number=busy.incident.number)

@@ -50,6 +50,10 @@ class IncidentTransaction(Protocol):
         """(the entry, whether a later one corrects it)"""
         ...
 
+    async def lock_signals(self, agency_id: str) -> None:
+        """New calls and new alerts of an agency are taken one after the other: else two at the same moment would not see each other."""
+        ...
+
     async def incident_of_call(self, agency_id: str, call_id: str) -> str: ...
 
     async def bind_call(self, agency_id: str, call_id: str, incident_id: str) -> None: ...
@@ -141,7 +145,10 @@ class TipTransaction(Protocol):
     def incidents(self) -> IncidentTransaction: ...
 
     async def lock_agency(self, agency_id: str) -> None:
-        """Tips of one agency are taken one after the other: two alike find each other's group, and no bound is passed together."""
+        """Whoever changes several tips of an agency, or adds one, does it alone.
+
+        So like ones find each other's group, no bound is passed together, and nobody waits in a circle.
+        """
         ...
 
     async def sent_since(self, agency_id: str, sender_hash: str, since: datetime) -> tuple[int, int]:

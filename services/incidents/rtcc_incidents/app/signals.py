@@ -59,6 +59,7 @@ class Signals:
         call_id = event.call_for_service.call_id
         entry_id = derived_id(event.agency_id, "entry of event", event.event_id)
         async with self._store.transaction(scope) as transaction:
+            await transaction.lock_signals(event.agency_id)
             if (await transaction.entry(entry_id))[0] is not None:
                 return
             incident_id = await transaction.incident_of_call(event.agency_id, call_id)
@@ -93,6 +94,7 @@ class Signals:
         """New alerts of one agency: remembered, and joined to the nearest incident within 200 m and 120 s."""
         scope, now = Scope.service("incidents", agency_id), self._acting.clock()
         async with self._store.transaction(scope) as transaction:
+            await transaction.lock_signals(agency_id)
             new = await transaction.note_alerts(alerts)
             fresh = [alert for alert in alerts if alert.reference.alert_id in new]
             if not fresh:

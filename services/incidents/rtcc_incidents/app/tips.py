@@ -148,6 +148,7 @@ class TipsApp:
     async def group(self, scope: Scope, request: pb.GroupTipRequest) -> pb.Tip:
         """A person's judgement replaces ours."""
         async with self._store.transaction(scope) as transaction:
+            await transaction.lock_agency(scope.agency_id)
             locked = {}
             for tip_id in sorted({request.tip_id, request.with_tip_id} - {""}):
                 locked[tip_id] = (await self._locked(transaction, scope, "tip.group", tip_id)).tip
@@ -165,6 +166,8 @@ class TipsApp:
         """All of the group that weren't put aside. The first wins; a later one learns which incident it became."""
         now = self._acting.clock()
         async with self._store.transaction(scope) as transaction:
+            # several tips are locked here: two of one group, promoted at once, would wait for each other
+            await transaction.lock_agency(scope.agency_id)
             stored = await self._locked(transaction, scope, "tip.promote", request.tip_id)
             tip = stored.tip
             if tip.incident_id:

@@ -172,9 +172,10 @@ class IncidentTransaction:
         )
         return (None, False) if row is None else (_entry(row), row["corrected_by"] is not None)
 
+    async def lock_signals(self, agency_id: str) -> None:
+        await self._connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 4))", agency_id)
+
     async def incident_of_call(self, agency_id: str, call_id: str) -> str:
-        # two reports of one new call at the same moment: the second waits here and then finds the first one's incident
-        await self._connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 1))", f"call {agency_id} {call_id}")
         found = await self._connection.fetchval(
             "select incident_id from incident_call where agency_id = $1 and call_id = $2", agency_id, call_id
         )

@@ -48,7 +48,8 @@ class TrailRecorder:
 
     def __init__(self, store: TrailStore) -> None:
         self._store = store
-        self._waiting: dict[tuple[str, str, int], Trail] = {}
+        self._waiting: dict[tuple[str, str, int], list[Trail]] = {}
+        self._saving: dict[tuple[str, str, int], list[Trail]] = {}
         self._waiting_fixes = 0
         self._sequence = 0
         self._writing = asyncio.Lock()
@@ -56,9 +57,7 @@ class TrailRecorder:
     async def take(self, agency_id: str, fixes: Fixes, sequence: int) -> None:
         """Fixes of one message of the stream."""
         for (unit_id, minute), trail in by_unit_and_minute(fixes).items():
-            key = (agency_id, unit_id, minute)
-            known = self._waiting.get(key)
-            self._waiting[key] = trail if known is None else merged(known, trail)
+            self._waiting.setdefault((agency_id, unit_id, minute), []).append(trail)
         self._waiting_fixes += len(fixes)
         self._sequence = sequence
         while self._waiting_fixes >= WAITING_MOST:
@@ -71,7 +70,13 @@ class TrailRecorder:
 
     def waiting(self, agency_id: str, unit_id: str) -> list[Trail]:
         """What isn't in the table yet."""
-        return [trail for (agency, unit, _), trail in self._waiting.items() if (agency, unit) == (agency_id, unit_id)]
+        return [
+            trail
+            for minutes in (self._saving, self._waiting)
+            for (agency, unit, _), parts in minutes.items()
+            if (agency, unit) == (agency_id, unit_id)
+            for trail in parts
+        ]
 
     async def run(self, every_s: float) -> None:
         """For ever. A save that fails is repeated with all that came since."""
@@ -87,13 +92,17 @@ class TrailRecorder:
         async with self._writing:
             if not self._waiting:
                 return
-            batch, sequence = dict(self._waiting), self._sequence
-            await self._store.merge(Scope.platform("location"), batch, sequence)
-            for key, trail in batch.items():
-                # what came meanwhile is another object and stays
-                if self._waiting[key] is trail:
-                    del self._waiting[key]
-            self._waiting_fixes = sum(len(trail) for trail in self._waiting.values())
+            self._saving, self._waiting, self._waiting_fixes = self._waiting, {}, 0
+            try:
+                minutes = {key: merged(*parts) for key, parts in self._saving.items()}
+                await self._store.merge(Scope.platform("location"), minutes, self._sequence)
+            except BaseException:
+                for key, parts in self._saving.items():
+                    self._waiting[key] = [*parts, *self._waiting.get(key, ())]
+                    self._waiting_fixes += sum(map(len, parts))
+                raise
+            finally:
+                self._saving = {}
 
 
 class Trails:

@@ -54,13 +54,13 @@ class Trail:
 
 
 def by_unit_and_minute(fixes: Fixes) -> dict[tuple[str, int], Trail]:
-    """(unit, minute since the epoch) -> its fixes."""
+    """(unit, minute since the epoch) -> its fixes, as they came."""
     numbers = fixes.numbers[[FIXED_AT, LATITUDE, LONGITUDE, HEADING, SPEED, ACCURACY]]
     minutes = fixes.fixed_at_us // MINUTE_US
     found: dict[tuple[str, int], list[int]] = {}
     for index, key in enumerate(zip(fixes.unit_ids, minutes.tolist(), strict=True)):
         found.setdefault(key, []).append(index)
-    return {key: merged(Trail(numbers[:, rows], fixes.panic[rows])) for key, rows in found.items()}
+    return {key: Trail(numbers[:, rows], fixes.panic[rows]) for key, rows in found.items()}
 
 
 def merged(*parts: Trail) -> Trail:
