@@ -15,7 +15,10 @@ from rtcc_chassis.scope import PrincipalKind, Scope
 
 ROLES = ("operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator", "platform_operator")
 PICTURES = ("camera.view_live", "camera.snapshot")
-LOG = ("audit.read", "audit.who_saw", "audit.prove", "audit.verify", "audit.checkpoint")
+LOG = (
+    "audit.read", "audit.who_saw", "audit.prove", "audit.verify", "audit.checkpoint", "audit.review", "audit.review_list",
+    "audit.review_read",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

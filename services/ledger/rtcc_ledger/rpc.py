@@ -22,16 +22,16 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         wanted = EntryFilter(page_size(request.limit), request.before_leaf or None, request.action, request.principal_id, request.text)
         leaves, size = await self._app.list_entries(current_scope(), wanted)
         _touched_page(leaves)
-        return pb.ListEntriesResponse(entries=map(_stored, leaves), tree_size=size)
+        return pb.ListEntriesResponse(entries=map(stored_entry, leaves), tree_size=size)
 
     async def ListAccesses(self, request: pb.ListAccessesRequest, context: Any) -> pb.ListAccessesResponse:
         leaves = await self._app.list_accesses(current_scope(), request.object_id, page_size(request.limit))
-        return pb.ListAccessesResponse(entries=map(_stored, leaves))
+        return pb.ListAccessesResponse(entries=map(stored_entry, leaves))
 
     async def ListOwnEntries(self, request: pb.ListOwnEntriesRequest, context: Any) -> pb.ListOwnEntriesResponse:
         scope = current_scope()
         leaves, _ = await self._app.list_entries(scope, EntryFilter(page_size(request.limit), principal_id=scope.principal_id))
-        return pb.ListOwnEntriesResponse(entries=map(_stored, leaves))
+        return pb.ListOwnEntriesResponse(entries=map(stored_entry, leaves))
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
         checkpoint = await self._app.newest_checkpoint(current_scope())
@@ -39,7 +39,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
 
     async def GetInclusionProof(self, request: pb.GetInclusionProofRequest, context: Any) -> pb.GetInclusionProofResponse:
         proof = await self._app.prove(current_scope(), request.entry_id)
-        return pb.GetInclusionProofResponse(entry=_stored(proof.leaf), hashes=proof.hashes, checkpoint=proof.checkpoint.to_message())
+        return pb.GetInclusionProofResponse(entry=stored_entry(proof.leaf), hashes=proof.hashes, checkpoint=proof.checkpoint.to_message())
 
     async def VerifyLedger(self, request: pb.VerifyLedgerRequest, context: Any) -> pb.VerifyLedgerResponse:
         report = await self._app.verify(current_scope())
@@ -52,7 +52,8 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         )
 
 
-def _stored(leaf: StoredLeaf) -> pb.StoredEntry:
+def stored_entry(leaf: StoredLeaf) -> pb.StoredEntry:
+    """As it stands in the log; bytes that are no entry are named so."""
     stored = pb.StoredEntry(leaf_index=leaf.leaf_index, leaf_hash=leaf.leaf_hash)
     try:
         stored.entry.ParseFromString(leaf.body)

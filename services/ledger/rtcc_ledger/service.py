@@ -3,12 +3,15 @@
 import base64
 from pathlib import Path
 
-from rtcc.ledger.v1 import ledger_pb2_grpc
+from rtcc.ledger.v1 import ledger_pb2_grpc, review_pb2_grpc
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.settings import ChassisSettings, read
 from rtcc_ledger.app import LedgerApp
 from rtcc_ledger.events import AuditConsumer, consumer_spec, watch_waiting
 from rtcc_ledger.note import CheckpointSigner, CheckpointVerifier
+from rtcc_ledger.review_app import Reviews
+from rtcc_ledger.review_rpc import ReviewServicer
+from rtcc_ledger.review_store import ReviewStore
 from rtcc_ledger.rpc import LedgerServicer
 from rtcc_ledger.settings import LedgerSettings
 from rtcc_ledger.store import PostgresLogStore
@@ -27,6 +30,9 @@ async def serve(ctx: ServiceContext) -> None:
     await consumer.publish(await store.newest_checkpoints())
     ctx.rpc.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(app))
     ctx.lifecycle.spawn(ctx.bus.consume(consumer_spec(settings.batch_entries), consumer.take), "ledger entries")
+    reviews = Reviews(ReviewStore(ctx.database), ctx.clock)
+    ctx.rpc.add(review_pb2_grpc.add_ReviewServiceServicer_to_server, ReviewServicer(reviews, ctx.clock))
+    ctx.lifecycle.spawn(reviews.run(), "ledger reviews")
     ctx.lifecycle.spawn(watch_waiting(ctx.bus), "ledger lag")
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()

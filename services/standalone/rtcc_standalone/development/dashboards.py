@@ -138,6 +138,7 @@ DASHBOARDS: dict[str, list[Panel]] = {
     "ledger": [
         Panel("Entries on their way (R11)", {"waiting": "max(rtcc_ledger_waiting_entries)"}),
         Panel("Entries not durable (R11)", {"{{job}}": "sum by (job) (increase(rtcc_audit_failures_total[5m]))"}),
+        Panel("Weeks that nobody looked at (R13)", {"{{agency}}": "max by (agency) (rtcc_ledger_overdue_reviews)"}),
         *_calls("ledger"),
         *_bus("ledger", outbox=False),
     ],
