@@ -154,6 +154,9 @@ DASHBOARDS: dict[str, list[Panel]] = {
     "identity": [*_calls("identity"), Panel("Outbox", {"waiting": 'max(rtcc_outbox_messages{service="identity"})'})],
     "airspace": [
         Panel("Sightings", {"{{adapter}} {{outcome}}": "sum by (adapter, outcome) (rate(rtcc_airspace_sightings_total[5m]))"}, "ops"),
+        Panel("In the air", {"tracks": "max(rtcc_airspace_tracks)", "drones in zones": "max(rtcc_airspace_visits)"}),
+        Panel("Drone alarms", {"alarms": "sum(increase(rtcc_airspace_alarms_total[1h]))"}),
+        Panel("Receivers that prove nothing", {"{{reason}}": "sum by (reason) (rate(rtcc_airspace_refused_total[5m]))"}, "ops"),
         *_calls("airspace"),
         *_bus("airspace"),
     ],
