@@ -239,6 +239,17 @@ def test_hostile_json_is_refused(body: bytes) -> None:
         read_json(body)
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 4000, "1e308", "1e999"])
+@pytest.mark.parametrize("name", ["lat", "alt_geom", "gs", "seen_pos", "rc"])
+def test_numbers_beyond_all_measure_are_refused(name: str, number: str) -> None:
+    craft = json.dumps({"hex": "461f30", "lat": 60, "lon": 24} | {name: "NUMBER"}).replace('"NUMBER"', number)
+    seen, refusals = read_aircraft(read_json(f'{{"aircraft": [{craft}]}}'.encode()), "source-1", NOON)
+    assert (len(seen), refusals.count) == (0, 1)
+    assert len(refusals.reasons[0]) < 200
+    with pytest.raises(NotUnderstood):
+        read_aircraft(read_json(f'{{"now": {number}, "aircraft": []}}'.encode()), "source-1", NOON)
+
+
 def test_a_receivers_clock_that_runs_ahead_is_told() -> None:
     data = base64.b64encode(write_bluetooth(encode(HERE), 0)).decode()
     frame = {"carrier": "bluetooth", "mac": "600000000001", "data": data}

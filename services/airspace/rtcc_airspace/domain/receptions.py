@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -149,8 +148,9 @@ def number(place: str, value: Any, low: float, high: float) -> float:
     """A finite JSON number between the ends. Raises NotUnderstood."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise NotUnderstood(place, "is missing or no number")
-    if not math.isfinite(value) or not low <= value <= high:
-        raise NotUnderstood(place, f"{value} is not within {low:g} to {high:g}")
+    # compared before anything else: a whole number of 400 digits is no float, and what isn't a number is within nothing
+    if not low <= value <= high:
+        raise NotUnderstood(place, f"{str(value)[:40]} is not within {low:g} to {high:g}")
     return float(value)
 
 
