@@ -116,6 +116,14 @@ def test_silent_tracks_are_found_by_kind() -> None:
     assert [live.head(row).subject.key for row in silent] == ["p"]
 
 
+def test_late_sightings_that_keep_coming_are_one_track_however_old_they_are() -> None:
+    live = LiveTracks(100)
+    assert judged(live, sightings(("a", 60.0, 24.0, 600))) == [LATE]
+    # nothing is shown, and nothing ends while more may come
+    assert live.rows_in_use() == [] and live.silent(NOW_US + SECOND_US, 60 * SECOND_US, 60 * SECOND_US) == []
+    assert len(live.silent(NOW_US + 61 * SECOND_US, 60 * SECOND_US, 60 * SECOND_US)) == 1
+
+
 def test_what_one_receiver_knows_is_not_lost_to_another_that_heard_less() -> None:
     live = LiveTracks(100)
     judged(live, sightings(("a", 60.0, 24.0, 1)))

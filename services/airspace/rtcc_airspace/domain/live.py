@@ -12,6 +12,7 @@ from rtcc_airspace.domain.observations import (
     LATITUDE,
     LONGITUDE,
     OBSERVED_AT,
+    RECEIVED_AT,
     Integers,
     Observations,
     Subject,
@@ -28,7 +29,9 @@ _PLACE = [LATITUDE, LONGITUDE, OBSERVED_AT]
 
 @dataclass(slots=True, eq=False)
 class Head:
-    """What of a track doesn't change with each sighting. `announced_us`: when readers were last told."""
+    """What of a track doesn't change with each sighting. `announced_us`: when readers were last told; `heard_us`: when it last came in,
+    however old it was then.
+    """
 
     track_id: str
     agency_id: str
@@ -36,6 +39,7 @@ class Head:
     first_observed_us: int
     zone_ids: tuple[str, ...] = ()
     announced_us: int = 0
+    heard_us: int = 0
 
 
 class LiveTracks:
@@ -76,7 +80,7 @@ class LiveTracks:
         """Row numbers; -1 where a new track would be one too many."""
         known: dict[str, int] = {}
         rows = np.empty(len(observations), np.int64)
-        first = observations.numbers[OBSERVED_AT]
+        first, received_us = observations.numbers[OBSERVED_AT], observations.numbers[RECEIVED_AT]
         for index, key in enumerate(observations.keys):
             row = known.get(key)
             if row is None:
@@ -84,6 +88,8 @@ class LiveTracks:
                 if row == -2:
                     row = self._begin(agency_id, observations.subjects[key], int(first[index]))
                 known[key] = row
+                if row >= 0:
+                    self.head(row).heard_us = int(received_us[index])
             rows[index] = row
         return rows
 
@@ -155,7 +161,8 @@ class LiveTracks:
         for row in self._row_of_track.values():
             head = self.head(row)
             most_us = aircraft_silence_us if head.subject.kind == pb.TRACK_KIND_AIRCRAFT else drone_silence_us
-            seen_us = int(self.numbers[OBSERVED_AT, row]) or head.first_observed_us
+            # one of which nothing but late sightings came is kept together while they come
+            seen_us = int(self.numbers[OBSERVED_AT, row]) or head.heard_us or head.first_observed_us
             if now_us - seen_us > most_us:
                 rows.append(row)
         return rows
