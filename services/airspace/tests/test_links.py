@@ -82,13 +82,18 @@ async def test_a_readsb_receiver_is_asked_again_whatever_it_answers() -> None:
 
 @pytest.mark.parametrize("source", [RegisteredSource("s1", "east", "adsb", False), RegisteredSource("s1", "east", "remote_id", True), None])
 async def test_a_receiver_whose_source_is_off_is_not_asked(source: RegisteredSource | None) -> None:
-    recording = Recording()
-    async with serving([web.Response(body=b"good")]) as url:
-        polls = ReadsbPolls({"s1": url}, 0.01, recording, lambda _: source, utc_now)  # type: ignore[arg-type] # only what a link needs
+    recording, other = Recording(), RegisteredSource("s2", "east", "adsb", True)
+    async with serving([web.Response(body=b"off")]) as url, serving([web.Response(body=b"on")]) as other_url:
+        receivers = {"s1": url, "s2": other_url}
+        polls = ReadsbPolls(receivers, 0.01, recording, {"s1": source, "s2": other}.get, utc_now)  # type: ignore[arg-type] # only what a link needs
         running = asyncio.create_task(polls.run())
-        await asyncio.sleep(0.1)
+
+        async def other_was_asked() -> bool:
+            return len(recording.bodies) >= 5
+
+        await poll(other_was_asked)
         running.cancel()
-    assert recording.bodies == []
+    assert set(recording.bodies) == {b"on"}
 
 
 class Copter:
