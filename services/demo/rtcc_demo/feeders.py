@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import aiohttp
 
+from rtcc_demo.city_services import CityServices
 from rtcc_demo.delivery import Fix, Hook, Lane, open_session
 from rtcc_demo.messages import Wording, encode_body
 from rtcc_demo.render.plate_image import render_plate_image
@@ -46,6 +47,7 @@ class Feeders:
             source.source_id: Lane(session, f"{source.adapter} of {source.agency_id}", DELIVERIES_KEPT, self.counts)
             for source in settings.sources
         }
+        self._services = CityServices(settings, self.counts, lambda source: self._hooks[source.source_id])
         self._tips = TipTellers(session, self.counts)
         self._keys = {device.device_id: device.key for device in settings.devices}
         self._fix_lanes = [Lane(session, f"trackers {number}", FIXES_KEPT, self.counts) for number in range(FIX_LANES)]
@@ -57,6 +59,7 @@ class Feeders:
             for lane in [*self._hooks.values(), *self._fix_lanes]:
                 tasks.create_task(lane.run())
             tasks.create_task(self._tips.run())
+            tasks.create_task(self._services.run())
             tasks.create_task(self._report())
             tasks.create_task(self._draw_reads())
             async for step_late_s in _beats(STEP_S):

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from rtcc_demo.city_services import FEED_PATH
 from rtcc_demo.places import prepare_places
 from rtcc_demo.render.clips import ensure_clips
 from rtcc_demo.settings import Adapter, CameraServer, DeviceKey, FeederSettings, SourceKey, UnreadableSettings, load_settings, save_settings
@@ -40,12 +41,19 @@ from rtcc_demo.world.geometry import distance_m, to_metres
 from rtcc_demo.world.vehicles import hot_list_csv
 
 ADAPTERS: tuple[Adapter, ...] = ("plate_read", "gunshot", "eido", "remote_id", "adsb")
+CITY_ADAPTERS: tuple[Adapter, ...] = ("alarm", "sensor", "cap", "gtfs_realtime")
+"""What the city's own services tell, to the first agency."""
+BUSES_EVERY_S = 5
 SOURCE_NAMES = {
     "plate_read": "Plate readers",
     "gunshot": "Gunshot sensors",
     "eido": "Dispatch centre",
     "remote_id": "Drone receiver",
     "adsb": "ADS-B receiver",
+    "alarm": "Alarm panels",
+    "sensor": "Water sensors",
+    "cap": "Public warnings",
+    "gtfs_realtime": "City buses",
 }
 BORDER_REACH_M = 330.0
 """Cameras this close to the border are granted to the neighbour."""
@@ -103,6 +111,8 @@ async def provision(
     folder: Path,
     *,
     camera_port: int,
+    mqtt_port: int = 0,
+    bus_port: int = 0,
     told: Callable[[str], None] = lambda _: None,
     seed: int = 1,
 ) -> FeederSettings:
@@ -116,7 +126,7 @@ async def provision(
     password = journal.once("camera password", lambda: secrets.token_urlsafe(18))
     cameras = CameraServer(camera_port, CAMERA_USER, password)
     before = _finished(folder / "feeders.json")
-    if before is not None and (before.gateway_url, before.camera_server, before.seed) == (gateway_url, cameras, seed):
+    if before is not None and _placed(before) == (gateway_url, cameras, seed, mqtt_port, bus_port):
         await _refresh(gateway_url, owner, told)
         return before
     sources: list[SourceKey] = []
@@ -137,6 +147,9 @@ async def provision(
                 sources += await _make_sources(hands, agency_id, journal)
                 await _import_hot_list(hands, agency_id)
                 await prepare_places(hands, agency_id)
+                if bus_port and agency_id == AGENCIES[0]:
+                    feed = {"url": f"http://127.0.0.1:{bus_port}{FEED_PATH}", "every_s": BUSES_EVERY_S}
+                    await hands.post(f"/v1/sources/{agency_id}-gtfs-realtime/feed", {"feed": feed}, "feed of buses")
         # cameras come last: the platform calls them at once, and they answer once there is something to show
         await drawing
     finally:
@@ -148,9 +161,14 @@ async def provision(
             await _import_cameras(hands, agency_id, cameras)
     told("agreeing on what the neighbours share")
     await _agree(gateway_url, owner)
-    settings = FeederSettings(gateway_url, str(clips), cameras, tuple(sources), tuple(devices), seed)
+    settings = FeederSettings(gateway_url, str(clips), cameras, tuple(sources), tuple(devices), seed, mqtt_port, bus_port)
     save_settings(settings, folder / "feeders.json")
     return settings
+
+
+def _placed(settings: FeederSettings) -> tuple[str, CameraServer, int, int, int]:
+    """What must be the same for a demo to be left as it stands."""
+    return settings.gateway_url, settings.camera_server, settings.seed, settings.mqtt_port, settings.bus_port
 
 
 def _finished(path: Path) -> FeederSettings | None:
@@ -281,7 +299,7 @@ async def _import_cameras(hands: Administrator, agency_id: str, server: CameraSe
 
 async def _make_sources(hands: Administrator, agency_id: str, journal: Journal) -> list[SourceKey]:
     sources = []
-    for adapter in ADAPTERS:
+    for adapter in (*ADAPTERS, *(CITY_ADAPTERS if agency_id == AGENCIES[0] else ())):
         source_id = f"{agency_id}-{adapter.replace('_', '-')}"
         secret = journal.find(source_id)
         if secret is None:

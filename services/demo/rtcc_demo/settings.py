@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Adapter = Literal["plate_read", "gunshot", "eido", "remote_id", "adsb"]
+Adapter = Literal["plate_read", "gunshot", "eido", "remote_id", "adsb", "alarm", "sensor", "cap", "gtfs_realtime"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class FeederSettings:
     sources: tuple[SourceKey, ...]
     devices: tuple[DeviceKey, ...]
     seed: int = 1
+    mqtt_port: int = 0
+    """The platform's MQTT listener on this machine; 0: the city's panel and sensor are silent."""
+    bus_port: int = 0
+    """Where the city's feed of buses is served (loopback); 0: no buses."""
     civil_vehicles: int = 60
     fix_interval_s: float = 1.0
     certificate_authority: str = ""

@@ -84,13 +84,15 @@ async def platform() -> AsyncIterator[Platform]:
 
 
 async def test_both_agencies_get_everything_and_the_feeders_their_keys(platform: Platform, tmp_path: Path) -> None:
-    settings = await provision(platform.url, platform, tmp_path / "demo", camera_port=5554)
+    settings = await provision(platform.url, platform, tmp_path / "demo", camera_port=5554, mqtt_port=1883, bus_port=5556)
+    feed = platform.made[f"/v1/sources/{AGENCIES[0]}-gtfs-realtime/feed None"]
+    assert feed == {"url": "http://127.0.0.1:5556/vehicle-positions.pb", "every_s": 5}
     assert load_settings(tmp_path / "demo" / "feeders.json") == settings
     counts = {
         path: sum(key.startswith(f"/v1/{path} ") for key in platform.made)
         for path in ("units", "people", "zones", "sources", "agreements", "subscriptions")
     }
-    assert counts == {"units": 24, "people": 10, "zones": 7, "sources": 10, "agreements": 2, "subscriptions": 2}
+    assert counts == {"units": 24, "people": 10, "zones": 7, "sources": 14, "agreements": 2, "subscriptions": 2}
     plans = [record for key, record in platform.made.items() if key.startswith("/v1/floor-plans ")]
     assert [plan["address"] for plan in plans] == ["Snellmaninkatu 10"] and len(plans[0]["control_points"]) == 4
     assert [record["open"] for key, record in platform.made.items() if key.startswith("/v1/tip-line ")] == [True]
@@ -112,7 +114,7 @@ async def test_an_interrupted_setup_goes_on_with_the_secrets_it_saw(platform: Pl
     platform.fail_at = ""
     settings = await provision(platform.url, platform, tmp_path, camera_port=5554)
     assert len(settings.devices) == 24
-    assert len({source.secret for source in settings.sources}) == 10
+    assert len({source.secret for source in settings.sources}) == 14
     assert (tmp_path / "provisioned.jsonl").stat().st_mode & 0o777 == 0o600
 
 

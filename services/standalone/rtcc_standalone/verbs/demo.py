@@ -53,7 +53,17 @@ async def start_devices(supervisor: Supervisor, steps: Steps, seed: int) -> None
     folder = installation.folder.path / "demo"
     async with platform_client(installation) as client:
         owner = Owner(client)
-        await provision(installation.url, owner, folder, camera_port=installation.ports["cameras"], told=steps, seed=seed)
+        ports = installation.ports
+        await provision(
+            installation.url,
+            owner,
+            folder,
+            camera_port=ports["cameras"],
+            mqtt_port=ports["mqtt"],
+            bus_port=ports["buses"],
+            told=steps,
+            seed=seed,
+        )
     steps("starting the city's devices (the first time its street scenes are drawn)")
     feeders = FeedersProcess(
         settings_file=folder / "feeders.json", camera_port=installation.ports["cameras"], log=installation.folder.log("feeders")
