@@ -5,6 +5,7 @@ from rtcc_chassis.access import Resource, touched
 from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, Refused
 from rtcc_chassis.scope import Scope
 from rtcc_incidents.app.acting import Acting, author_of, by, id_for, told
+from rtcc_incidents.app.counted import OPENED
 from rtcc_incidents.app.ports import FloorPlans, Incidents, IncidentTransaction
 from rtcc_incidents.app.signals import attach_alert
 from rtcc_incidents.domain import incidents, timeline, units
@@ -66,6 +67,7 @@ class IncidentsApp:
                 entry = self._entry(scope, record, "alert", request.alert_id)
                 if not (await attach_alert(transaction, record, request.alert_id, entry, now)).won:
                     raise Conflict("The alert belongs to another incident already: open that one, or take the alert off it first.")
+        OPENED.labels("manual").inc()
         told(record.incident, new={"number": number, "kind": record.incident.kind, "priority": record.incident.priority})
         return record.incident
 

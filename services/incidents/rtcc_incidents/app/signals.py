@@ -10,6 +10,7 @@ from rtcc_chassis.errors import Conflict, NotFound
 from rtcc_chassis.identifiers import derived_id
 from rtcc_chassis.scope import Scope
 from rtcc_incidents.app.acting import Acting
+from rtcc_incidents.app.counted import JOINED, OPENED
 from rtcc_incidents.app.ports import Incidents, IncidentTransaction, KnownAlert
 from rtcc_incidents.domain import incidents, timeline
 from rtcc_incidents.domain.incidents import SIGNAL, Happening, Record
@@ -43,6 +44,7 @@ async def attach_alert(
     entry.alert.automatic = automatic
     entry.position.CopyFrom(known.reference.position)
     await transaction.save(record, [entry], now)
+    JOINED.labels("automatic" if automatic else "by_hand").inc()
     return Attachment(True)
 
 
@@ -80,6 +82,7 @@ class Signals:
             await transaction.insert(record, entries, now)
             await transaction.bind_call(event.agency_id, call_id, incident_id)
             await self._join_earlier_alerts(transaction, record, now)
+        OPENED.labels("call").inc()
 
     async def _join_earlier_alerts(self, transaction: IncidentTransaction, record: Record, now: datetime) -> None:
         incident = record.incident

@@ -12,6 +12,7 @@ from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound
 from rtcc_chassis.identifiers import derived_id
 from rtcc_chassis.scope import Scope
 from rtcc_incidents.app.acting import Acting, author_of, by, told
+from rtcc_incidents.app.counted import OPENED, TIPS
 from rtcc_incidents.app.ports import Images, StoredTip, Tips, TipTransaction
 from rtcc_incidents.domain import incidents, pictures, timeline, tips
 from rtcc_incidents.domain.checks import moment
@@ -64,6 +65,7 @@ class TipsApp:
             if await transaction.insert(stored):
                 await transaction.note_sender(agency_id, request.sender_hash, now)
                 await transaction.announce(stored)
+                TIPS.labels("form", "taken").inc()
         return pb.SubmitTipResponse(tip_id=tip.tip_id, reference_code=tip.reference_code)
 
     async def take_event(self, event: event_pb2.Event) -> None:
@@ -89,10 +91,13 @@ class TipsApp:
         async with self._store.transaction(own) as transaction:
             await transaction.lock_agency(event.agency_id)
             await self._group(transaction, tip, now)
-            await transaction.insert(stored)
+            if await transaction.insert(stored):
+                TIPS.labels("webhook", "taken").inc()
 
     async def _check_bounds(self, transaction: TipTransaction, agency_id: str, sender_hash: str, now: datetime) -> None:
         own, every = await transaction.sent_since(agency_id, sender_hash, now - timedelta(hours=1))
+        if (sender_hash and own >= self._settings.tips_per_sender_hour) or every >= self._settings.tips_per_agency_hour:
+            TIPS.labels("form", "too_many").inc()
         if sender_hash and own >= self._settings.tips_per_sender_hour:
             raise Exhausted("The number of tips that you may send in an hour", self._settings.tips_per_sender_hour)
         if every >= self._settings.tips_per_agency_hour:
@@ -186,6 +191,8 @@ class TipsApp:
             await transaction.incidents.save(record, entries, now)
             for member in group:
                 await transaction.save(member.tip)
+        if not request.incident_id:
+            OPENED.labels("tip").inc()
         told(record.incident, new={"tips": [member.tip.tip_id for member in group]})
         touched(*(f"tip:{member.tip.tip_id}" for member in group))
         return pb.PromoteTipResponse(incident=record.incident, won=True)

@@ -160,7 +160,13 @@ DASHBOARDS: dict[str, list[Panel]] = {
         *_calls("airspace"),
         *_bus("airspace"),
     ],
-    "incidents": [*_calls("incidents"), *_bus("incidents")],
+    "incidents": [
+        Panel("Incidents opened", {"{{origin}}": "sum by (origin) (increase(rtcc_incidents_opened_total[15m]))"}),
+        Panel("Alerts joined", {"{{how}}": "sum by (how) (increase(rtcc_incidents_alerts_joined_total[15m]))"}),
+        Panel("Tips", {"{{channel}} {{outcome}}": "sum by (channel, outcome) (increase(rtcc_incidents_tips_total[15m]))"}),
+        *_calls("incidents"),
+        *_bus("incidents"),
+    ],
     "operator": [
         Panel("Resources", {"{{kind}} ready {{ready}}": "max by (kind, ready) (rtcc_operator_resources)"}),
         Panel("Looks", {"{{kind}} {{outcome}}": "sum by (kind, outcome) (rate(rtcc_operator_reconciles_total[5m]))"}, "ops"),
