@@ -1,4 +1,4 @@
-"""Work that nobody calls for: intelligence whose time is over is purged."""
+"""Work that nobody calls for: intelligence whose time is over is purged, an index of older rules is made anew."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import Scope
 from rtcc_identity.app.intelligence import PURGE_EVERY, IntelligenceStore
+from rtcc_identity.app.ports import Records
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,3 +34,15 @@ async def purge_intelligence(store: IntelligenceStore, access: Access, clock: Cl
         except RtccError as error:
             _LOG.warning("purge of intelligence: waiting, %s", error)
         await asyncio.sleep(PURGE_EVERY.total_seconds())
+
+
+async def index_anew(records: Records, rows: int) -> None:
+    """After an upgrade that changed how names are compared; until it is done, persons not reached yet are found by what is unchanged."""
+    scope = Scope.platform("identity")
+    while True:
+        try:
+            if not await records.index_anew(scope, rows):
+                return
+        except RtccError as error:
+            _LOG.warning("index of persons: waiting, %s", error)
+            await asyncio.sleep(2)

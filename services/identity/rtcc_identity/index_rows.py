@@ -40,12 +40,9 @@ async def delete_side_rows(connection: Any, record_numbers: Sequence[int]) -> No
 
 
 async def insert_side_rows(connection: Any, agency_id: str, records: Sequence[tuple[int, Prepared]]) -> None:
-    """By COPY: PostgreSQL refuses COPY FROM on tables with row-level security, so by one statement a table."""
+    """One statement a table: PostgreSQL refuses COPY FROM under row-level security."""
     persons = [index_row(number, agency_id, prepared) for number, prepared in records if prepared.kind == "person"]
-    if persons:
-        await connection.executemany(
-            f"insert into person_index ({', '.join(INDEX_COLUMNS)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", persons
-        )
+    await insert_index_rows(connection, persons)
     abouts = [
         (number, agency_id, person_record_id, prepared.kind)
         for number, prepared in records
@@ -77,6 +74,14 @@ async def insert_side_rows(connection: Any, agency_id: str, records: Sequence[tu
                select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
                                     $9::float8[], $10::float8[])""",
             *_columns(places),
+        )
+
+
+async def insert_index_rows(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows as `index_row` makes them. One by one in a pipeline: an array of arrays of different lengths is no array in PostgreSQL."""
+    if rows:
+        await connection.executemany(
+            f"insert into person_index ({', '.join(INDEX_COLUMNS)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", rows
         )
 
 

@@ -12,7 +12,7 @@ from rtcc_identity.app.intelligence import IntelligenceApp
 from rtcc_identity.app.records import RecordApp
 from rtcc_identity.app.search import SearchApp
 from rtcc_identity.app.sharing import Sharing
-from rtcc_identity.events import purge_intelligence
+from rtcc_identity.events import index_anew, purge_intelligence
 from rtcc_identity.import_store import ImportStore
 from rtcc_identity.intelligence_store import PostgresIntelligence
 from rtcc_identity.rpc import IdentityServicer
@@ -46,6 +46,7 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(
         worker.run(import_app.wake, check_s=settings.import_check_s, abandoned_s=settings.import_abandoned_s), "identity imports"
     )
+    ctx.lifecycle.spawn(index_anew(records, settings.import_rows), "identity index")
     ctx.lifecycle.spawn(purge_intelligence(intelligence, ctx.access, ctx.clock), "identity intelligence")
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()

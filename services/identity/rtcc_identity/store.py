@@ -1,7 +1,6 @@
 """Records and their search index in PostgreSQL."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,8 +11,9 @@ from rtcc_chassis.database import Database
 from rtcc_chassis.errors import Conflict
 from rtcc_chassis.scope import Scope
 from rtcc_identity.app.ports import Candidate, Found, Query, Saved, TiedPlace
-from rtcc_identity.domain.records import Prepared
-from rtcc_identity.index_rows import delete_side_rows, insert_side_rows
+from rtcc_identity.domain.names import INDEX_VERSION
+from rtcc_identity.domain.records import Prepared, names_and_birth
+from rtcc_identity.index_rows import delete_side_rows, index_row, insert_index_rows, insert_side_rows
 
 # who matches best is among so many of the rough order, or nowhere
 PREFILTER = 60
@@ -26,17 +26,10 @@ class RecordStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @asynccontextmanager
-    async def _looking(self, scope: Scope, grantors: Sequence[str]) -> AsyncIterator[Any]:
-        async with self._database.transaction(scope) as connection:
-            if grantors:
-                await connection.execute("select set_config('rtcc.shared_agencies', $1, true)", ",".join(grantors))
-            yield connection
-
     async def candidates(self, scope: Scope, query: Query, grantors: Sequence[str] = ()) -> list[Candidate]:
         """At most 60 persons that may be meant, roughly ordered. Through the function that filters by agency itself: `&&` can't use its
         index behind a row-level policy."""
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             rows = await connection.fetch(
                 "select record_number, agency_id, names, birth from find_persons($1, $2, $3, $4, $5, $6, $7)",
                 query.keys,
@@ -51,7 +44,7 @@ class RecordStore:
 
     async def index_rows(self, scope: Scope, record_numbers: Collection[int], grantors: Sequence[str] = ()) -> list[Candidate]:
         """Of persons found in another way."""
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             rows = await connection.fetch(
                 "select record_number, agency_id, names, birth from person_index where record_number = any($1::bigint[])",
                 list(record_numbers),
@@ -59,20 +52,20 @@ class RecordStore:
         return [Candidate(row["record_number"], row["agency_id"], row["names"], row["birth"]) for row in rows]
 
     async def by_numbers(self, scope: Scope, record_numbers: Collection[int], grantors: Sequence[str] = ()) -> dict[int, Found]:
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             rows = await connection.fetch(f"select {_RECORD} from record where record_number = any($1::bigint[])", list(record_numbers))
         return {row["record_number"]: _found(row) for row in rows}
 
     async def by_ids(self, scope: Scope, record_ids: Collection[str], grantors: Sequence[str] = ()) -> dict[str, Found]:
         if not record_ids:
             return {}
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             rows = await connection.fetch(f"select {_RECORD} from record where record_id = any($1::text[])", list(record_ids))
         return {row["record_id"]: _found(row) for row in rows}
 
     async def by_phone(self, scope: Scope, phone: str, limit: int, grantors: Sequence[str] = ()) -> list[int]:
         """Record numbers of persons; `phone` as `phone_digits` gives it."""
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             rows = await connection.fetch(
                 "select record_number from record_phone where agency_id = any($1::text[]) and phone = $2 order by record_number limit $3",
                 [scope.agency_id, *grantors],
@@ -83,7 +76,7 @@ class RecordStore:
 
     async def by_place(self, scope: Scope, street: str, cells: Sequence[int], limit: int, grantors: Sequence[str] = ()) -> list[TiedPlace]:
         """Everything tied to that street and number, or to one of these cells; newest records first."""
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             rows = await connection.fetch(
                 """select record_number, kind, tie, street, locality, latitude_deg, longitude_deg from record_place
                    where agency_id = any($1::text[]) and street = $2 and street <> ''
@@ -104,7 +97,7 @@ class RecordStore:
         # "~" sorts behind every character of a plate
         bounds = (pattern, pattern) if prefix == pattern else (prefix, prefix + "~")
         agencies = [scope.agency_id, *grantors]
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             if pattern:
                 rows = await connection.fetch(
                     f"""select {_RECORD} from record where agency_id = any($1::text[]) and plate >= $2 and plate <= $3 and plate like $4
@@ -130,7 +123,7 @@ class RecordStore:
         if not person_record_ids:
             return {}
         found: dict[str, list[Found]] = {}
-        async with self._looking(scope, grantors) as connection:
+        async with self._database.transaction(scope, grantors) as connection:
             rows = await connection.fetch(
                 f"""select l.person_record_id, {", ".join("r." + name for name in _RECORD.split(", "))}
                     from record_person l join record r using (record_number)
@@ -184,6 +177,21 @@ class RecordStore:
                 f"delete from record where record_id = $1 and agency_id = $2 returning {_RECORD}", record_id, scope.agency_id
             )
         return None if row is None else _found(row)
+
+    async def index_anew(self, scope: Scope, rows: int) -> int:
+        """Persons whose keys an older version of the rules made get today's; the answer is how many, 0: none is left."""
+        async with self._database.transaction(scope) as connection:
+            found = await connection.fetch(
+                """select r.record_number, r.agency_id, r.body from person_index p join record r using (record_number)
+                   where p.index_version <> $1 limit $2 for update of p skip locked""",
+                INDEX_VERSION,
+                rows,
+            )
+            numbers = [row["record_number"] for row in found]
+            await connection.execute("delete from person_index where record_number = any($1::bigint[])", numbers)
+            anew = [index_row(row["record_number"], row["agency_id"], names_and_birth(pb.Record.FromString(row["body"]))) for row in found]
+            await insert_index_rows(connection, anew)
+        return len(found)
 
 
 async def put_records(connection: Any, scope: Scope, records: Sequence[Prepared], import_id: str) -> Saved:

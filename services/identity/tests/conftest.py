@@ -1,8 +1,8 @@
-"""Identity on real NATS, PostgreSQL and S3, with the little it needs around it."""
+"""Identity on real NATS, PostgreSQL and S3: started once, each test in agencies of its own."""
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest_asyncio
@@ -16,15 +16,10 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import AUDIT, directory_subject
-from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_chassis.testing import Servers, TestPlatform, person, poll, test_platform
 from rtcc_identity.service import serve
 
-REASON = {"purpose": "investigation", "case_number": "26-1"}
-OFFICER = person("east", "officer", name="Olli Officer", **REASON)
-INVESTIGATOR = person("east", "investigator", name="Inka Investigator", **REASON)
-SUPERVISOR = person("east", "supervisor", name="Sanna Supervisor", **REASON)
-DISPATCHER = person("east", "dispatcher", name="Dani Dispatcher", **REASON)
-NEIGHBOUR = person("west", "investigator", "supervisor", name="Nina Neighbour", **REASON)
+_NUMBERS = itertools.count(1)
 
 
 def a_person(given_names: str, surname: str, birth_date: str = "", **more: Any) -> pb.Record:
@@ -41,64 +36,118 @@ def at(text: str, latitude: float = 0.0, longitude: float = 0.0, kind: str = "ho
 
 
 @dataclass
-class Identity:
-    """The running service as a test uses it. `audited` grows with every entry of the audit stream."""
+class Running:
+    """The service of the session. `audited` grows with every entry of the audit stream."""
 
     platform: TestPlatform
     context: ServiceContext
     stub: Any
     audited: list[AuditEntry]
 
-    async def call(self, method: str, request: Any, scope: Scope = INVESTIGATOR) -> Any:
-        answer = await getattr(self.stub, method)(request, metadata=self.platform.metadata(scope))
-        # the answer is a message of the same class; a copy keeps it from the channel's arena
-        return type(answer).FromString(answer.SerializeToString())
 
-    async def save(self, record: pb.Record, scope: Scope = SUPERVISOR) -> pb.Record:
-        saved: pb.Record = (await self.call("SaveRecord", pb.SaveRecordRequest(record=record), scope)).record
+@dataclass
+class Identity:
+    """The running service as one test uses it: two agencies that nobody else has, with a person a role."""
+
+    running: Running
+    number: int = field(default_factory=lambda: next(_NUMBERS))
+
+    @property
+    def east(self) -> str:
+        return f"east-{self.number}"
+
+    @property
+    def west(self) -> str:
+        return f"west-{self.number}"
+
+    def scope(self, agency_id: str, *roles: str) -> Scope:
+        name = f"{agency_id} {' '.join(roles)}"
+        return person(agency_id, *roles, name=name, purpose="investigation", case_number="26-1")
+
+    @property
+    def officer(self) -> Scope:
+        return self.scope(self.east, "officer")
+
+    @property
+    def dispatcher(self) -> Scope:
+        return self.scope(self.east, "dispatcher")
+
+    @property
+    def investigator(self) -> Scope:
+        return self.scope(self.east, "investigator")
+
+    @property
+    def supervisor(self) -> Scope:
+        return self.scope(self.east, "supervisor")
+
+    @property
+    def neighbour(self) -> Scope:
+        return self.scope(self.west, "investigator", "supervisor")
+
+    async def call(self, method: str, request: Any, scope: Scope | None = None) -> Any:
+        metadata = self.running.platform.metadata(scope or self.investigator)
+        return await getattr(self.running.stub, method)(request, metadata=metadata)
+
+    async def save(self, record: pb.Record, scope: Scope | None = None) -> pb.Record:
+        saved: pb.Record = (await self.call("SaveRecord", pb.SaveRecordRequest(record=record), scope or self.supervisor)).record
         return saved
 
-    async def search(self, name: str = "", birth_date: str = "", scope: Scope = INVESTIGATOR, **more: Any) -> list[pb.PersonHit]:
+    async def search(self, name: str = "", birth_date: str = "", scope: Scope | None = None, **more: Any) -> list[pb.PersonHit]:
         request = pb.SearchPersonRecordsRequest(name=name, birth_date=birth_date, **more)
         return list((await self.call("SearchPersonRecords", request, scope)).hits)
 
-    async def agree(self, grantor: str, grantee: str, fields: Sequence[str], **more: Any) -> None:
-        """An agreement in the directory, as the registry would announce it; visible when this returns."""
+    async def read(self, record_id: str, scope: Scope | None = None) -> pb.GetPersonRecordResponse:
+        answer: pb.GetPersonRecordResponse = await self.call("GetPersonRecord", pb.GetPersonRecordRequest(record_id=record_id), scope)
+        return answer
+
+    async def agree(self, fields: Sequence[str], **more: Any) -> Agreement:
+        """East grants west, as the registry would announce it; in force when this returns."""
         agreement = Agreement(
-            agreement_id=f"{grantor}-{grantee}", grantor_agency_id=grantor, grantee_agency_id=grantee, status=AGREEMENT_STATUS_ACTIVE,
+            agreement_id=f"a-{self.number}", grantor_agency_id=self.east, grantee_agency_id=self.west, status=AGREEMENT_STATUS_ACTIVE,
             person_fields=fields, **more,
         )  # fmt: skip
         await self.announce(agreement)
+        return agreement
 
     async def announce(self, agreement: Agreement) -> None:
-        mirror = self.context.directory.mirror("agreement", Agreement)
+        context = self.running.context
+        mirror = context.directory.mirror("agreement", Agreement)
         subject = directory_subject("agreement", agreement.grantor_agency_id, agreement.agreement_id)
-        await self.context.bus.publish(subject, agreement, message_id=new_id(), agency_id=agreement.grantor_agency_id)
+        await context.bus.publish(subject, agreement, message_id=new_id(), agency_id=agreement.grantor_agency_id)
 
         async def arrived() -> bool:
-            return agreement in list(mirror.values())
+            return mirror.get(agreement.agreement_id) == agreement
 
         await poll(arrived)
 
-    async def entry(self, action: str, scope: Scope) -> AuditEntry:
-        """The newest audit entry of this person's act."""
+    async def entry(self, action: str, scope: Scope, log: str = "") -> AuditEntry:
+        """The newest audit entry of this person's act in the log of an agency (the own one)."""
 
         async def found() -> list[AuditEntry]:
-            return [one for one in self.audited if one.action == action and one.principal_id == scope.principal_id]
+            return [
+                one
+                for one in self.running.audited
+                if one.action == action and one.principal_id == scope.principal_id and one.agency_id == (log or scope.agency_id)
+            ]
 
         return (await poll(found))[-1]
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running(servers: Servers) -> AsyncIterator[Running]:
+    async with test_platform(servers) as platform:
+        await servers.s3_endpoint()
+        await platform.serve({"identity": serve})
+        context = await platform.context("identity")
+        audited: list[AuditEntry] = []
+
+        async def collect(deliveries: Sequence[Delivery]) -> None:
+            audited.extend(delivery.parse(AuditEntry) for delivery in deliveries)
+
+        context.lifecycle.spawn(context.bus.tail(AUDIT, ["audit.>"], collect, start="all").run(), "test tail")
+        yield Running(platform, context, context.channels.stub("identity", IdentityServiceStub), audited)
+
+
 @pytest_asyncio.fixture
-async def identity(small_platform: TestPlatform) -> Identity:
-    await small_platform.servers.s3_endpoint()
-    await small_platform.serve({"identity": serve})
-    context = await small_platform.context("identity")
-    audited: list[AuditEntry] = []
-
-    async def collect(deliveries: list[Delivery]) -> None:
-        audited.extend(delivery.parse(AuditEntry) for delivery in deliveries)
-
-    context.lifecycle.spawn(context.bus.tail(AUDIT, ["audit.>"], collect, start="all").run(), "test tail")
-    await asyncio.sleep(0)
-    return Identity(small_platform, context, context.channels.stub("identity", IdentityServiceStub), audited)
+async def identity(running: Running) -> Identity:
+    return Identity(running)

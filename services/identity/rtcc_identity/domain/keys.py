@@ -6,7 +6,7 @@ A key is 32 bits of CRC-32 over a short text, so that the index holds integers; 
      many, or two swapped), as both sides leave one out
   p  sound of a surname + sound of a given name, whichever comes first      n  sound of the surname + formal given name ("Bob", "Robert")
   y  sound of the surname + birth year        z  sound of the given name + birth year + first letter of the surname
-  d  sound of the given name + birth date     s, g  first letter of the surname, of the given name + birth date
+  d  sound of a name + birth date, also one that slipped                    l  first letter of a name + birth date
   i  sound of the surname + first letter of the given name                  f  sound of the given name + first two of the surname
   o  sound of one word alone
 """
@@ -53,24 +53,39 @@ def keys_of_person(names: Sequence[Name], birth: BirthDate | None) -> list[int]:
 
 
 def keys_of_query(readings: Sequence[Name], birth: BirthDate | None, years: range | None) -> list[int]:
-    """What to ask for: as narrow as the query allows. `years`: when only an age or a year is known."""
+    """What to ask for: as narrow as the query allows. `years`: when only an age is known."""
     texts: set[str] = set()
+    if birth is not None and not birth.whole:
+        years = range(birth.year - 1, birth.year + 2)
+    whole = birth if birth is not None and birth.whole else None
     for name in readings:
         for surname in _surnames(name):
             if name.given:
                 texts.update("e" + left for left in deletions(surname + name.first))
-            texts.update(_pairs_of_sounds(name.given, surname))
-            if birth is None and years is None:
+            if whole is None and years is None:
                 texts.update(_keys_of_pair(name.given, surname))
-        if birth is not None:
-            texts.update(_asked_births(name, birth))
+            else:
+                texts.update(_pairs_of_sounds(name.given, surname))
+        if whole is not None:
+            texts.update(_keys_of_exact_date(name, whole))
         elif years is not None:
             for year in years:
                 texts.update(_keys_of_year(name, year))
         elif not (name.given and name.surname):
             # one word and no date: everybody who has it
             texts.update("o" + sound(word) for word in (*name.surname, *name.given))
-    return sorted({key(text) for text in texts})[:MAXIMUM_KEYS]
+    keys = {key(text) for text in texts}
+    if whole is not None:
+        keys |= _keys_of_slips(readings, whole)
+    return sorted(keys)[:MAXIMUM_KEYS]
+
+
+def _keys_of_slips(readings: Sequence[Name], birth: BirthDate) -> set[int]:
+    """As `_keys_of_date` for each slip, in one go: CRC-32 goes on from its value so far, and the same words stand in each reading."""
+    sounds = {sound(word) for name in readings for word in (*name.given[:1], *_surnames(name)[:3])}
+    dates = [str(slipped.number).encode() for slipped in slips(birth)]
+    found = {crc32(date, begun) for begun in [crc32(f"d{heard}|".encode()) for heard in sounds] for date in dates}
+    return {value - 0x1_0000_0000 if value & 0x8000_0000 else value for value in found}
 
 
 def years_around(age_years: int, this_year: int) -> range:
@@ -120,21 +135,14 @@ def _keys_of_birth(name: Name, birth: BirthDate) -> Iterator[str]:
     yield from _keys_of_year(name, birth.year)
     if birth.whole:
         yield from _keys_of_date(name, birth)
+        yield from _keys_of_exact_date(name, birth)
 
 
 def _keys_of_date(name: Name, birth: BirthDate) -> Iterator[str]:
-    for word in name.given[:1]:
+    for word in (*name.given[:1], *_surnames(name)[:3]):
         yield f"d{sound(word)}|{birth.number}"
-        yield f"g{word[0]}|{birth.number}"
-    for word in name.surname[:2]:
-        yield f"s{word[0]}|{birth.number}"
 
 
-def _asked_births(name: Name, birth: BirthDate) -> Iterator[str]:
-    if not birth.whole:
-        for year in (birth.year - 1, birth.year, birth.year + 1):
-            yield from _keys_of_year(name, year)
-        return
-    yield from _keys_of_year(name, birth.year)
-    for slipped in slips(birth):
-        yield from _keys_of_date(name, slipped)
+def _keys_of_exact_date(name: Name, birth: BirthDate) -> Iterator[str]:
+    for word in (*name.given[:1], *name.surname[:2]):
+        yield f"l{word[0]}|{birth.number}"

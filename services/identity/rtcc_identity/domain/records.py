@@ -111,6 +111,12 @@ def prepared(record: pb.Record, now: datetime) -> Prepared:
     return made
 
 
+def names_and_birth(record: pb.Record) -> Prepared:
+    """A stored person, for its index alone."""
+    names = tuple(name_of(name.given_names, name.surname) for name in record.person.names)
+    return Prepared(record, "person", b"", names=names, birth=dates.parse(record.person.birth_date, "birth_date", 9_999))
+
+
 def valid_identifier(text: str) -> bool:
     """Whether it may be an id of ours."""
     return bool(_IDENTIFIER.match(text))
