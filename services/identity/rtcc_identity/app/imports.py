@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Protocol
 
 from rtcc.identity.v1 import identity_pb2 as pb
@@ -127,6 +126,19 @@ def columns_of(request: pb.StartRecordImportRequest) -> list[Column]:
     return checked_mapping(request.kind, [(one.column, one.field, one.format) for one in request.mapping])
 
 
+def _next_rows(rows: Iterator[Row], most: int) -> tuple[list[Row], InvalidInput | None]:
+    """At most `most`, and why there are no more where the file breaks: what came before is good."""
+    batch: list[Row] = []
+    try:
+        for row in rows:
+            batch.append(row)
+            if len(batch) == most:
+                break
+    except InvalidInput as error:
+        return batch, error
+    return batch, None
+
+
 class ImportWorker:
     """Works imports off, one at a time; several processes share them by the table's locks."""
 
@@ -146,8 +158,15 @@ class ImportWorker:
             reader = RowReader(request.kind, request.source, told.agency_id, request.delimiter, columns, self._clock())
             done = told.rows_created + told.rows_updated + told.rows_unchanged + told.rows_rejected
             rows = reader.rows(content, skip=done)
-            while batch := await asyncio.to_thread(lambda: list(islice(rows, self._rows))):
-                await self._store(scope, told, batch)
+            broken: InvalidInput | None = None
+            while broken is None:
+                batch, broken = await asyncio.to_thread(_next_rows, rows, self._rows)
+                if batch:
+                    await self._store(scope, told, batch)
+                elif broken is None:
+                    break
+            if broken is not None:
+                raise broken
             told.state = pb.RECORD_IMPORT_STATE_DONE
             told.bytes_read = told.bytes_total
         except (InvalidInput, NotFound) as error:

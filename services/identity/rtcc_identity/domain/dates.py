@@ -8,7 +8,7 @@ from functools import lru_cache
 from rtcc_chassis.errors import InvalidInput
 
 FIRST_YEAR = 1880
-_PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
+_PARTIAL = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?\Z")
 AGE_SLACK_YEARS = 5
 
 

@@ -145,9 +145,7 @@ class RowReader:
             return Row(line, bytes_read, None, column, str(error)[:_LONGEST_REASON])
         except InvalidInput as error:
             first = error.violations[0]
-            mapped_field = _field_of(first.field)
-            column = next((mapped.name for _, mapped in places if mapped.field in mapped_field), first.field)
-            return Row(line, bytes_read, None, column, first.reason[:_LONGEST_REASON])
+            return Row(line, bytes_read, None, _column_of(first.field, self._columns), first.reason[:_LONGEST_REASON])
 
     def _prepared(self, key: str, found: Values) -> Prepared:
         record = pb.Record(
@@ -208,7 +206,7 @@ def _vehicle(record: pb.Record, found: Values, person_id: PersonId) -> None:
         setattr(vehicle, field, _text(found, field))
     if year := _text(found, "year"):
         if not (year.isascii() and year.isdigit() and len(year) == 4):
-            raise BadValue(f"year {year[:20]!r} is no year")
+            raise InvalidInput.one("year", f"{year[:20]!r} is no year")
         vehicle.year = int(year)
     if keeper := _text(found, "keeper_source_key"):
         vehicle.keeper_record_id = person_id(keeper)
@@ -275,16 +273,28 @@ def _address(found: Values) -> pb.Address | None:
         try:
             address.coordinate.latitude_deg, address.coordinate.longitude_deg = float(latitude), float(longitude)
         except ValueError as error:
-            raise BadValue(f"{latitude[:20]!r}, {longitude[:20]!r} is no coordinate in degrees") from error
+            raise InvalidInput.one("coordinate", f"{latitude[:20]!r}, {longitude[:20]!r} is no coordinate in degrees") from error
     return address
 
 
-def _field_of(violation: str) -> frozenset[str]:
-    """The mapped fields behind a path such as "person.names[0].surname"."""
-    words = set(violation.replace("[", ".").replace("]", "").split("."))
-    behind = {
-        "names": ("surname", "full_name", "given_names", "alias_names"), "addresses": ("address", "address_kind", "latitude"),
-        "coordinate": ("latitude",), "person_record_id": ("person_source_key",), "keeper_record_id": ("keeper_source_key",),
-        "person_record_ids": ("person_source_keys",),
-    }  # fmt: skip
-    return frozenset(words | {field for word in words for field in behind.get(word, ())})
+_BEHIND = {
+    "names": ("surname", "full_name", "given_names", "alias_names"),
+    "addresses": ("address", "address_kind"),
+    "coordinate": ("latitude", "longitude"),
+    "latitude_deg": ("latitude",),
+    "longitude_deg": ("longitude",),
+    "kind": ("address_kind",),
+    "person_record_id": ("person_source_key",),
+    "keeper_record_id": ("keeper_source_key",),
+    "person_record_ids": ("person_source_keys",),
+}
+
+
+def _column_of(violation: str, mapped: Sequence[Column]) -> str:
+    """The column behind a path such as "person.addresses[0].coordinate.latitude_deg": by its last word that was mapped."""
+    for word in reversed(violation.replace("[", ".").replace("]", "").split(".")):
+        for field in (word, *_BEHIND.get(word, ())):
+            for column in mapped:
+                if column.field == field:
+                    return column.name
+    return violation
