@@ -24,7 +24,6 @@ import asyncpg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from proof.invented_persons import Invented, Wrongly, asked_wrongly, population
-
 from rtcc.identity.v1 import identity_pb2 as pb
 from rtcc_chassis.database import Database
 from rtcc_chassis.scope import Scope

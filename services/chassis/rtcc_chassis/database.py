@@ -61,10 +61,6 @@ _ENTER = """select set_config('rtcc.agency', $1, true), set_config('rtcc.princip
     set_config('rtcc.shared_agencies', $3, true)"""
 
 
-async def _nothing_to_reset(connection: Any) -> None:
-    """What a transaction sets ends with it, and nothing else is ever set: a round trip for each transaction saved."""
-
-
 class TransactionEnded(Protocol):
     """Told of the end of every transaction."""
 

@@ -1,6 +1,6 @@
 """Who sees what of a record: one table. What a role doesn't include is left out and named as withheld.
 
-A field of the table is a field of the contract's details, except those in `PERSON_FIELD_OF`'s words for agreements. Roles add up.
+The fields are those of the contract's details. Roles add up; an agreement takes away from what the role sees.
 """
 
 from collections.abc import Iterable, Mapping
@@ -83,6 +83,8 @@ PERSON_FIELD_OF: Mapping[str, Mapping[str, frozenset[str]]] = {
     },
 }
 KINDS = tuple(DISCLOSURE)
+# without it there is nothing to show: the cautions of a vehicle need the vehicle
+_ESSENTIAL = {"person": "names", "vehicle": "plate", "warrant": "offence", "arrest": "charge", "prior_call": "type"}
 
 
 class Disclosure:
@@ -99,8 +101,8 @@ class Disclosure:
         return self._granted is None or any(field in PERSON_FIELD_OF[word].get(kind, frozenset()) for word in self._granted)
 
     def sees_kind(self, kind: str) -> bool:
-        """Whether anything of such records may be shown."""
-        return any(self.sees(kind, field) for field in DISCLOSURE[kind])
+        """Whether such records may be shown at all: what makes them one must be."""
+        return self.sees(kind, _ESSENTIAL[kind])
 
     def cut(self, record: pb.Record) -> pb.Record:
         """A copy with only what may be shown. `withheld` names every field that the caller may not see, filled or not."""
