@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 import aiohttp
 from nats.aio.msg import Msg
 
-from rtcc.gateway.v1 import gateway_pb2_grpc
+from rtcc.gateway.v1 import account_review_pb2_grpc, gateway_pb2_grpc
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import read
+from rtcc_gateway.account_review import AccountReviews
+from rtcc_gateway.account_review_rpc import AccountReviewRpc, disabling
+from rtcc_gateway.account_review_store import AccountReviewStore
 from rtcc_gateway.app import SignIn
 from rtcc_gateway.credentials import Seal
 from rtcc_gateway.domain import SessionPolicy, banner_version
@@ -66,6 +69,9 @@ async def serve(ctx: ServiceContext, settings: GatewaySettings | None = None) ->
         gateway_pb2_grpc.add_AccountServiceServicer_to_server,
         AccountRpc(ctx.access, people, sign_in, enrolments, store, door.origin, sign_in.demo),
     )
+    reviews = AccountReviews(AccountReviewStore(ctx.database), people, ctx.clock, settings.inactive_days, disabling(ctx))
+    ctx.rpc.add(account_review_pb2_grpc.add_AccountReviewServiceServicer_to_server, AccountReviewRpc(reviews))
+    ctx.lifecycle.spawn(reviews.run(settings.account_sweep_s), "gateway idle accounts")
     ctx.lifecycle.on_drain(server.stop)
     ctx.lifecycle.on_drain(hub.stop)
     hub.start()

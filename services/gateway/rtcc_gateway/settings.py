@@ -43,8 +43,10 @@ class GatewaySettings:
     # R2
     bad_tries: int = 5
     bad_tries_window_s: int = 900
-    # R7: an account that was not used for this long is refused
+    # R7: an account that was not used for this long is refused, and switched off by a sweep
     inactive_days: int = 90
+    # between two sweeps, seconds
+    account_sweep_s: float = 3600.0
     enrolment_lifetime_s: int = 259_200
     demo_link_lifetime_s: int = 600
     # single sign-on; empty issuer: none
