@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -128,7 +128,10 @@ class IntakeServicer(intake_pb2_grpc.IntakeServiceServicer):
 
 def _document(mapping: Struct) -> dict[str, Any]:
     """Numbers of a Struct are doubles: whole ones become whole again, so that a constant 5 is told as 5."""
-    return dict(_whole(MessageToDict(mapping)))
+    try:
+        return dict(_whole(MessageToDict(mapping)))
+    except (SerializeToJsonError, ValueError) as error:
+        raise InvalidInput.one("mapping", "holds a number that JSON has not: NaN or Infinity") from error
 
 
 def _whole(value: Any) -> Any:

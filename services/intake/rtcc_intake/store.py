@@ -212,6 +212,8 @@ async def _keep_warnings(connection: Any, events: Sequence[event_pb2.Event]) -> 
         for event in events
         if event.HasField("warning")
     ]
+    if not rows:
+        return
     await connection.executemany(
         """insert into warning_message (agency_id, message_id, warning_id, sent_at) values ($1, $2, $3, $4)
            on conflict (agency_id, message_id) do nothing""",

@@ -466,6 +466,7 @@ async def test_a_mapping_is_the_agencys_administrators_and_refused_with_every_mi
             intake.stub.GetSourceFeed(pb.GetSourceFeedRequest(source_id=source_id), metadata=metadata),
         ):
             assert await code_of(call) is code
+    assert await code_of(set_mapping(intake, source_id, {"event": float("nan")})) is grpc.StatusCode.INVALID_ARGUMENT
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await set_mapping(intake, source_id, {"event": "alarm", "fields": {"alarm_id": "id", "zoen": "/z"}})
     details = caught.value.details() or ""

@@ -43,6 +43,8 @@ class Supervisor:
         self._processes = tuple(processes)
         self._agencies = agency_passwords(installation.folder)
         self._logins = source_logins(installation.folder)
+        # agencies whose account has its imports: a server that starts has all
+        self._linked = set(self._agencies)
         self._compose()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started_at = time.time()
@@ -204,8 +206,11 @@ class Supervisor:
 
     async def _follow_agencies(self) -> None:
         known, logins = agency_passwords(self.installation.folder), source_logins(self.installation.folder)
+        # an account that isn't linked yet would acknowledge to its devices what leads nowhere: they come in when it is
+        logins = {agency: passwords for agency, passwords in logins.items() if agency in self._linked}
         if known != self._agencies or logins != self._logins:
             self._agencies, self._logins = known, logins
+            self._linked &= known.keys()
             await asyncio.to_thread(self._nats.set_agencies, known, logins)
             # nats-server 2.15 lets in the users of a new account at the first reload and links its service import at the second
             self._reloads_due = 2
@@ -213,6 +218,8 @@ class Supervisor:
         if self._reloads_due:
             self._reloads_due -= 1
             self.supervised["nats"].signal(signal.SIGHUP)
+        else:
+            self._linked = set(self._agencies)
 
     def _cut_logs(self) -> None:
         if time.monotonic() < self._logs_next:
