@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -57,6 +58,19 @@ async def test_a_photos_place_is_kept_on_purpose_only(incidents: Incidents, keep
     assert not Image.open(io.BytesIO(kept)).getexif() and len(kept) == entry.photo.size_bytes
     with pytest.raises(NotFound):
         await incidents.ask("GetIncidentPhoto", NEIGHBOUR, incident_id=incident.incident_id, photo_id=entry.photo.photo_id)
+
+
+@pytest.mark.parametrize(("ago", "believed"), [(timedelta(minutes=10), True), (timedelta(days=9_000), False), (-timedelta(days=1), False)])
+async def test_a_photo_stands_where_it_was_taken_in_time_unless_the_clock_is_wrong(
+    incidents: Incidents, ago: timedelta, believed: bool
+) -> None:
+    incident, now = await incidents.create(), datetime.now(UTC).replace(microsecond=0)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0x9003: f"{now - ago:%Y:%m:%d %H:%M:%S}", 0x9011: "+00:00"})
+    fields = {"incident_id": incident.incident_id, "image": picture("JPEG", exif=exif)}
+    entry = (await incidents.ask("AddIncidentPhoto", OFFICER, **fields)).entry
+    assert (entry.occurred_at.ToDatetime(UTC) == now - ago) is believed
+    assert believed or abs(entry.occurred_at.ToDatetime(UTC) - entry.recorded_at.ToDatetime(UTC)) < timedelta(seconds=1)
 
 
 async def test_a_repeated_photo_is_one_and_what_is_none_is_refused(incidents: Incidents) -> None:

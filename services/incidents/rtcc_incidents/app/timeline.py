@@ -1,6 +1,7 @@
 """The timeline: read in the order of what happened, written by people, with pictures and alerts."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 from rtcc.incidents.v1 import incidents_pb2 as pb
 from rtcc_chassis.access import Resource, touched
@@ -12,6 +13,8 @@ from rtcc_incidents.app.signals import attach_alert
 from rtcc_incidents.domain import incidents, pictures, timeline
 from rtcc_incidents.domain.checks import moment, require, text_violations
 
+# a picture that says it was taken longer before its incident has a clock that isn't set
+TAKEN_BEFORE_MOST = timedelta(days=1)
 READ_MOST, READ_DEFAULT = 1_000, 500
 PHOTO_BYTES = 8 * 1024 * 1024
 # names that are asked of the identity service for one reading
@@ -134,10 +137,10 @@ class TimelineApp:
         zone = self._acting.facts.zone(scope.agency_id)
         async with self._decoding:
             picture = await asyncio.to_thread(pictures.photo, request.image, "image", PHOTO_BYTES, zone)
-        at = moment("occurred_at", request.occurred_at, now) if request.HasField("occurred_at") else picture.taken_at or now
+        at = moment("occurred_at", request.occurred_at, now) if request.HasField("occurred_at") else _taken_at(picture, incident, now)
         photo_id = id_for(scope, "photo", request.incident_id)
         key = f"incidents/{request.incident_id}/{photo_id}.jpg"
-        entry = timeline.entry(photo_id, request.incident_id, "photo", author_of(scope), min(at, now), now, request.caption.strip())
+        entry = timeline.entry(photo_id, request.incident_id, "photo", author_of(scope), at, now, request.caption.strip())
         entry.photo.photo_id, entry.photo.size_bytes = photo_id, len(picture.data)
         entry.photo.width_px, entry.photo.height_px = picture.width_px, picture.height_px
         if request.keep_position and picture.coordinate is not None:
@@ -162,3 +165,9 @@ class TimelineApp:
         self._acting.access.require(scope, "incident.read_photo", Resource("incident", incident_id, agency_id))
         touched(f"object:{key}", owner_agency_id=agency_id)
         return await self._images.get(scope, agency_id, key)
+
+
+def _taken_at(picture: pictures.Picture, incident: pb.Incident, now: datetime) -> datetime:
+    """When the camera says, as far as it can be believed; else now."""
+    earliest = incident.occurred_at.ToDatetime(UTC) - TAKEN_BEFORE_MOST
+    return picture.taken_at if picture.taken_at is not None and earliest <= picture.taken_at <= now else now
