@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import aiohttp
 
 from rtcc_airspace.app.receiving import ADSB, Find, Receiving
 from rtcc_airspace.domain.receptions import BODY_BYTES_MOST
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import RtccError
+from rtcc_chassis.errors import RtccError, Unavailable
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
@@ -48,8 +49,10 @@ class ReadsbPolls:
         source = self._find(source_id)
         if source is None or not source.enabled or source.adapter != ADSB:
             return
-        async with client.get(url) as response:
-            response.raise_for_status()
+        # a receiver that sends us elsewhere would have us ask whom nobody chose
+        async with client.get(url, allow_redirects=False) as response:
+            if response.status != HTTPStatus.OK:
+                raise Unavailable("the receiver", f"it answered {response.status}")
             # one byte too many is seen and refused; the rest is never read
             body = await response.content.read(BODY_BYTES_MOST + 1)
             while len(body) <= BODY_BYTES_MOST and (more := await response.content.read(BODY_BYTES_MOST + 1 - len(body))):

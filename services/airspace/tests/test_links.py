@@ -48,7 +48,7 @@ async def serving(answers: list[web.Response]) -> AsyncIterator[str]:
 
     async def answer(request: web.Request) -> web.Response:
         made = answers.pop(0) if len(answers) > 1 else answers[0]
-        return web.Response(body=made.body, status=made.status)
+        return web.Response(body=made.body, status=made.status, headers={"Location": made.headers.get("Location", "")})
 
     app = web.Application()
     app.router.add_get("/data/aircraft.json", answer)
@@ -65,7 +65,14 @@ async def serving(answers: list[web.Response]) -> AsyncIterator[str]:
 async def test_a_readsb_receiver_is_asked_again_whatever_it_answers() -> None:
     recording = Recording()
     source = RegisteredSource("s1", "east", "adsb", True)
-    answers = [web.Response(status=503), web.Response(body=b"broken"), web.Response(body=b"x" * 3_000_000), web.Response(body=b"good")]
+    elsewhere = web.Response(status=302, headers={"Location": "http://127.0.0.1:9/other"})
+    answers = [
+        web.Response(status=503),
+        elsewhere,
+        web.Response(body=b"broken"),
+        web.Response(body=b"x" * 3_000_000),
+        web.Response(body=b"good"),
+    ]
     async with serving(answers) as url:
         polls = ReadsbPolls({"s1": url, "s2": "http://127.0.0.1:9/none"}, 0.01, recording, {"s1": source}.get, utc_now)  # type: ignore[arg-type] # only what a link needs
         running = asyncio.create_task(polls.run())
