@@ -64,7 +64,7 @@ _SILENT_US = 600_000_000
 _CLOCK_MOST_US = 30_000_000
 _HOUR_US = 3_600_000_000
 _TENTH_US = 100_000
-_PLACES = {
+_PLACES: dict[int, int] = {
     OperatorPlace.TAKE_OFF: pb.PILOT_PLACE_TAKE_OFF,
     OperatorPlace.LIVE: pb.PILOT_PLACE_PILOT,
     OperatorPlace.FIXED: pb.PILOT_PLACE_FIXED,
@@ -300,5 +300,4 @@ def _pilot(system: System) -> tuple[int, int, int]:
     if abs(system.latitude_deg) > 90 or abs(system.longitude_deg) > 180:
         return 0, 0, pb.PILOT_PLACE_UNSPECIFIED
     # a type that the standard doesn't know says nothing about a person: the weaker claim
-    place = _PLACES.get(OperatorPlace(system.place)) if system.place in _PLACES else pb.PILOT_PLACE_TAKE_OFF
-    return round(system.latitude_deg * 1e7), round(system.longitude_deg * 1e7), place or pb.PILOT_PLACE_TAKE_OFF
+    return round(system.latitude_deg * 1e7), round(system.longitude_deg * 1e7), _PLACES.get(system.place, pb.PILOT_PLACE_TAKE_OFF)
