@@ -1,6 +1,7 @@
 """PostgreSQL: one schema and role a service, a scope for each transaction, row-level security behind every query."""
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import time
@@ -57,10 +58,6 @@ end $$;
 """
 
 
-_ENTER = """select set_config('rtcc.agency', $1, true), set_config('rtcc.principal', $2, true),
-    set_config('rtcc.shared_agencies', $3, true)"""
-
-
 class TransactionEnded(Protocol):
     """Told of the end of every transaction."""
 
@@ -115,9 +112,15 @@ class Database:
         committed, connection = False, None
         try:
             with span(f"{self.service} transaction"):
-                async with self._pool.acquire(timeout=10) as connection, connection.transaction():
-                    await connection.execute(_ENTER, scope.agency_id, scope.principal_id, ",".join(grantors))
-                    yield connection
+                async with self._pool.acquire(timeout=10) as connection:
+                    # one round trip for both: asyncpg's own transaction would need another for the scope
+                    await connection.execute(_begin(scope, grantors))
+                    try:
+                        yield connection
+                    except BaseException:
+                        await _roll_back(connection)
+                        raise
+                    await connection.execute("commit")
             committed = True
         except _CONNECTION_ERRORS as error:
             raise Unavailable("PostgreSQL") from error
@@ -174,6 +177,25 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+
+def _begin(scope: Scope, grantors: Sequence[str]) -> str:
+    values = {"rtcc.agency": scope.agency_id, "rtcc.principal": scope.principal_id, "rtcc.shared_agencies": ",".join(grantors)}
+    return "begin; select " + ", ".join(f"set_config('{name}', {_literal(value)}, true)" for name, value in values.items())
+
+
+def _literal(text: str) -> str:
+    """A string constant (PostgreSQL documentation, 4.1.2.1; standard_conforming_strings is on, so a backslash is one)."""
+    if "\0" in text:
+        raise ValueError("a scope holds no NUL")
+    return "'" + text.replace("'", "''") + "'"
+
+
+async def _roll_back(connection: Any) -> None:
+    """A connection that is gone has rolled back by itself."""
+    if not connection.is_closed():
+        with contextlib.suppress(*_CONNECTION_ERRORS):
+            await connection.execute("rollback")
 
 
 async def _nothing_to_reset(connection: Any) -> None:
