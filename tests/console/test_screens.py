@@ -30,6 +30,7 @@ SCREENS = {
     "/admin/sources": "h1:has-text('Sources')",
     "/admin/lists": "h1:has-text('Hot lists')",
     "/admin/rules": '[data-testid="rule-row"]',
+    "/admin/retention": "h1:has-text('Retention')",
     "/admin/quarantine": "h1:has-text('Quarantine')",
     "/field": '[data-testid="field"]',
     "/setup": '[data-testid="setup"]',

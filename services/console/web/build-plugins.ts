@@ -11,7 +11,7 @@ const UNUSED = [
 ] as const;
 /** Kinds of layers and sources that no style of ours has: what they export throws when it is used. The map's own tests would say so. */
 const EMPTY =
-  /\/(draw_(heatmap|hillshade|color_relief|fill_extrusion|terrain)|(heatmap|hillshade|color_relief|fill_extrusion)_(bucket|program|style_layer|style_layer_properties\.g)|(video|canvas|raster_dem_tile)_source)\.ts$/;
+  /\/(draw_(heatmap|hillshade|color_relief|fill_extrusion|terrain)|(heatmap|hillshade|color_relief|fill_extrusion)_(bucket|program|style_layer|style_layer_properties\.g)|(video|canvas|raster_tile|raster_dem_tile)_source|render\/terrain|render\/terrain_coverage|terrain_tile_manager|render_to_texture|rtt_fingerprint|ui\/hash|logo_control)\.ts$/;
 const EMPTY_SHADERS = /\/glsl\/(heatmap|hillshade|color_relief|fill_extrusion|terrain)[a-z_]*\.(vertex|fragment)\.glsl\.g\.ts$/;
 
 /**

@@ -9,7 +9,7 @@ import { notify } from "../ui/notices";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
 import { CameraChoice } from "./camera-choice";
 import { useNames } from "./sharing";
-import { ALERT_KINDS, inWords, REDACTIONS } from "./words";
+import { ALERT_KINDS, inWords, PERSON_FIELDS, REDACTIONS } from "./words";
 
 type Step = "partner" | "what" | "limits" | "read";
 const STEPS: readonly (readonly [Step, string])[] = [
@@ -18,6 +18,12 @@ const STEPS: readonly (readonly [Step, string])[] = [
   ["limits", "Limits"],
   ["read", "Read and grant"],
 ];
+
+/** Whoever sees anything of a person sees who it is; without that there is nothing to see. */
+function withGround(fields: ReadonlySet<string>, changed: string): ReadonlySet<string> {
+  if (changed === "identity" && !fields.has("identity")) return new Set();
+  return fields.size ? new Set(["identity", ...fields]) : fields;
+}
 
 /** Four short steps; the last one says in plain words what is about to be granted. */
 export function GrantWizard({ onClose }: { onClose(): void }) {
@@ -33,6 +39,8 @@ export function GrantWizard({ onClose }: { onClose(): void }) {
     cameraIds: new Set<string>() as ReadonlySet<string>,
     onlyDuringAlert: true,
     units: false,
+    tracks: false,
+    personFields: new Set<string>() as ReadonlySet<string>,
     until: "",
     purposes: "",
     redactions: new Set<string>() as ReadonlySet<string>,
@@ -49,6 +57,8 @@ export function GrantWizard({ onClose }: { onClose(): void }) {
     camerasLive: draft.cameraIds.size > 0,
     camerasOnlyDuringAlert: draft.cameraIds.size > 0 && draft.onlyDuringAlert,
     units: draft.units,
+    tracks: draft.tracks,
+    personFields: [...draft.personFields],
     purposes: draft.purposes.split(",").map((one) => one.trim()).filter(Boolean),
     redactions: [...draft.redactions],
     attestationRequired: draft.attestation,
@@ -62,7 +72,7 @@ export function GrantWizard({ onClose }: { onClose(): void }) {
     },
   );
   const at = STEPS.findIndex(([id]) => id === step);
-  const empty = !draft.alertKinds.size && !draft.cameraIds.size && !draft.units;
+  const empty = !draft.alertKinds.size && !draft.cameraIds.size && !draft.units && !draft.tracks && !draft.personFields.size;
   const toggled = (values: ReadonlySet<string>, id: string) => {
     const next = new Set(values);
     if (!next.delete(id)) next.add(id);
@@ -135,6 +145,22 @@ export function GrantWizard({ onClose }: { onClose(): void }) {
             <input type="checkbox" name="units" checked={draft.units} onChange={(event) => set({ units: event.target.checked })} />
             Positions of our units
           </label>
+          <label className="check">
+            <input type="checkbox" name="tracks" checked={draft.tracks} onChange={(event) => set({ tracks: event.target.checked })} />
+            Drones and aircraft that our receivers hear
+          </label>
+          <details>
+            <summary>Person records</summary>
+            <fieldset className="plain">
+              <legend className="legend">What they find and see of the persons that we know; never intelligence</legend>
+              {PERSON_FIELDS.map(([id, title]) => (
+                <label key={id} className="check">
+                  <input type="checkbox" name={`person-${id}`} checked={draft.personFields.has(id)} onChange={() => set({ personFields: withGround(toggled(draft.personFields, id), id) })} />
+                  {title}
+                </label>
+              ))}
+            </fieldset>
+          </details>
           {empty && <p className="muted">Nothing is chosen yet. Default is nothing.</p>}
         </>
       )}

@@ -7,7 +7,7 @@ import { AgreementSchema, RegistryService, type Agreement } from "../generated/r
 import { notify } from "../ui/notices";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
 import { useNames } from "./sharing";
-import { ALERT_KINDS, REDACTIONS } from "./words";
+import { ALERT_KINDS, PERSON_FIELDS, REDACTIONS } from "./words";
 
 /** Only takes away: what the agreement does not grant can't be chosen here. */
 export function NarrowDialog({ agreement, onClose }: { agreement: Agreement; onClose(): void }) {
@@ -63,6 +63,27 @@ export function NarrowDialog({ agreement, onClose }: { agreement: Agreement; onC
           <input type="checkbox" checked={draft.units} onChange={(event) => set({ units: event.target.checked })} />
           Positions of units
         </label>
+      )}
+      {agreement.tracks && (
+        <label className="check">
+          <input type="checkbox" checked={draft.tracks} onChange={(event) => set({ tracks: event.target.checked })} />
+          Drones and aircraft
+        </label>
+      )}
+      {agreement.personFields.length > 0 && (
+        <fieldset className="plain">
+          <legend className="legend">Of persons</legend>
+          {agreement.personFields.map((id) => (
+            <label key={id} className="check">
+              <input
+                type="checkbox"
+                checked={draft.personFields.includes(id)}
+                onChange={() => set({ personFields: id === "identity" && draft.personFields.includes(id) ? [] : without(draft.personFields, id) })}
+              />
+              {PERSON_FIELDS.find(([field]) => field === id)?.[1] ?? id}
+            </label>
+          ))}
+        </fieldset>
       )}
       <fieldset className="plain">
         <legend className="legend">Remove before anything leaves</legend>

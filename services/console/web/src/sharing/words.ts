@@ -11,6 +11,17 @@ export const ALERT_KINDS: readonly (readonly [string, string])[] = [
   ["measurement", "sensors beyond their limits"],
   ["officer_emergency", "officers in need"],
 ];
+/** Names, birth date and sex ("identity") are the ground of all the others. */
+export const PERSON_FIELDS: readonly (readonly [string, string])[] = [
+  ["identity", "names, birth dates and sex"],
+  ["description", "descriptions"],
+  ["cautions", "warnings"],
+  ["warrants", "warrants"],
+  ["addresses", "addresses"],
+  ["phones", "telephone numbers"],
+  ["photo", "photos"],
+  ["vehicles", "vehicles"],
+];
 export const REDACTIONS: readonly (readonly [string, string])[] = [
   ["image", "images"],
   ["narrative", "narratives of calls"],
@@ -34,7 +45,10 @@ export function inWords(agreement: Agreement, grantee: string, cameraName: (id: 
     );
   }
   if (agreement.units) sentences.push(`${grantee} sees the positions of units.`);
+  if (agreement.tracks) sentences.push(`${grantee} sees drones and aircraft that our receivers hear, with their pilots.`);
+  if (agreement.personFields.length) sentences.push(`${grantee} finds our person records and sees ${list(named(PERSON_FIELDS, agreement.personFields))}, each time with a purpose.`);
   if (!sentences.length) sentences.push(`${grantee} gets nothing.`);
+  if (agreement.barredReason) sentences.push(`Barred: ${agreement.barredReason}. While that stands nothing flows.`);
   if (agreement.redactions.length) sentences.push(`Removed before anything leaves: ${list(named(REDACTIONS, agreement.redactions))}.`);
   if (agreement.purposes.length) sentences.push(`Only for: ${list(agreement.purposes)}.`);
   if (agreement.attestationRequired) sentences.push(agreement.attestedAt ? `They attested the terms on ${dayAndTime(agreement.attestedAt)}.` : "Nothing flows before they attest the terms.");
@@ -55,6 +69,9 @@ const FIELDS: readonly (readonly [keyof Agreement, string])[] = [
   ["camerasLive", "live view"],
   ["camerasOnlyDuringAlert", "only during an alert"],
   ["units", "unit positions"],
+  ["tracks", "drones and aircraft"],
+  ["personFields", "person records"],
+  ["barredReason", "barred"],
   ["area", "area"],
   ["validFrom", "from"],
   ["validUntil", "until"],
