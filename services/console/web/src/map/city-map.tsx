@@ -11,6 +11,7 @@ import { openCamera, useDock } from "../video/dock";
 import { Button } from "../ui/parts";
 import type { MapEngine, Start } from "./engine";
 import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, draftFeature, fieldOfViewFeatures, incidentFeatures, mapCameras, markFeatures, trailFeatures, zoneFeatures, type DraftCamera } from "./features";
+import { happeningFeatures, useHappenings, warningFeatures } from "./happenings";
 import { mapLayers, useMap } from "./store";
 import { UnitCard } from "./unit-card";
 import "./map.css";
@@ -208,6 +209,7 @@ function useOverlay(engine: MapEngine | undefined): void {
   const ownAgency = useOwnAgency();
   const skew = useSession((state) => state.clockSkewMs);
   const hidden = useMap((state) => state.hidden);
+  const happenings = useHappenings(!hidden.has("happenings"));
   const placed = useMemo(() => mapCameras(cameras.values(), shared.values(), states), [cameras, shared, states]);
   const chosen = useMemo(() => new Set(docked.map((tile) => tile.cameraId)), [docked]);
   useEffect(() => {
@@ -220,6 +222,10 @@ function useOverlay(engine: MapEngine | undefined): void {
   useEffect(() => engine?.setData("areas", areaFeatures(agencies.values(), ownAgency)), [engine, agencies, ownAgency]);
   useEffect(() => engine?.setData("incidents", incidentFeatures(incidents.values())), [engine, incidents]);
   useEffect(() => engine?.setData("zones", zoneFeatures(zones)), [engine, zones]);
+  useEffect(() => {
+    engine?.setData("warnings", warningFeatures(happenings));
+    engine?.setData("happenings", happeningFeatures(happenings));
+  }, [engine, happenings]);
   useEffect(() => engine?.setData("calls", callFeatures(calls.values())), [engine, calls]);
   useEffect(() => {
     if (!engine) return;
@@ -239,6 +245,7 @@ function useOverlay(engine: MapEngine | undefined): void {
     const apply = () => {
       for (const { id } of mapLayers) engine.setLayerVisible(id, !hidden.has(id));
       engine.setLayerVisible("fov", !hidden.has("cameras"));
+      engine.setLayerVisible("warnings", !hidden.has("happenings"));
     };
     apply();
     engine.map.on("style.load", apply);

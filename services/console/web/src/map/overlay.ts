@@ -1,7 +1,7 @@
 import type { LayerSpecification, SymbolLayerSpecification } from "maplibre-gl";
 import { colour } from "./symbols";
 
-export const overlaySources = ["areas", "zones", "fov", "draft", "trail", "cameras", "calls", "incidents", "alerts", "marks"] as const;
+export const overlaySources = ["areas", "zones", "warnings", "fov", "draft", "trail", "cameras", "calls", "happenings", "incidents", "alerts", "marks"] as const;
 export type OverlayName = (typeof overlaySources)[number];
 export type OverlayData = GeoJSON.FeatureCollection;
 
@@ -14,6 +14,9 @@ export function overlayLayers(): LayerSpecification[] {
     { id: "zones", type: "fill", source: "zones", paint: { "fill-color": colour("s2"), "fill-opacity": 0.07 } },
     { id: "zones-edge", type: "line", source: "zones", paint: { "line-color": colour("s2"), "line-width": 1.4, "line-dasharray": [2, 2], "line-opacity": 0.8 } },
     { id: "zones-name", type: "symbol", source: "zones", minzoom: 13, layout: { ...label, "text-field": ["get", "name"], "text-offset": [0, 0], "text-anchor": "center" }, paint: { ...labelPaint, "text-color": colour("s2") } },
+    { id: "warnings", type: "fill", source: "warnings", paint: { "fill-color": colour("s3"), "fill-opacity": 0.12 } },
+    { id: "warnings-edge", type: "line", source: "warnings", paint: { "line-color": colour("s3"), "line-width": 1.6, "line-opacity": 0.9 } },
+    { id: "warnings-name", type: "symbol", source: "warnings", layout: { ...label, "text-field": ["get", "name"], "text-offset": [0, 0], "text-anchor": "center", "text-max-width": 14 }, paint: { ...labelPaint, "text-color": colour("s3") } },
     { id: "fov", type: "fill", source: "fov", minzoom: 13.5, paint: { "fill-color": ["case", ["get", "partner"], colour("partner"), ["get", "off"], colour("text-3"), colour("accent")], "fill-opacity": ["case", ["get", "chosen"], 0.34, 0.15] } },
     { id: "fov-edge", type: "line", source: "fov", minzoom: 13.5, paint: { "line-color": ["case", ["get", "partner"], colour("partner"), colour("accent")], "line-opacity": ["case", ["get", "chosen"], 0.95, 0.32], "line-width": ["case", ["get", "chosen"], 2, 1] } },
     { id: "draft", type: "fill", source: "draft", paint: { "fill-color": colour("s2"), "fill-opacity": 0.42 } },
@@ -35,6 +38,8 @@ export function overlayLayers(): LayerSpecification[] {
       paint: labelPaint,
     },
     { id: "calls", type: "symbol", source: "calls", minzoom: 12, layout: { "icon-image": "call", "icon-allow-overlap": true, "text-field": ["step", ["zoom"], "", 14.8, ["get", "name"]], ...label }, paint: labelPaint },
+    { id: "happenings", type: "circle", source: "happenings", paint: { "circle-radius": ["case", ["get", "urgent"], 7, 5], "circle-color": ["case", ["get", "urgent"], colour("s2"), colour("bg-1")], "circle-stroke-color": ["case", ["get", "urgent"], colour("bg-0"), colour("text-2")], "circle-stroke-width": 2 } },
+    { id: "happenings-name", type: "symbol", source: "happenings", minzoom: 14, layout: { ...label, "text-field": ["get", "name"], "text-offset": [0, 0.9] }, paint: labelPaint },
     { id: "incidents", type: "symbol", source: "incidents", layout: { "icon-image": ["get", "icon"], "icon-allow-overlap": true, "text-field": ["step", ["zoom"], "", 13.5, ["get", "name"]], ...label, "text-size": 12, "text-offset": [0, 1.4], "text-max-width": 16 }, paint: { ...labelPaint, "text-color": colour("text-1") } },
     {
       id: "alerts",

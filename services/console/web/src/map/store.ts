@@ -1,13 +1,14 @@
 import { create } from "zustand";
 import type { FloorPlan } from "../generated/rtcc/incidents/v1/incidents_pb";
 
-export type MapLayer = "units" | "tracks" | "cameras" | "alerts" | "incidents" | "calls" | "zones" | "areas";
+export type MapLayer = "units" | "tracks" | "cameras" | "alerts" | "incidents" | "happenings" | "calls" | "zones" | "areas";
 export const mapLayers: readonly { id: MapLayer; title: string }[] = [
   { id: "units", title: "Units" },
   { id: "tracks", title: "Drones and aircraft" },
   { id: "cameras", title: "Cameras and fields of view" },
   { id: "alerts", title: "Alerts" },
   { id: "incidents", title: "Incidents" },
+  { id: "happenings", title: "Warnings, sensors, TAK markers" },
   { id: "zones", title: "Zones in the air" },
   { id: "calls", title: "Calls for service" },
   { id: "areas", title: "Agency areas" },
