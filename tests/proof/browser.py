@@ -58,8 +58,24 @@ async def window(browser: Browser, world: World, person: registry_pb2.Person, pa
         page = await context.new_page()
         await world.enter(page, person, path)
         yield page
+    except BaseException:
+        # what the person saw when it failed
+        for number, open_page in enumerate(context.pages):
+            await picture(open_page, f"failed-{person.login}-{number}")
+        raise
     finally:
         await context.close()
+
+
+async def open_map_at(page: Page, url: str, longitude_deg: float, latitude_deg: float, zoom: float) -> None:
+    """The live map with this place in its middle, drawn and connected."""
+    await page.goto(f"{url}/map")
+    await page.locator('[data-testid="map"][data-ready]').wait_for()
+    view = {"longitude": longitude_deg, "latitude": latitude_deg, "zoom": zoom}
+    await page.evaluate("(view) => sessionStorage.setItem('rtcc.view', JSON.stringify(view))", view)
+    await page.reload()
+    await page.locator('[data-testid="map"][data-ready]').wait_for()
+    await page.locator('[data-testid="link-state"][data-state="live"]').wait_for()
 
 
 async def picture(page: Page, name: str) -> None:

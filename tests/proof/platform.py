@@ -39,6 +39,8 @@ PATIENT = {
 }
 # the tests ask more often than a person or an address may
 UNBOUNDED = {
+    # the mail servers and webhooks of the tests are on this machine
+    "RTCC_ALERTING_NOTIFICATION_NETWORKS": "127.0.0.0/8",
     "RTCC_GATEWAY_ADDRESS_RATE": "100000",
     "RTCC_GATEWAY_ADDRESS_BURST": "100000",
     "RTCC_GATEWAY_SESSION_RATE": "100000",
@@ -79,6 +81,8 @@ class RunningPlatform:
     metrics: dict[str, str] = dataclasses.field(default_factory=dict)
     # of whom the door's certificate is believed; None: the door speaks plain HTTP on loopback
     believed: ssl.SSLContext | None = None
+    # where a test may serve a feed that the platform fetches by plain http
+    feed_port: int = 0
 
     def http(self, **options: Any) -> aiohttp.ClientSession:
         """A client that believes this platform's door."""
@@ -160,9 +164,11 @@ async def running_platform(settings: Mapping[str, str] | None = None) -> AsyncIt
     """A demo installation (its one-time links are how the tests sign in), gone at the end."""
     metrics = {process: f"127.0.0.1:{free_port()}" for process in PROCESSES}
     listening = {f"RTCC_{services[0].upper()}_METRICS_LISTEN": metrics[process] for process, services in PROCESSES.items()}
-    wanted = {**UNBOUNDED, **PATIENT, **listening, **(settings or {})}
+    feed_port = free_port()
+    wanted = {**UNBOUNDED, **PATIENT, **listening, "RTCC_INTAKE_FEED_HOSTS": f"127.0.0.1:{feed_port}", **(settings or {})}
     async with throwaway_platform(mode="demo", settings=wanted) as supervisor, proven(supervisor) as platform:
         platform.metrics = {process: f"http://{address}/metrics" for process, address in metrics.items()}
+        platform.feed_port = feed_port
         yield platform
 
 

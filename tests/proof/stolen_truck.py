@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page
 from proof.browser import picture, window
 from proof.live_watch import live_watch
 from proof.platform import rule_named, until
+from proof.video import frames_rise
 from proof.world import World, add_agency, plate_read
 from rtcc.exchange.v1 import exchange_pb2
 from rtcc.geo.v1 import geo_pb2
@@ -75,37 +76,6 @@ async def _rows(page: Page, alert_id: str) -> int:
     return await page.locator(f'[data-testid="alert-list"] [data-alert-id="{alert_id}"]').count()
 
 
-async def _frames(page: Page) -> dict[str, int]:
-    """Decoded frames of every docked tile, by camera."""
-    script = """async () => {
-        const found = {};
-        for (const tile of document.querySelectorAll('figure.tile[data-camera-id]')) {
-            const video = tile.querySelector('video');
-            found[tile.dataset.cameraId] = video && video.srcObject ? video.getVideoPlaybackQuality().totalVideoFrames : -1;
-        }
-        return found;
-    }"""
-    frames: dict[str, int] = await page.evaluate(script)
-    return frames
-
-
-async def _rising(page: Page, camera_ids: set[str]) -> None:
-    """Every one of these tiles is there and decodes more and more frames."""
-
-    async def all_there() -> dict[str, int] | None:
-        frames = await _frames(page)
-        return frames if set(frames) == camera_ids and all(count > 5 for count in frames.values()) else None
-
-    first = await until(all_there, deadline_s=30)
-    assert first is not None
-
-    async def grown() -> bool:
-        now = await _frames(page)
-        return all(now.get(camera_id, -1) > count + 5 for camera_id, count in first.items())
-
-    await until(grown, deadline_s=20)
-
-
 async def _asked(page: Page, url: str) -> tuple[int, str]:
     """A GET with the window's session: status and text."""
     answer = await page.request.get(url)
@@ -163,12 +133,12 @@ async def stolen_truck(world: World, browser: Browser, street_cameras: RtspServe
         await page_a.locator(f'[data-alert-id="{alert_id}"][data-armed]').wait_for()
         await page_a.keyboard.press("Enter")
         await page_a.locator(f'[data-testid="alert-list"] [data-alert-id="{alert_id}"][data-state="acknowledged"]').wait_for()
-        await _rising(page_a, set(cameras))
+        await frames_rise(page_a, set(cameras))
         await picture(page_a, "stolen-truck")
 
         # B opens it with a reason, and sees the two cameras granted
         await _open_shared(page_b, alert_id)
-        await _rising(page_b, granted)
+        await frames_rise(page_b, granted)
         await picture(page_b, "stolen-truck-neighbour")
 
         # the evidence picture is part of what is shared

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proof.receivers import mail_server, web_receiver
 from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc_alerting.channels import Channels, Route, SendFailed
 from rtcc_alerting.destinations import DestinationRefused, Destinations
 from rtcc_alerting.notification import Message
 from rtcc_chassis.errors import InvalidInput
-
-from .receivers import mail_server, web_receiver
 
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10", "0.0.0.0/8", "224.0.0.0/4")
 

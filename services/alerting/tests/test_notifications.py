@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
+from proof.receivers import MailServer, mail_server, web_receiver
 from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc.alerting.v1.alerting_pb2_grpc import AlertingServiceStub
 from rtcc_alerting.notification_store import NotificationStore
@@ -16,7 +17,6 @@ from rtcc_chassis.streams import event_subject
 from rtcc_chassis.testing import TestPlatform, free_port, poll
 
 from .conftest import ADMINISTRATOR, NEIGHBOUR, OPERATOR, Alerting, gunshot
-from .receivers import MailServer, mail_server, web_receiver
 from .test_rule_kinds import event, put_zone
 
 IDENTITY = {"manufacturer": "DJI", "model": "Mini 4", "serial_number": "1581F45T7221K00B"}

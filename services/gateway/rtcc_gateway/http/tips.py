@@ -184,5 +184,6 @@ def _subscriber(address: str) -> str:
 
 
 def _html(text: str, status: int = 200) -> web.Response:
-    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+    # with "no-referrer" a browser names no origin when it sends the form, and we could not tell our own page from another
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=headers)

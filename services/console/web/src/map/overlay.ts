@@ -23,7 +23,7 @@ export function overlayLayers(): LayerSpecification[] {
     { id: "trail-error", type: "fill", source: "trail", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour("accent"), "fill-opacity": 0.16, "fill-outline-color": colour("accent") } },
     { id: "trail", type: "line", source: "trail", filter: ["==", ["geometry-type"], "LineString"], layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": colour("accent"), "line-width": 3.5, "line-opacity": 0.85 } },
     { id: "trail-points", type: "circle", source: "trail", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": ["case", ["get", "last"], 6, 3.2], "circle-color": colour("bg-1"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
-    { id: "trail-name", type: "symbol", source: "trail", filter: ["==", ["get", "last"], true], layout: { ...label, "text-field": ["get", "name"] }, paint: { ...labelPaint, "text-color": colour("text-1") } },
+    { id: "trail-name", type: "symbol", source: "trail", filter: ["==", ["get", "last"], true], layout: { ...label, "text-field": ["get", "name"], "text-anchor": "bottom", "text-offset": [0, -2.2] }, paint: { ...labelPaint, "text-color": colour("text-1") } },
     {
       id: "cameras",
       type: "symbol",
