@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
@@ -15,6 +16,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import Refused, RtccError, Unavailable
+from rtcc_chassis.settings import InvalidSetting
 from rtcc_operator.app.ports import Absent, Change, LeaseRecord, Outdated, Resource, WatchExpired
 from rtcc_operator.domain.resources import GROUP, KINDS, VERSION, Meta
 from rtcc_operator.settings import OperatorSettings
@@ -23,6 +25,15 @@ _LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 15.0
 _PAGE = 500
 _COMPONENT = "rtcc-operator"
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def own_namespace(path: Path = _NAMESPACE_FILE) -> str:
+    """Of the pod that we run in. Raises InvalidSetting outside of one."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidSetting("RTCC_OPERATOR_NAMESPACE", f"it isn't set and {path} can't be read: {error.strerror}") from error
 
 
 async def connect(settings: OperatorSettings) -> client.ApiClient:

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rtcc_chassis.clock import utc_now
 from rtcc_chassis.errors import RtccError
@@ -22,7 +23,7 @@ from rtcc_operator.app.agreements import Agreements
 from rtcc_operator.app.controller import Controller, Reconciler
 from rtcc_operator.app.leading import Leading
 from rtcc_operator.buckets import S3Buckets
-from rtcc_operator.cluster import KubernetesCluster, connect
+from rtcc_operator.cluster import KubernetesCluster, connect, own_namespace
 from rtcc_operator.domain.keys import Key
 from rtcc_operator.registry import RegistryClient
 from rtcc_operator.resolver import NatsResolver
@@ -33,6 +34,7 @@ NAME = "operator"
 
 async def serve(settings: OperatorSettings, chassis: ChassisSettings, lifecycle: Lifecycle) -> None:
     """Until the process drains. Ready as soon as it stands for election: a follower is a good pod."""
+    settings = replace(settings, namespace=settings.namespace or own_namespace())
     api = await connect(settings)
     cluster = KubernetesCluster(api, settings, utc_now)
     channels, objects, resolver = Channels(chassis), Objects.connect(chassis), NatsResolver(chassis)

@@ -11,8 +11,8 @@ class OperatorSettings:
     nats_operator_seed: str = field(repr=False)
     # seed of the platform's account: signs what agencies may import
     nats_platform_seed: str = field(repr=False)
-    # the namespace whose resources are carried out; it holds the agencies' Secrets too
-    namespace: str = "rtcc"
+    # the namespace whose resources are carried out; it holds the agencies' Secrets too; empty: the pod's own
+    namespace: str = ""
     # NATS as devices reach it from outside: stands in their Secret
     nats_public_url: str = ""
     # path of a kubeconfig; empty: the pod's own service account

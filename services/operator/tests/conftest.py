@@ -90,6 +90,7 @@ class Cluster:
             nats_operator_seed=(self.keys / "nats-operator-seed").read_text(),
             nats_platform_seed=(self.keys / "nats-platform-seed").read_text(),
             kubeconfig=str(self.folder / "kubeconfig"),
+            namespace=self.api.namespace,
             nats_public_url="tls://nats.example.org:4222",
             identity=identity,
             **(quick | more),

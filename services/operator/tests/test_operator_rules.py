@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.objects import Objects
-from rtcc_chassis.settings import ChassisSettings
+from rtcc_chassis.settings import ChassisSettings, InvalidSetting
 from rtcc_operator.app.work_queue import WorkQueue
 from rtcc_operator.bootstrap import bootstrap
 from rtcc_operator.bootstrap import main as bootstrap_main
 from rtcc_operator.buckets import S3Buckets
+from rtcc_operator.cluster import own_namespace
 from rtcc_operator.domain.accounts import agency_account, devices_user
 from rtcc_operator.domain.agreements import agreement_id, made_by, plan, same_terms
 from rtcc_operator.domain.back_off import back_off_s
@@ -151,6 +152,14 @@ def test_terms_are_compared_without_order_and_without_a_start_that_was_not_decla
     assert same_terms(declared, stored)
     declared.valid_from.FromDatetime(NOW + timedelta(days=1))
     assert not same_terms(declared, stored)
+
+
+def test_the_pods_own_namespace_is_read_or_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "namespace"
+    with pytest.raises(InvalidSetting, match="RTCC_OPERATOR_NAMESPACE"):
+        own_namespace(path)
+    path.write_text("rtcc-south\n")
+    assert own_namespace(path) == "rtcc-south"
 
 
 def test_bootstrap_never_replaces_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
