@@ -9,6 +9,7 @@ from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.settings import read
 from rtcc_incidents.app.acting import Acting, Facts
 from rtcc_incidents.app.briefing import BriefingApp
+from rtcc_incidents.app.counted import begin_counting
 from rtcc_incidents.app.floor_plans import FloorPlansApp
 from rtcc_incidents.app.incidents import IncidentsApp
 from rtcc_incidents.app.signals import Signals
@@ -27,6 +28,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 async def serve(ctx: ServiceContext) -> None:
     """Runs until the process stops."""
     settings = read(IncidentsSettings, "incidents")
+    begin_counting()
     await ctx.database.migrate(_MIGRATIONS)
     outbox = Outbox(ctx.database, ctx.bus)
     store, plans, tip_store = IncidentStore(ctx.database, outbox), FloorPlanStore(ctx.database), TipStore(ctx.database, outbox)
