@@ -21,7 +21,12 @@ def _inside(consortium: Consortium, service: str, command: str) -> subprocess.Co
 @pytest.mark.timeout(900)
 async def test_a_stolen_truck_crosses_the_border_in_pods(consortium: Consortium, browser: Browser, street_cameras: RtspServer) -> None:
     print(f"images built in {consortium.images_s:.0f} s, all pods ready in {consortium.ready_s:.0f} s")
-    await stolen_truck(consortium.world, browser, street_cameras)
+    try:
+        await stolen_truck(consortium.world, browser, street_cameras)
+    except BaseException:
+        for service in consortium.pods.started:
+            print(f"--- {service}\n{consortium.pods.logs(service)}")
+        raise
 
 
 @pytest.mark.timeout(900)
