@@ -21,6 +21,7 @@ import aiohttp
 
 from rtcc_demo.city_services import FEED_PATH
 from rtcc_demo.places import prepare_places
+from rtcc_demo.records import import_records
 from rtcc_demo.render.clips import ensure_clips
 from rtcc_demo.settings import Adapter, CameraServer, DeviceKey, FeederSettings, SourceKey, UnreadableSettings, load_settings, save_settings
 from rtcc_demo.world.city import (
@@ -100,6 +101,7 @@ INVITATIONS = (
     Invitation("Operator, Helsinki West", "oskar.west", "/map"),
     Invitation("Supervisor, Helsinki West", "helmi.west", "/map"),
     Invitation("Officer, Helsinki East", "iida.east", "/field"),
+    Invitation("Investigator, Helsinki East", "ilona.east", "/search"),
     Invitation("Auditor, Helsinki East", "otso.east", "/audit"),
 )
 """The sign-in links that a started demo prints."""
@@ -146,6 +148,7 @@ async def provision(
                 await _make_zones(hands, agency_id)
                 sources += await _make_sources(hands, agency_id, journal)
                 await _import_hot_list(hands, agency_id)
+                await import_records(hands, agency_id)
                 await prepare_places(hands, agency_id)
                 if bus_port and agency_id == AGENCIES[0]:
                     feed = {"url": f"http://127.0.0.1:{bus_port}{FEED_PATH}", "every_s": BUSES_EVERY_S}
@@ -208,6 +211,14 @@ class Administrator:
         async with self._session.get(link, allow_redirects=False) as answer:
             if answer.status != 303:
                 raise ProvisioningFailed("sign-in", answer.status, await answer.text())
+
+    async def get(self, path: str, step: str) -> dict[str, Any]:
+        """Asks."""
+        async with self._session.get(self._origin + path) as answer:
+            if answer.status >= 300:
+                raise ProvisioningFailed(step, answer.status, await answer.text())
+            found: dict[str, Any] = await answer.json(content_type=None)
+            return found
 
     async def post(self, path: str, body: dict[str, Any], step: str, *, settled: frozenset[int] = EXISTS) -> dict[str, Any] | None:
         """Sends a command. None when it is answered with a status that counts as done (`settled`: by default, that the thing exists)."""

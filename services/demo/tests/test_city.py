@@ -64,13 +64,14 @@ def test_identifiers_are_unique_and_every_role_is_there() -> None:
     units = [unit for agency_id in AGENCIES for unit in units_of(agency_id)]
     assert len({unit.unit_id for unit in units}) == len({unit.device_id for unit in units}) == len({unit.call_sign for unit in units}) == 24
     logins = {person.login for agency_id in AGENCIES for person in PEOPLE[agency_id]}
-    assert len(logins) == 10
+    assert len(logins) == 12
     assert {invitation.login for invitation in INVITATIONS} <= logins
     for agency_id in AGENCIES:
         assert {role for person in PEOPLE[agency_id] for role in person.roles} == {
             "operator",
             "supervisor",
             "officer",
+            "investigator",
             "auditor",
             "administrator",
         }

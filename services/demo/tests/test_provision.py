@@ -20,6 +20,7 @@ class Platform:
     def __init__(self) -> None:
         self.made: dict[str, dict[str, Any]] = {}
         self.imports: list[tuple[str, dict[str, Any]]] = []
+        self.records: list[dict[str, Any]] = []
         self.fail_at = ""
         self.url = ""
 
@@ -34,6 +35,9 @@ class Platform:
         if self.fail_at and self.fail_at in request.path:
             return web.json_response({"detail": "the disk is full"}, status=507)
         body = await request.json()
+        if request.path == "/v1/records/imports":
+            self.records.append(body)
+            return web.json_response({"import": {"import_id": f"i{len(self.records)}", "state": "RECORD_IMPORT_STATE_WAITING"}})
         if request.path.endswith("/import"):
             self.imports.append((request.path, body))
             return web.json_response({"created": 24, "accepted": 62})
@@ -46,6 +50,12 @@ class Platform:
             return web.json_response({"type": "urn:rtcc:problem:conflict"}, status=409)
         self.made[key] = record
         return web.json_response({"device_key": f"key of {name}", "secret": f"secret of {name}"})
+
+    async def record_import(self, request: web.Request) -> web.StreamResponse:
+        if not request.cookies.get("rtcc"):
+            return web.Response(status=401)
+        told = {"import_id": request.match_info["import_id"], "state": "RECORD_IMPORT_STATE_DONE", "rows_created": 3}
+        return web.json_response({"import": told})
 
     async def create_agency(self, agency_id: str, name: str, time_zone: str, area: Sequence[Corner]) -> None:
         assert len(area) >= 4
@@ -74,6 +84,7 @@ async def platform() -> AsyncIterator[Platform]:
     found = Platform()
     app = web.Application(client_max_size=8 << 20)
     app.router.add_get("/auth/demo/{login}", found.sign_in)
+    app.router.add_get("/v1/records/imports/{import_id}", found.record_import)
     app.router.add_post("/v1/{path:.*}", found.command)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -92,10 +103,11 @@ async def test_both_agencies_get_everything_and_the_feeders_their_keys(platform:
         path: sum(key.startswith(f"/v1/{path} ") for key in platform.made)
         for path in ("units", "people", "zones", "sources", "agreements", "subscriptions")
     }
-    assert counts == {"units": 24, "people": 10, "zones": 7, "sources": 14, "agreements": 2, "subscriptions": 2}
+    assert counts == {"units": 24, "people": 12, "zones": 7, "sources": 14, "agreements": 2, "subscriptions": 2}
     plans = [record for key, record in platform.made.items() if key.startswith("/v1/floor-plans ")]
     assert [plan["address"] for plan in plans] == ["Snellmaninkatu 10"] and len(plans[0]["control_points"]) == 4
     assert [record["open"] for key, record in platform.made.items() if key.startswith("/v1/tip-line ")] == [True]
+    assert [body["kind"] for body in platform.records] == ["person", "vehicle", "warrant", "arrest", "prior_call"] * 2
     assert len(settings.devices) == 24
     assert {source.secret for source in settings.sources} == {f"secret of {source.source_id}" for source in settings.sources}
     cameras = [body for path, body in platform.imports if path == "/v1/cameras/import"]
