@@ -95,15 +95,16 @@ async def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
         async def unprotected(asked: Asked, query: Wrongly) -> list[Candidate]:
             wanted = query_of(asked)
-            async with open_database.transaction(every) as connection:
-                rows = await connection.fetch(
-                    _UNPROTECTED, wanted.keys, wanted.surnames, wanted.givens, wanted.births, wanted.birth_low, wanted.birth_high, PREFILTER
-                )
+            order = (wanted.surnames, wanted.givens, wanted.births, wanted.birth_low, wanted.birth_high, PREFILTER)
+            async with open_database.statement(every) as connection:
+                rows = await connection.fetch(_UNPROTECTED, wanted.strong, *order)
+                if len(rows) < 10 and wanted.weak:
+                    rows += await connection.fetch(_UNPROTECTED, wanted.weak, *order)
             return [Candidate(*row) for row in rows]
 
         async def trigrams(asked: Asked, query: Wrongly) -> list[Candidate]:
             number = asked.birth.number if asked.birth else 0
-            async with open_database.transaction(every) as connection:
+            async with open_database.statement(every) as connection:
                 rows = await connection.fetch(_TRIGRAMS, fold(query.name), number, PREFILTER)
             return [Candidate(*row) for row in rows]
 

@@ -29,10 +29,13 @@ class RecordStore:
     async def candidates(self, scope: Scope, query: Query, grantors: Sequence[str] = ()) -> list[Candidate]:
         """At most 60 persons that may be meant, roughly ordered. Through the function that filters by agency itself: `&&` can't use its
         index behind a row-level policy."""
-        async with self._database.transaction(scope, grantors) as connection:
+        async with self._database.statement(scope) as connection:
             rows = await connection.fetch(
-                "select record_number, agency_id, names, birth from find_persons($1, $2, $3, $4, $5, $6, $7)",
-                query.keys,
+                "select record_number, agency_id, names, birth from search_persons($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                scope.agency_id,
+                ",".join(grantors),
+                query.strong,
+                query.weak,
                 query.surnames,
                 query.givens,
                 query.births,

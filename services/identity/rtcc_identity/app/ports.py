@@ -16,9 +16,10 @@ Agreements = Callable[[], Iterable[Agreement]]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Keys to ask the index for, and what to order candidates by."""
+    """Keys to ask the index for, the weak ones only when the strong ones find hardly anybody, and what to order candidates by."""
 
-    keys: list[int]
+    strong: list[int]
+    weak: list[int]
     surnames: list[int]
     givens: list[int]
     births: list[int]

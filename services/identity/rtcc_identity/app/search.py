@@ -153,16 +153,17 @@ def query_of(asked: Asked) -> Query:
         years = years_around(asked.age_years, asked.today.year)
         low, high = years[0] * 10_000, years[-1] * 10_000 + 1_231
     surnames, givens = sounds_of(asked.readings)
-    return Query(keys_of_query(asked.readings, birth, years), surnames, givens, births, low, high)
+    strong, weak = keys_of_query(asked.readings, birth, years)
+    return Query(strong, weak, surnames, givens, births, low, high)
 
 
 def rank(asked: Asked, candidates: Sequence[Candidate], limit: int) -> list[Ranked]:
     """The best of the rough candidates by their exact score; what can hardly be meant is left out. A query without a name keeps all."""
     if not asked.readings:
         return [Ranked(candidate, 1.0) for candidate in candidates[:limit]]
-    scored = [
-        Ranked(candidate, total_score(asked, names_of(candidate.names), dates.from_number(candidate.birth))) for candidate in candidates
-    ]
+    # who shares a strong key and a weak one comes twice
+    once = {candidate.record_number: candidate for candidate in candidates}.values()
+    scored = [Ranked(candidate, total_score(asked, names_of(candidate.names), dates.from_number(candidate.birth))) for candidate in once]
     scored.sort(key=lambda one: (-one.score, one.candidate.record_number))
     return [one for one in scored[:limit] if one.score >= LOWEST_SCORE]
 

@@ -52,32 +52,36 @@ def keys_of_person(names: Sequence[Name], birth: BirthDate | None) -> list[int]:
     return sorted({key(text) for text in texts})[:MAXIMUM_KEYS]
 
 
-def keys_of_query(readings: Sequence[Name], birth: BirthDate | None, years: range | None) -> list[int]:
-    """What to ask for: as narrow as the query allows. `years`: when only an age is known."""
-    texts: set[str] = set()
+def keys_of_query(readings: Sequence[Name], birth: BirthDate | None, years: range | None) -> tuple[list[int], list[int]]:
+    """(strong, weak) keys to ask for: who shares a strong one is likely meant; weak ones are asked when hardly anybody does.
+
+    `years`: when only an age is known.
+    """
+    strong: set[str] = set()
+    weak: set[str] = set()
     if birth is not None and not birth.whole:
         years = range(birth.year - 1, birth.year + 2)
     whole = birth if birth is not None and birth.whole else None
     for name in readings:
         for surname in _surnames(name):
             if name.given:
-                texts.update("e" + left for left in deletions(surname + name.first))
+                strong.update("e" + left for left in deletions(surname + name.first))
+            strong.update(_pairs_of_sounds(name.given, surname))
             if whole is None and years is None:
-                texts.update(_keys_of_pair(name.given, surname))
-            else:
-                texts.update(_pairs_of_sounds(name.given, surname))
+                weak.update(_keys_of_pair(name.given, surname))
         if whole is not None:
-            texts.update(_keys_of_exact_date(name, whole))
+            strong.update(_keys_of_exact_date(name, whole))
+            weak.update(_keys_of_year(name, whole.year))
         elif years is not None:
             for year in years:
-                texts.update(_keys_of_year(name, year))
+                weak.update(_keys_of_year(name, year))
         elif not (name.given and name.surname):
             # one word and no date: everybody who has it
-            texts.update("o" + sound(word) for word in (*name.surname, *name.given))
-    keys = {key(text) for text in texts}
+            strong.update("o" + sound(word) for word in (*name.surname, *name.given))
+    asked = {key(text) for text in strong}
     if whole is not None:
-        keys |= _keys_of_slips(readings, whole)
-    return sorted(keys)[:MAXIMUM_KEYS]
+        asked |= _keys_of_slips(readings, whole)
+    return sorted(asked)[:MAXIMUM_KEYS], sorted({key(text) for text in weak} - asked)[:MAXIMUM_KEYS]
 
 
 def _keys_of_slips(readings: Sequence[Name], birth: BirthDate) -> set[int]:
