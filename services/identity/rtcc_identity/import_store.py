@@ -95,18 +95,22 @@ class ImportStore:
         _count(told, saved)
         return saved
 
-    async def finish(self, scope: Scope, told: pb.RecordImport, now: datetime, *, remove_absent: bool) -> None:
+    async def finish(self, scope: Scope, told: pb.RecordImport, now: datetime, *, remove_absent: bool) -> list[str]:
+        photos: list[str] = []
         async with self._database.transaction(scope) as connection:
             if remove_absent:
-                status = await connection.execute(
-                    "delete from record where agency_id = $1 and kind = $2 and source = $3 and import_id <> $4",
+                rows = await connection.fetch(
+                    """delete from record where agency_id = $1 and kind = $2 and source = $3 and import_id <> $4
+                       returning photo_object""",
                     scope.agency_id,
                     told.kind,
                     told.source,
                     told.import_id,
                 )
-                told.rows_removed = int(status.rsplit(" ", 1)[-1])
+                told.rows_removed = len(rows)
+                photos = [row["photo_object"] for row in rows if row["photo_object"]]
             await _write(connection, told, now)
+        return photos
 
 
 async def _get(connection: Any, import_id: str) -> pb.RecordImport | None:

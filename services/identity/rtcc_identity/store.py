@@ -12,7 +12,7 @@ from rtcc_chassis.errors import Conflict
 from rtcc_chassis.scope import Scope
 from rtcc_identity.app.ports import Candidate, Found, Query, Saved, TiedPlace
 from rtcc_identity.domain.names import INDEX_VERSION
-from rtcc_identity.domain.records import Prepared, names_and_birth
+from rtcc_identity.domain.records import Prepared, names_and_birth, warrant_in_force
 from rtcc_identity.index_rows import delete_side_rows, index_row, insert_index_rows, insert_side_rows
 
 # who matches best is among so many of the rough order, or nowhere
@@ -145,7 +145,7 @@ class RecordStore:
     ) -> dict[str, list[Found]]:
         """By person; expired ones left out."""
         found = await self.about(scope, person_record_ids, ["warrant"], 1_000, grantors)
-        active = {person: [one for one in warrants if _in_force(one.record.warrant, today)] for person, warrants in found.items()}
+        active = {person: [one for one in warrants if warrant_in_force(one.record.warrant, today)] for person, warrants in found.items()}
         return {person: warrants for person, warrants in active.items() if warrants}
 
     async def put(self, scope: Scope, records: Sequence[Prepared], import_id: str = "") -> Saved:
@@ -179,6 +179,7 @@ class RecordStore:
             row = await connection.fetchrow(
                 f"delete from record where record_id = $1 and agency_id = $2 returning {_RECORD}", record_id, scope.agency_id
             )
+            await connection.execute("delete from intelligence where person_record_id = $1 and agency_id = $2", record_id, scope.agency_id)
         return None if row is None else _found(row)
 
     async def index_anew(self, scope: Scope, rows: int) -> int:
@@ -250,10 +251,6 @@ async def put_records(connection: Any, scope: Scope, records: Sequence[Prepared]
         await insert_side_rows(connection, scope.agency_id, [(number_of[one.record.record_id], one) for one in changed])
     created = sum(prepared.record.record_id not in known for prepared in changed)
     return Saved(created, len(changed) - created, len(unchanged))
-
-
-def _in_force(warrant: pb.WarrantDetails, today: date) -> bool:
-    return warrant.status == "active" and (not warrant.expires_on or date.fromisoformat(warrant.expires_on) >= today)
 
 
 def _found(row: Any) -> Found:

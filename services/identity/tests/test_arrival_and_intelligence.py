@@ -7,10 +7,12 @@ import grpc
 import pytest
 
 from rtcc.identity.v1 import identity_pb2 as pb
+from rtcc_chassis.errors import NotFound
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import poll
 from rtcc_identity.events import purge_intelligence
 from rtcc_identity.intelligence_store import PostgresIntelligence
+from rtcc_identity.store import RecordStore
 
 from .conftest import Identity, a_person, at
 
@@ -125,7 +127,10 @@ async def test_a_neighbours_persons_stand_on_the_card_under_an_agreement_and_its
     await a_house(identity)
     before = await identity.call("GetArrivalCard", card_of(here=HOUSE), identity.neighbour)
     assert not before.persons and not before.vehicles
+    # who may not know the addresses isn't told who lives at one
     await identity.agree(["identity", "cautions", "warrants"])
+    assert not (await identity.call("GetArrivalCard", card_of(here=HOUSE), identity.neighbour)).persons
+    await identity.agree(["identity", "cautions", "warrants", "addresses"])
     card = await identity.call("GetArrivalCard", card_of(here=HOUSE), identity.neighbour)
     assert {warning.kind for warning in card.warnings} == {"armed", "warrant", "medical"}
     assert {one.person.agreement_id for one in card.persons} == {f"a-{identity.number}"}
@@ -249,7 +254,16 @@ async def test_a_photo_is_kept_shown_by_role_and_removed(identity: Identity) -> 
 
 async def test_a_removed_record_is_in_no_search_and_the_log_says_why_without_its_content(identity: Identity) -> None:
     person = await identity.save(a_person("Kim", "Kauppias", addresses=[at("Testikatu 9", *HOUSE)], phones=["0401112222"]))
+    jpeg = b"\xff\xd8\xff\xe0"
+    await identity.call("SetPersonPhoto", pb.SetPersonPhotoRequest(record_id=person.record_id, jpeg=jpeg), identity.supervisor)
+    await saved(identity, intelligence(person.record_id))
+    own = Scope.service("identity", identity.east)
+    stored = await RecordStore(identity.running.context.database).by_ids(own, [person.record_id])
     await identity.call("RemoveRecord", pb.RemoveRecordRequest(record_id=person.record_id, reason="expunged by court"), identity.supervisor)
+    with pytest.raises(NotFound):
+        await identity.running.context.objects.get(own, identity.east, stored[person.record_id].photo_object)
+    async with identity.running.context.database.transaction(own) as connection:
+        assert await connection.fetchval("select count(*) from intelligence where person_record_id = $1", person.record_id) == 0
     assert not await identity.search("Kim Kauppias") and not await identity.search(phone="0401112222")
     assert not (await identity.call("GetArrivalCard", card_of(here=HOUSE))).persons
     entry = await identity.entry("record.remove", identity.supervisor)

@@ -92,6 +92,8 @@ async def test_a_neighbour_finds_nobody_without_an_agreement_and_only_its_fields
     assert (hit.record.record_id, hit.record.agreement_id) == (saved.record_id, f"a-{identity.number}")
     assert hit.record.person.cautions[0].kind == "armed"
     assert not hit.record.person.phones and "phones" in hit.record.withheld
+    # what isn't granted isn't searched by either
+    assert await identity.search(phone="0401234567", scope=neighbour) == []
     # the owner reads who saw what of it, under which agreement
     entry = await identity.entry("person_record.search", neighbour, log=identity.east)
     assert (entry.agreement_id, list(entry.object_ids)) == (f"a-{identity.number}", [f"person_record:{saved.record_id}"])

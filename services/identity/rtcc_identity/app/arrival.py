@@ -11,10 +11,10 @@ from rtcc_chassis.errors import InvalidInput, Violation
 from rtcc_chassis.geometry import coordinate_violations, distance_m
 from rtcc_chassis.scope import Scope
 from rtcc_identity.app.ports import Found, Records, TiedPlace
-from rtcc_identity.app.search import display_name
 from rtcc_identity.app.sharing import Sharing, Sight
 from rtcc_identity.domain.arrival import warnings_of
 from rtcc_identity.domain.places import MAXIMUM_ADDRESS_CHARACTERS, address_key, cells_around, same_locality
+from rtcc_identity.domain.records import display_name, warrant_in_force
 
 MAXIMUM_PERSONS, MAXIMUM_VEHICLES, MAXIMUM_CALLS, MAXIMUM_WARNINGS = 20, 20, 10, 50
 DEFAULT_RADIUS_M, MAXIMUM_RADIUS_M = 30.0, 200.0
@@ -67,7 +67,8 @@ class ArrivalApp:
         cells = []
         if spot.coordinate is not None:
             cells = cells_around(spot.coordinate.latitude_deg, spot.coordinate.longitude_deg, spot.radius_m)
-        places = await self._records.by_place(sight.scope, spot.street, cells, _MAXIMUM_TIED, sight.grantors)
+        grantors = sight.grantors_of("person", "addresses")
+        places = await self._records.by_place(sight.scope, spot.street, cells, _MAXIMUM_TIED, grantors)
         ties: dict[int, tuple[str, float]] = {}
         for place in places:
             distance = _distance(spot, place)
@@ -105,11 +106,6 @@ class ArrivalApp:
                         person.warrants.append(one)
                 elif person.tie != "involved in a prior call":
                     vehicles.setdefault(one.record.record_id, _Tied(one, person.tie, person.distance_m))
-
-
-def warrant_in_force(warrant: pb.WarrantDetails, today: date) -> bool:
-    """Active and not expired."""
-    return warrant.status == "active" and (not warrant.expires_on or date.fromisoformat(warrant.expires_on) >= today)
 
 
 def _spot(request: pb.GetArrivalCardRequest) -> _Spot:

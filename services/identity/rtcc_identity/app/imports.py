@@ -50,8 +50,8 @@ class Imports(Protocol):
         """Rows and the progress that counts them, in one transaction; `told` is completed with what became of them."""
         ...
 
-    async def finish(self, scope: Scope, told: pb.RecordImport, now: datetime, *, remove_absent: bool) -> None:
-        """The end, with the removal of what a full refresh no longer holds."""
+    async def finish(self, scope: Scope, told: pb.RecordImport, now: datetime, *, remove_absent: bool) -> list[str]:
+        """The end, with the removal of what a full refresh no longer holds; the answer is the photos of those."""
         ...
 
 
@@ -174,8 +174,9 @@ class ImportWorker:
         complete = told.state == pb.RECORD_IMPORT_STATE_DONE and request.full_refresh and not told.rows_rejected
         now = self._clock()
         told.finished_at.FromDatetime(now)
-        await self._imports.finish(scope, told, now, remove_absent=complete)
-        await self._files.remove(scope, told.agency_id, one.object_key)
+        photos = await self._imports.finish(scope, told, now, remove_absent=complete)
+        for key in (one.object_key, *photos):
+            await self._files.remove(scope, told.agency_id, key)
 
     async def _store(self, scope: Scope, told: pb.RecordImport, batch: Sequence[Row]) -> None:
         for row in batch:

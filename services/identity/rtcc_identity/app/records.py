@@ -1,8 +1,6 @@
 """One record: read, saved, removed; a person's photo."""
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
 
 from google.protobuf.json_format import MessageToDict
 
@@ -13,9 +11,8 @@ from rtcc_chassis.errors import InvalidInput, NotFound
 from rtcc_chassis.identifiers import derived_id, new_id
 from rtcc_chassis.scope import Scope
 from rtcc_identity.app.ports import Found, Photos, Records
-from rtcc_identity.app.search import display_name
 from rtcc_identity.app.sharing import Sharing
-from rtcc_identity.domain.records import prepared, valid_identifier
+from rtcc_identity.domain.records import display_name, prepared, valid_identifier
 
 MAXIMUM_PHOTO_BYTES = 2 * 1024 * 1024
 _ABOUT = ("vehicle", "warrant", "arrest", "prior_call")
@@ -87,6 +84,8 @@ class RecordApp:
         changed = await self._records.set_photo(scope, record_id, key, self._clock())
         if changed is None:
             raise NotFound("person record", record_id)
+        if found.photo_object:
+            await self._photos.remove(scope, scope.agency_id, found.photo_object)
         touched(f"person_record:{record_id}", old_value=json.dumps({"photo": found.photo_object}), new_value=json.dumps({"photo": key}))
         return sight.shown(changed)
 
@@ -114,12 +113,14 @@ class RecordApp:
         return self._sharing.sight(scope, "person_record.read").shown(after)
 
     async def remove(self, scope: Scope, record_id: str, reason: str) -> None:
-        """Gone, with its index. Raises NotFound."""
+        """Gone, with its index, its photo and the intelligence about it. Raises NotFound."""
         if len(reason) > 500 or "\0" in reason:
             raise InvalidInput.one("reason", "has more than 500 characters")
         removed = await self._records.remove(scope, record_id)
         if removed is None:
             raise NotFound("record", record_id)
+        if removed.photo_object:
+            await self._photos.remove(scope, scope.agency_id, removed.photo_object)
         kind = str(removed.record.WhichOneof("details"))
         # expunged means gone: the log keeps that it went and why, not what it said
         touched(f"{kind}_record:{record_id}", new_value=json.dumps({"removed": True, "reason": reason.strip()}, ensure_ascii=False))
@@ -127,14 +128,3 @@ class RecordApp:
 
 def _as_json(record: pb.Record) -> str:
     return json.dumps(MessageToDict(record, preserving_proto_field_name=True), ensure_ascii=False)
-
-
-def newest_first(records: Sequence[Found], at: datetime) -> list[Found]:
-    """By the time of what happened; those without one last."""
-    return sorted(records, key=lambda one: _time_of(one.record, at), reverse=True)
-
-
-def _time_of(record: pb.Record, at: datetime) -> float:
-    if record.HasField("prior_call"):
-        return record.prior_call.occurred_at.ToNanoseconds() / 1e9
-    return 0.0 if not record.HasField("changed_at") else min(at.timestamp(), record.changed_at.ToNanoseconds() / 1e9)

@@ -14,7 +14,7 @@ from rtcc_identity.domain import dates
 from rtcc_identity.domain.keys import keys_of_query, sounds_of, years_around
 from rtcc_identity.domain.names import Name, asked_names
 from rtcc_identity.domain.places import MAXIMUM_ADDRESS_CHARACTERS, address_key, phone_digits, same_locality
-from rtcc_identity.domain.records import plate_of
+from rtcc_identity.domain.records import display_name, plate_of
 from rtcc_identity.domain.scoring import LOWEST_SCORE, Asked, Field, fields, total_score
 
 _MAXIMUM_HITS, _HITS = 50, 10
@@ -108,9 +108,11 @@ class SearchApp:
         """Record numbers of persons with that phone and address; None: asked for neither."""
         found: set[int] | None = None
         if question.phone:
-            found = set(await self._records.by_phone(sight.scope, question.phone, _MAXIMUM_TIED, sight.grantors))
+            grantors = sight.grantors_of("person", "phones")
+            found = set(await self._records.by_phone(sight.scope, question.phone, _MAXIMUM_TIED, grantors))
         if question.street:
-            places = await self._records.by_place(sight.scope, question.street, [], _MAXIMUM_TIED, sight.grantors)
+            grantors = sight.grantors_of("person", "addresses")
+            places = await self._records.by_place(sight.scope, question.street, [], _MAXIMUM_TIED, grantors)
             there = {one.record_number for one in places if one.kind == "person" and same_locality(one.locality, question.locality)}
             found = there if found is None else found & there
         return None if found is None else sorted(found)
@@ -175,12 +177,6 @@ def names_of(written: str) -> list[Name]:
         given, _, surname = text.partition("|")
         names.append(Name(tuple(given.split()), tuple(surname.split())))
     return names
-
-
-def display_name(person: pb.PersonDetails) -> str:
-    """ "Smith, John"."""
-    name = person.names[0] if person.names else pb.RecordName()
-    return ", ".join(filter(None, (name.surname, name.given_names)))
 
 
 def _hit(sight: Sight, question: _Question, ranked: Ranked, found: Found, warrants: Sequence[Found]) -> pb.PersonHit:

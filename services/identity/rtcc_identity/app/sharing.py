@@ -24,6 +24,10 @@ class Sight:
     def grantors(self) -> tuple[str, ...]:
         return tuple(self.granted)
 
+    def grantors_of(self, kind: str, field: str) -> tuple[str, ...]:
+        """Those who give this field: what isn't given isn't searched by either, or the answer would tell it."""
+        return tuple(agency_id for agency_id, (_, disclosure) in self.granted.items() if disclosure.sees(kind, field))
+
     def disclosure(self, agency_id: str) -> Disclosure:
         return self.own if agency_id == self.scope.agency_id else self.granted[agency_id][1]
 

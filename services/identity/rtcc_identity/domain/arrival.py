@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from rtcc.identity.v1 import identity_pb2 as pb
-from rtcc_identity.domain.records import CAUTION_KINDS
+from rtcc_identity.domain.records import CAUTION_KINDS, display_name
 
 # a warrant by how grave its offence is, among the kinds of cautions
 _WARRANT_BEFORE = {"felony": "resists", "misdemeanour": "infectious", "civil": "other", "other": "other"}
@@ -13,7 +13,7 @@ def warnings_of(persons: Iterable[pb.ArrivalPerson], vehicles: Iterable[pb.Recor
     """Most dangerous first, from records that are cut to what the caller may see already."""
     found: list[tuple[float, pb.Warning]] = []
     for one in persons:
-        about = name_of(one.person)
+        about = display_name(one.person.person)
         found += _cautions(one.person.person.cautions, one.person.record_id, about)
         for warrant in one.warrants:
             details = warrant.warrant
@@ -24,12 +24,6 @@ def warnings_of(persons: Iterable[pb.ArrivalPerson], vehicles: Iterable[pb.Recor
         found += _cautions(vehicle.vehicle.cautions, vehicle.record_id, vehicle.vehicle.plate or vehicle.vehicle.vin)
     found.sort(key=lambda ranked: (ranked[0], ranked[1].about, ranked[1].text))
     return [warning for _, warning in found]
-
-
-def name_of(person: pb.Record) -> str:
-    """ "Smith, John"; empty where names are withheld."""
-    name = person.person.names[0] if person.person.names else pb.RecordName()
-    return ", ".join(filter(None, (name.surname, name.given_names)))
 
 
 def _cautions(cautions: Iterable[pb.Caution], record_id: str, about: str) -> list[tuple[float, pb.Warning]]:

@@ -117,6 +117,17 @@ def names_and_birth(record: pb.Record) -> Prepared:
     return Prepared(record, "person", b"", names=names, birth=dates.parse(record.person.birth_date, "birth_date", 9_999))
 
 
+def warrant_in_force(warrant: pb.WarrantDetails, today: date) -> bool:
+    """Active and not expired."""
+    return warrant.status == "active" and (not warrant.expires_on or date.fromisoformat(warrant.expires_on) >= today)
+
+
+def display_name(person: pb.PersonDetails) -> str:
+    """ "Smith, John"; empty where names are withheld."""
+    name = person.names[0] if person.names else pb.RecordName()
+    return ", ".join(filter(None, (name.surname, name.given_names)))
+
+
 def valid_identifier(text: str) -> bool:
     """Whether it may be an id of ours."""
     return bool(_IDENTIFIER.match(text))

@@ -14,7 +14,7 @@ from rtcc_identity.domain.dates import BirthDate, age_similarity, similarity
 from rtcc_identity.domain.names import Name, sound
 from rtcc_identity.domain.nicknames import used_for_each_other
 
-NAME_WEIGHT, BIRTH_WEIGHT, EXACT_WEIGHT = 0.65, 0.35, 0.5
+NAME_WEIGHT, BIRTH_WEIGHT = 0.65, 0.35
 # less than this is somebody else
 LOWEST_SCORE = 0.45
 _UNKNOWN = 0.5
