@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def _channel_calls(service: str) -> Iterator[tuple[Path, ast.expr]]:
                 yield path, node.args[0]
 
 
+@cache
 def called_in_code(service: str) -> set[str]:
     """A literal name is that service; `rule.service` is every service whose calls have an HTTP route."""
     targets = set()

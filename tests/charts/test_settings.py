@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def _environment(objects: list[Object], service: str) -> dict[str, str]:
     return {item["name"]: item.get("value", "") for item in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
 
 
+@cache
 def _rendered(helm: Path, root: Path, service: str, *settings: str) -> dict[str, str]:
     """The environment of a service that was installed alone."""
     return _environment(render(helm, root / "charts" / service, release="rtcc", namespace="rtcc", settings=(*LEAST, *settings)), service)
