@@ -67,6 +67,13 @@ def test_one_bad_vehicle_is_named_and_the_others_are_taken(change, place: str) -
     assert read.reasons[0].startswith(place)
 
 
+def test_a_name_that_is_no_utf_8_is_refused_and_the_others_are_taken() -> None:
+    body = feed(2).SerializeToString().replace(b"hsl/1201", b"hsl/\xff\xfe01")
+    read = read_feed(body, NOW)
+    assert [vehicle.vehicle_id for vehicle in read.vehicles] == ["hsl/1200"]
+    assert read.reasons == ["entity[1].vehicle.vehicle.id: is not UTF-8"]
+
+
 def test_yesterdays_buses_deleted_ones_and_ones_without_a_place_are_left_out() -> None:
     message = feed(4)
     message.entity[0].vehicle.timestamp -= 3_600

@@ -74,7 +74,7 @@ def _vehicle(entity: "FeedEntity", feed_time_s: int, received_at: datetime, plac
     said = entity.vehicle
     if not said.HasField("position"):
         return None
-    vehicle_id = (said.vehicle.id or entity.id).strip()
+    vehicle_id = _text(said.vehicle.id or entity.id, f"{place}.vehicle.id")
     if not 1 <= len(vehicle_id) <= 128:
         raise NotUnderstood(f"{place}.vehicle.id", "must have 1 to 128 characters")
     fixed_at = check_occurred_at(
@@ -82,7 +82,7 @@ def _vehicle(entity: "FeedEntity", feed_time_s: int, received_at: datetime, plac
     )
     if received_at - fixed_at > LONGEST_SILENCE:
         return None
-    vehicle = location_pb2.Vehicle(vehicle_id=vehicle_id, label=_label(entity, vehicle_id))
+    vehicle = location_pb2.Vehicle(vehicle_id=vehicle_id, label=_label(entity, vehicle_id, place))
     vehicle.fix.fixed_at.FromDatetime(fixed_at)
     position = vehicle.fix.position
     position.coordinate.latitude_deg, position.coordinate.longitude_deg = said.position.latitude, said.position.longitude
@@ -97,10 +97,17 @@ def _vehicle(entity: "FeedEntity", feed_time_s: int, received_at: datetime, plac
     return vehicle
 
 
-def _label(entity: "FeedEntity", vehicle_id: str) -> str:
+def _text(value: str | bytes, place: str) -> str:
+    """Trimmed. The format is proto2, whose strings Python gives as bytes where they aren't UTF-8."""
+    if isinstance(value, bytes):
+        raise NotUnderstood(place, "is not UTF-8")
+    return value.strip()
+
+
+def _label(entity: "FeedEntity", vehicle_id: str, place: str) -> str:
     """Route and what is painted on the vehicle: "550 1203"."""
     said = entity.vehicle
-    parts = (said.trip.route_id.strip(), (said.vehicle.label or vehicle_id).strip())
+    parts = (_text(said.trip.route_id, f"{place}.trip.route_id"), _text(said.vehicle.label or vehicle_id, f"{place}.vehicle.label"))
     return " ".join(dict.fromkeys(part for part in parts if part))[:40]
 
 
