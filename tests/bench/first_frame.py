@@ -114,13 +114,14 @@ async def _alert(world: World, place: tuple[float, float]) -> str:
 
 async def _pressed(page: Page, alert_id: str) -> dict[str, Any]:
     row = f'[data-testid="alert-list"] [data-alert-id="{alert_id}"]'
-    await page.locator(row).click()
+    # not Playwright's click, which waits for a still page: four videos and a map in software leave it no peace
+    await page.locator(row).evaluate("row => row.click()")
     await page.locator(f"{row}[data-armed]").wait_for()
     measured: dict[str, Any] = await page.evaluate(_PRESS, _TILES)
     return measured
 
 
 async def _close_tiles(page: Page) -> None:
-    tiles = page.locator("figure.tile")
-    while await tiles.count():
-        await tiles.first.get_by_role("button", name="Close ").click()
+    await page.locator("figure.tile").first.wait_for()
+    await page.evaluate("for (const button of document.querySelectorAll('figure.tile button[aria-label^=\"Close \"]')) button.click()")
+    await page.locator("figure.tile").first.wait_for(state="detached")
