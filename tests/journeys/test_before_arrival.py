@@ -157,6 +157,8 @@ async def test_she_knows_before_she_arrives(world: World, browser: Browser) -> N
         # on her phone: the incident, and what to know
         own = phone.get_by_test_id("own-incident")
         await expect(own).to_contain_text(ADDRESS)
+        # her own car is 300 m from what the phone shows, and known all the same
+        await expect(phone.get_by_test_id("own-fix")).to_contain_text("last fix")
         await phone.get_by_test_id("status-en-route").click()
         await expect(assignment).to_have_attribute("data-status", "en_route")
         await phone.get_by_test_id("before-arrival").click()

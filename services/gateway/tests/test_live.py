@@ -318,6 +318,19 @@ async def test_positions_of_the_viewport_come_as_picture_then_as_changes(gateway
         assert third.latitude_delta_e7[0] == 601_720_000
 
 
+async def test_a_persons_own_unit_is_shown_wherever_they_look(gateway: Gateway) -> None:
+    ada, _ = await gateway.enrolled("ada", "officer", unit_id="own")
+    async with console(gateway, ada) as opened:
+        await opened.until("alerts")
+        await publish_positions(gateway, "harbor", {"own": (51.5, -0.1), "other": (51.5, -0.1)}, 1)
+        first = await opened.until("positions", lambda body: body.unit_numbers)
+        assert [name.unit_id for name in first.units] == ["own"]
+        await publish_positions(gateway, "harbor", {"own": (51.6, -0.1), "other": (51.6, -0.1)}, 2)
+        second = await opened.until("positions", lambda body: body.unit_numbers)
+        assert list(second.unit_numbers) == list(first.unit_numbers)
+        assert second.latitude_delta_e7[0] == 516_000_000
+
+
 async def publish_positions(gateway: Gateway, agency_id: str, units: dict[str, tuple[float, float]], second: int) -> None:
     batch = PositionBatch(agency_id=agency_id)
     now_us = int(datetime.now(UTC).timestamp()) * 1_000_000 - 60_000_000

@@ -58,7 +58,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     socket = LiveSocket(
         ws=ws, session_id=caller.session.session_id, person_id=caller.person.person_id, agency_id=caller.person.agency_id,
         scope=caller.scope, feeds=feeds_of(door, caller.scope), backlog_bytes=door.settings.socket_backlog_bytes,
-        abort=functools.partial(_abort, request),
+        abort=functools.partial(_abort, request), unit_id=caller.person.unit_id,
     )  # fmt: skip
     if not socket.feeds:
         await door.ctx.access.record(AuditDraft("live.open", PLACE, Outcome.DENIED, caller.scope, reason="no role that watches"))

@@ -42,6 +42,8 @@ class LiveSocket:
     backlog_bytes: int
     # cuts the connection under the WebSocket: a peer that reads nothing can't be told politely
     abort: Callable[[], None]
+    # the unit that the person rides in: shown wherever they look
+    unit_id: str = ""
     box: BoundingBox | None = None
     floors: dict[str, int] = field(default_factory=dict)
     # unit numbers already named on this connection

@@ -9,6 +9,7 @@ import numpy as np
 from rtcc.alerting.v1 import alerting_pb2
 from rtcc.event.v1.event_pb2 import Event
 from rtcc.exchange.v1 import exchange_pb2
+from rtcc.geo.v1.geo_pb2 import BoundingBox
 from rtcc.incidents.v1 import incidents_pb2
 from rtcc.live.v1 import live_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Unit
@@ -259,7 +260,7 @@ class AgencyView:
                 socket.position_snapshot_due = True
         changed = self._units.changed()
         changed = changed[self._visible[changed]]
-        encoded: dict[tuple[bytes, bool], tuple[bytes, list[int]]] = {}
+        encoded: dict[tuple[bytes, bool, int], tuple[bytes, list[int]]] = {}
         pictures = []
         for socket in watching:
             if socket.behind:
@@ -271,14 +272,20 @@ class AgencyView:
         return pictures
 
     def _offer(
-        self, socket: LiveSocket, snapshot: bool, changed: Any, encoded: dict[tuple[bytes, bool], tuple[bytes, list[int]]], now: datetime
+        self,
+        socket: LiveSocket,
+        snapshot: bool,
+        changed: Any,
+        encoded: dict[tuple[bytes, bool, int], tuple[bytes, list[int]]],
+        now: datetime,
     ) -> bool:
         assert socket.box is not None
         box = cell_box(socket.box)
-        key = (box.SerializeToString(), snapshot)
+        own = self._own_row_outside(socket, box)
+        key = (box.SerializeToString(), snapshot, own)
         if key not in encoded:
             rows = np.flatnonzero(self._visible) if snapshot else changed
-            rows = rows[self._units.inside(rows, box)]
+            rows = rows[self._units.inside(rows, box) | (rows == own)]
             body = self._units.columns(rows, self._shared_units, now, snapshot=snapshot) if snapshot or len(rows) else b""
             encoded[key] = (body, rows.tolist())
         body, numbers = encoded[key]
@@ -289,6 +296,13 @@ class AgencyView:
         socket.position_snapshot_due = False
         socket.send(frame("positions", body + names.SerializeToString(), now))
         return True
+
+    def _own_row_outside(self, socket: LiveSocket, box: BoundingBox) -> int:
+        """The person's own unit where it isn't in the picture anyway (one encoding serves all who have none there); -1: none."""
+        row = self._units.number_of(socket.unit_id) if socket.unit_id else None
+        if row is None or row >= len(self._visible) or not self._visible[row] or self._units.inside(np.array([row]), box)[0]:
+            return -1
+        return row
 
     def _see(self) -> tuple[Mask, Mask]:
         own = self._units.of_agency(self.agency_id)
