@@ -18,7 +18,7 @@ async def osmand(platform: RunningPlatform, **query: str) -> int:
     "change",
     [
         {"lat": "91"}, {"lon": "-181"}, {"lat": "nan"}, {"lon": "inf"}, {"lat": ""}, {"lat": "north"}, {"lat": "0", "lon": "0"},
-        {"timestamp": str(int(time.time()) + 7200)}, {"timestamp": "yesterday"}, {"timestamp": "99999999999999999999"},
+        {"timestamp": "32503680000"}, {"timestamp": "yesterday"}, {"timestamp": "99999999999999999999"},
     ],
     ids=str,
 )  # fmt: skip

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -48,14 +49,24 @@ SERVICES = (
     "video",
     "operator",
 )
+# below those of a standalone installation
+_PORTS = range(10_000, 20_000)
+# tests of properties set the other one back to where it was
+_CHANCE = random.SystemRandom()
 _UNPRIVILEGED_UID = 65534  # PostgreSQL refuses to run as root
 
 
 def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that was free a moment ago, where no outgoing connection of this machine takes it meanwhile (ip_local_port_range)."""
+    while True:
+        port = _CHANCE.choice(_PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 async def poll[T](question: Callable[[], Awaitable[T]], *, deadline_s: float = 10.0, every_s: float = 0.02) -> T:

@@ -76,7 +76,7 @@ def test_all_points_of_a_circle_lie_in_its_cells(latitude: float, longitude: flo
         (pb.Record(arrest=pb.ArrestDetails(person_record_id="p", charge="theft", arrested_on="1.1.2020")), {"arrest.arrested_on"}),
         (pb.Record(prior_call=pb.PriorCallDetails()), {"prior_call.type", "prior_call.occurred_at"}),
     ],
-    ids=str,
+    ids=("empty", "person", "person's fields", "vehicle", "warrant", "arrest", "prior call"),
 )
 def test_a_record_that_can_not_be_kept_is_refused_with_every_fault(record: pb.Record, fields: set[str]) -> None:
     with pytest.raises(InvalidInput) as refused:

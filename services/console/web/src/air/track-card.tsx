@@ -28,7 +28,7 @@ export function TrackCard({ number, onClose }: { number: number; onClose(): void
   const partner = track.agencyId !== own;
   return (
     <aside className={`unit-card track-card card ${partner ? "shared-stripe" : ""}`} aria-label={`${kindName(track.kind)} ${shortName(track.identity, track.kind)}`} data-testid="track-card" data-track-id={track.trackId}>
-      <div className="spread">
+      <div className="spread keep">
         <h2>{shortName(track.identity, track.kind)}</h2>
         <Button size="small" look="quiet" aria-label="Close" onClick={onClose}>
           ✕

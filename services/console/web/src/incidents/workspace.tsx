@@ -110,7 +110,7 @@ function Head({ incident }: { incident: Incident }) {
       <span className="badge" data-testid="incident-state">
         {open ? `open ${age(incident.openedAt, now)}` : `closed: ${outcomeName(incident.outcome)}`}
       </span>
-      <span className="secondary ellipsis">{[incident.title, incident.address].filter(Boolean).join(" · ")}</span>
+      <span className="secondary ellipsis">{incident.address || incident.title}</span>
       <span className="grow" />
       {open && mayClose && (
         <Button onClick={() => setClosing(true)} data-testid="incident-close">
