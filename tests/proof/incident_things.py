@@ -65,7 +65,14 @@ async def photo(world: World, agency_id: str) -> tuple[str, str]:
 async def attached(world: World, agency_id: str) -> tuple[str, str]:
     """(incident, alert on it)"""
     incident_id, alert_id = await incident(world, agency_id), await world.alert(agency_id)
-    await _patiently(world, agency_id, "AttachAlert", pb.AttachAlertRequest(incident_id=incident_id, alert_id=alert_id))
+    request = pb.AttachAlertRequest(incident_id=incident_id, alert_id=alert_id)
+    await _patiently(world, agency_id, "AttachAlert", request)
+    answer = await world.platform.ask("AttachAlert", world.everything(agency_id), request)
+    if not answer.won:
+        # it joined another test's call by itself, being near it in place and time
+        detach = pb.DetachAlertRequest(incident_id=answer.other_incident_id, alert_id=alert_id, reason="proof")
+        await world.platform.ask("DetachAlert", world.everything(agency_id), detach)
+        assert (await world.platform.ask("AttachAlert", world.everything(agency_id), request)).won
     return incident_id, alert_id
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 _STYLE = (
+    ":root{color-scheme:light dark}"
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:0 auto;padding:1rem;color:#14202c;background:#fff}"
     "h1{font-size:1.5rem}label{display:block;margin:1rem 0 .25rem;font-weight:600}small{font-weight:400;color:#44525f}"
     "input,select,textarea{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;border:1px solid #5a6a78;border-radius:4px}"
