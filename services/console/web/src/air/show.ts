@@ -1,4 +1,5 @@
 import { latitudeOf, longitudeOf, trackField } from "../live/units";
+import { useLive } from "../live/store";
 import { useMap } from "../map/store";
 
 /** Fly there and open the card. */
@@ -7,4 +8,9 @@ export function showTrack(number: number): void {
   if (row === undefined) return;
   useMap.setState({ picked: { kind: "track", number } });
   useMap.getState().flyTo(longitudeOf(trackField.toX[row] as number), latitudeOf(trackField.toY[row] as number));
+}
+
+/** Another window of this desk chose it. */
+export function followTrack(trackId: string): void {
+  for (const track of useLive.getState().tracks.values()) if (track.trackId === trackId) showTrack(track.number);
 }

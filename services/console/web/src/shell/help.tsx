@@ -4,8 +4,8 @@ import type { ScreenEntry } from "./screens";
 
 const groups: readonly [string, readonly (readonly [string, string])[]][] = [
   ["Everywhere", [["Ctrl K", "Go to, or do"], ["?", "This help"], ["`", "Jump to the top alert"], ["Esc", "Back"], ["N", "Dark or day"]]],
-  ["Alert queue", [["J / K", "Next, previous"], ["A", "Acknowledge"], ["Enter", "Acknowledge, open, dock 4 cameras"], ["X", "Select"], ["F", "Filter"], ["C / M", "Plate is correct / misread"], ["1 – 4", "Enlarge a tile"]]],
-  ["Map", [["Arrows", "Move"], ["+ / −", "Zoom"], ["0", "Whole area"], ["L", "Layers"]]],
+  ["Alert queue", [["J / K", "Next, previous"], ["A", "Acknowledge"], ["Enter", "Acknowledge, open, dock 4 cameras"], ["X", "Select"], ["F", "Filter"], ["C / M", "Plate is correct / misread"], ["I", "To its incident, or make one"], ["1 – 4", "Enlarge a tile"]]],
+  ["Map", [["Arrows", "Move"], ["+ / −", "Zoom"], ["0", "Whole area"], ["L", "Layers"], [", / .", "Previous, next camera along a line"]]],
 ];
 
 export function Help({ screens }: { screens: readonly ScreenEntry[] }) {

@@ -1,6 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { lazy, useEffect, useState } from "react";
 import { ProblemError } from "../contract/problem";
+import { followTrack } from "../air/show";
 import { followAlert } from "../alerts/actions";
 import { startLive, stopLive } from "../live/store";
 import { PurposeDialog, ReauthenticationDialog } from "../purpose/dialogs";
@@ -44,6 +45,7 @@ export default function SignedIn({ path }: { path: string }) {
     () =>
       joinWindows(sessionId, (choice) => {
         if (choice.kind === "alert") followAlert(choice.alertId, choice.open);
+        if (choice.kind === "track") followTrack(choice.trackId);
         // A window that shows incidents follows; a map or a list of something else stays what it is.
         if (choice.kind === "incident" && location.pathname.startsWith("/incident/") && !location.pathname.startsWith("/incident/tips")) go(`/incident/${encodeURIComponent(choice.incidentId)}`);
       }),

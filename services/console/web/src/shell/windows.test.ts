@@ -23,8 +23,8 @@ test("windows of one session hear each other, and nobody hears himself", async (
   });
   const echoes: Choice[] = [];
   const leave = joinWindows("s", (choice) => echoes.push(choice));
-  tellWindows({ kind: "unit", unitId: "u1" });
-  expect(await heard).toEqual({ kind: "unit", unitId: "u1" });
+  tellWindows({ kind: "track", trackId: "t1" });
+  expect(await heard).toEqual({ kind: "track", trackId: "t1" });
   leave();
   expect(echoes).toEqual([]);
 });

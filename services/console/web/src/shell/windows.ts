@@ -2,7 +2,7 @@
  * The windows of one desk choose together: what is chosen in one is chosen in all, so that the list on one screen leads the map on the other.
  * Nothing but ids crosses, between windows of this origin and of the same session; each window reads what it may show from its own picture.
  */
-export type Choice = { kind: "alert"; alertId: string | undefined; open: boolean } | { kind: "incident"; incidentId: string } | { kind: "track"; trackId: string } | { kind: "unit"; unitId: string };
+export type Choice = { kind: "alert"; alertId: string | undefined; open: boolean } | { kind: "incident"; incidentId: string } | { kind: "track"; trackId: string };
 
 interface Told {
   sessionId: string;
@@ -45,8 +45,6 @@ export function choiceOf(told: unknown, session: string): Choice | undefined {
       return typeof choice.incidentId === "string" ? { kind: "incident", incidentId: choice.incidentId } : undefined;
     case "track":
       return typeof choice.trackId === "string" ? { kind: "track", trackId: choice.trackId } : undefined;
-    case "unit":
-      return typeof choice.unitId === "string" ? { kind: "unit", unitId: choice.unitId } : undefined;
     default:
       return undefined;
   }
