@@ -98,7 +98,7 @@ async def _measure(options: argparse.Namespace) -> dict[str, Any]:
             order = (wanted.surnames, wanted.givens, wanted.births, wanted.birth_low, wanted.birth_high, PREFILTER)
             async with open_database.statement(every) as connection:
                 rows = await connection.fetch(_UNPROTECTED, wanted.strong, *order)
-                if len(rows) < 10 and wanted.weak:
+                if len(rows) < (1 if wanted.births else 10) and wanted.weak:
                     rows += await connection.fetch(_UNPROTECTED, wanted.weak, *order)
             return [Candidate(*row) for row in rows]
 

@@ -29,13 +29,21 @@ class RecordStore:
     async def candidates(self, scope: Scope, query: Query, grantors: Sequence[str] = ()) -> list[Candidate]:
         """At most 60 persons that may be meant, roughly ordered. Through the function that filters by agency itself: `&&` can't use its
         index behind a row-level policy."""
+        whole_date = bool(query.births)
+        # with a whole date the weak keys are a last resort: without one they are asked as soon as the strong ones find hardly anybody
+        rows = await self._search(scope, grantors, query, query.strong, [] if whole_date else query.weak)
+        if not rows and whole_date and query.weak:
+            rows = await self._search(scope, grantors, query, query.weak, [])
+        return [Candidate(row["record_number"], row["agency_id"], row["names"], row["birth"]) for row in rows]
+
+    async def _search(self, scope: Scope, grantors: Sequence[str], query: Query, strong: list[int], weak: list[int]) -> list[Any]:
         async with self._database.statement(scope) as connection:
-            rows = await connection.fetch(
+            rows: list[Any] = await connection.fetch(
                 "select record_number, agency_id, names, birth from search_persons($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 scope.agency_id,
                 ",".join(grantors),
-                query.strong,
-                query.weak,
+                strong,
+                weak,
                 query.surnames,
                 query.givens,
                 query.births,
@@ -43,7 +51,7 @@ class RecordStore:
                 query.birth_high,
                 PREFILTER,
             )
-        return [Candidate(row["record_number"], row["agency_id"], row["names"], row["birth"]) for row in rows]
+        return rows
 
     async def index_rows(self, scope: Scope, record_numbers: Collection[int], grantors: Sequence[str] = ()) -> list[Candidate]:
         """Of persons found in another way."""

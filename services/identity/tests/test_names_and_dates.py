@@ -82,7 +82,7 @@ def test_one_mistake_anywhere_in_the_name_shares_a_key(
 
 
 @given(words, words, births)
-def test_a_slipped_date_shares_a_key_whatever_one_of_the_names_is(given_name: str, surname: str, birth: BirthDate) -> None:
+def test_a_slipped_date_shares_a_key_whatever_the_given_name_is(given_name: str, surname: str, birth: BirthDate) -> None:
     stored = set(keys_of_person([Name((given_name,), (surname,))], birth))
     for slipped in slips(birth):
         if birth in slips(slipped):

@@ -133,10 +133,11 @@ async def test_the_role_of_the_function_reads_its_index_and_nothing_else(databas
     async with database.transaction(Scope.platform("identity")) as connection:
         await connection.execute("set local role rtcc_identity_search")
         assert await connection.fetchval("select count(*) from person_index") == len(PEOPLE)
-        for statement in ("select count(*) from record", "delete from person_index", "create table x (y int)"):
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                async with connection.transaction():
-                    await connection.execute(statement)
+    for statement in ("select count(*) from record", "delete from person_index", "create table x (y int)"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with database.transaction(Scope.platform("identity")) as connection:
+                await connection.execute("set local role rtcc_identity_search")
+                await connection.execute(statement)
 
 
 async def test_the_plan_is_a_look_into_the_index_of_keys(database: Database) -> None:

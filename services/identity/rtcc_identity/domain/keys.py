@@ -6,7 +6,8 @@ A key is 32 bits of CRC-32 over a short text, so that the index holds integers; 
      many, or two swapped), as both sides leave one out
   p  sound of a surname + sound of a given name, whichever comes first      n  sound of the surname + formal given name ("Bob", "Robert")
   y  sound of the surname + birth year        z  sound of the given name + birth year + first letter of the surname
-  d  sound of a name + birth date, also one that slipped                    l  first letter of a name + birth date
+  d  sound of the surname + two of day, month and year: finds any slip in the third
+  t  sound of the given name + birth date     l  first letter of a name + birth date
   i  sound of the surname + first letter of the given name                  f  sound of the given name + first two of the surname
   o  sound of one word alone
 """
@@ -14,7 +15,7 @@ A key is 32 bits of CRC-32 over a short text, so that the index holds integers; 
 from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
-from rtcc_identity.domain.dates import AGE_SLACK_YEARS, BirthDate, slips
+from rtcc_identity.domain.dates import AGE_SLACK_YEARS, BirthDate
 from rtcc_identity.domain.names import Name, sound
 from rtcc_identity.domain.nicknames import formal_names
 
@@ -78,18 +79,13 @@ def keys_of_query(readings: Sequence[Name], birth: BirthDate | None, years: rang
         elif not (name.given and name.surname):
             # one word and no date: everybody who has it
             strong.update("o" + sound(word) for word in (*name.surname, *name.given))
+    if whole is not None and readings:
+        # swapped parts are found by their sounds, whatever the date is
+        strong.update(_keys_of_date(readings[0], whole))
+        if 1 <= whole.day <= 12:
+            strong.update(_keys_of_date(readings[0], BirthDate(whole.year, whole.day, whole.month), swapped=True))
     asked = {key(text) for text in strong}
-    if whole is not None:
-        asked |= _keys_of_slips(readings, whole)
     return sorted(asked)[:MAXIMUM_KEYS], sorted({key(text) for text in weak} - asked)[:MAXIMUM_KEYS]
-
-
-def _keys_of_slips(readings: Sequence[Name], birth: BirthDate) -> set[int]:
-    """As `_keys_of_date` for each slip, in one go: CRC-32 goes on from its value so far, and the same words stand in each reading."""
-    sounds = {sound(word) for name in readings for word in (*name.given[:1], *_surnames(name)[:3])}
-    dates = [str(slipped.number).encode() for slipped in slips(birth)]
-    found = {crc32(date, begun) for begun in [crc32(f"d{heard}|".encode()) for heard in sounds] for date in dates}
-    return {value - 0x1_0000_0000 if value & 0x8000_0000 else value for value in found}
 
 
 def years_around(age_years: int, this_year: int) -> range:
@@ -142,11 +138,18 @@ def _keys_of_birth(name: Name, birth: BirthDate) -> Iterator[str]:
         yield from _keys_of_exact_date(name, birth)
 
 
-def _keys_of_date(name: Name, birth: BirthDate) -> Iterator[str]:
-    for word in (*name.given[:1], *_surnames(name)[:3]):
-        yield f"d{sound(word)}|{birth.number}"
+def _keys_of_date(name: Name, birth: BirthDate, *, swapped: bool = False) -> Iterator[str]:
+    year, month, day = birth.year, birth.month, birth.day
+    for word in _surnames(name)[:3] or name.given[:1]:
+        heard = sound(word)
+        yield f"d{heard}|{month}-{day}"
+        if not swapped:
+            yield f"d{heard}|{year}-{month}-"
+            yield f"d{heard}|{year}--{day}"
 
 
 def _keys_of_exact_date(name: Name, birth: BirthDate) -> Iterator[str]:
+    for word in name.given[:1]:
+        yield f"t{sound(word)}|{birth.number}"
     for word in (*name.given[:1], *name.surname[:2]):
         yield f"l{word[0]}|{birth.number}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 MAXIMUM_TOKENS = 5
 _LONGEST_TOKEN = 40
 
