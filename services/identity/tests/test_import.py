@@ -13,7 +13,7 @@ from rtcc.identity.v1 import identity_pb2 as pb
 from rtcc_chassis.errors import InvalidInput, NotFound
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import poll
-from rtcc_identity.app.imports import ImportWorker
+from rtcc_identity.app.imports import Import, ImportWorker
 from rtcc_identity.domain.import_mapping import DATE_FIELDS, FIELDS, BadValue, checked_mapping
 from rtcc_identity.domain.import_rows import Row, RowReader, check_file, record_id_of
 from rtcc_identity.import_store import ImportStore
@@ -304,6 +304,32 @@ async def test_an_import_of_a_killed_process_goes_on_where_it_stood(identity: Id
     await ImportWorker(store, context.objects, context.clock, rows=7).work_off(claimed)
     done = await store.get(scope, told.import_id)
     assert done is not None and (done.state, done.rows_created, done.rows_unchanged) == (pb.RECORD_IMPORT_STATE_DONE, 30, 0)
+
+
+async def test_a_file_that_breaks_the_importer_fails_alone(identity: Identity) -> None:
+    """What nobody foresaw ends one import, not the process that works them off."""
+
+    class Broken(ImportStore):
+        async def store_rows(self, *arguments: Any) -> Any:
+            raise ZeroDivisionError
+
+    context, scope = identity.running.context, Scope.service("identity", identity.east)
+    request = pb.StartRecordImportRequest(
+        kind="person", source="RMS", mapping=mapping_of([("k", "source_key", ""), ("s", "surname", "")]), delimiter=","
+    )
+    told = pb.RecordImport(import_id=f"broken-{identity.number}", agency_id=identity.east, kind="person", source="RMS")
+    told.started_at.FromDatetime(NOW)
+    key = f"identity/imports/{told.import_id}.csv"
+    await context.objects.put(scope, identity.east, key, b"k,s\n1,Laine\n", "text/csv")
+    async with context.database.transaction(scope) as connection:
+        await connection.execute(
+            """insert into record_import (import_id, agency_id, state, started_at, touched_at, object_key, request, body)
+               values ($1, $2, 'running', now(), now() + interval '1 day', $3, '', $4)""",
+            told.import_id, identity.east, key, told.SerializeToString(),
+        )  # fmt: skip
+    await ImportWorker(Broken(context.database), context.objects, context.clock, rows=7).work_off(Import(request, told, key))
+    failed = await ImportStore(context.database).get(scope, told.import_id)
+    assert failed is not None and (failed.state, "inside the platform" in failed.failure) == (pb.RECORD_IMPORT_STATE_FAILED, True)
 
 
 async def test_more_waiting_imports_than_the_bound_are_refused(identity: Identity) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from rtcc.identity.v1 import identity_pb2 as pb
 from rtcc_chassis.access import touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, RtccError
+from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, RtccError, Unavailable
 from rtcc_chassis.identifiers import derived_id, new_id
 from rtcc_chassis.scope import Scope
 from rtcc_identity.app.ports import Saved
@@ -169,8 +169,14 @@ class ImportWorker:
                 raise broken
             told.state = pb.RECORD_IMPORT_STATE_DONE
             told.bytes_read = told.bytes_total
-        except (InvalidInput, NotFound) as error:
+        except Unavailable:
+            raise
+        except RtccError as error:
             told.state, told.failure = pb.RECORD_IMPORT_STATE_FAILED, error.message[:1_000]
+        except Exception:
+            # one file must not take the process, and every later import, down with it
+            _LOG.exception("import %s of %s failed", told.import_id, told.agency_id)
+            told.state, told.failure = pb.RECORD_IMPORT_STATE_FAILED, "It failed inside the platform: tell the operator."
         complete = told.state == pb.RECORD_IMPORT_STATE_DONE and request.full_refresh and not told.rows_rejected
         now = self._clock()
         told.finished_at.FromDatetime(now)
