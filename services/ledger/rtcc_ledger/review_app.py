@@ -16,7 +16,7 @@ from rtcc_ledger.reviews import WEEK, Flagged, Review, Week, check_note, week_st
 
 _LOG = logging.getLogger(__name__)
 _LISTED, _MOST_LISTED = 26, 104
-_COUNT_EVERY_S = 600.0
+_COUNT_EVERY_S = 30.0
 _COUNTED_WEEKS = 12
 _OVERDUE = Gauge("rtcc_ledger_overdue_reviews", "Weeks of the log that ended more than a week ago and nobody looked at (R13).", ["agency"])
 

@@ -97,12 +97,13 @@ class ReviewStore:
         """By agency, weeks of the last `weeks` that ended more than a week ago and that nobody looked at."""
         async with self._database.transaction(scope) as connection:
             rows = await connection.fetch(
-                """select t.agency_id, count(w.starts_at) as overdue
-                   from ledger_tree t left join lateral (
-                       select distinct date_trunc('week', e.recorded_at, 'UTC') as starts_at from ledger_entry e
-                       where e.agency_id = t.agency_id and e.recorded_at >= $1 and e.recorded_at < $2
-                         and not exists (select 1 from ledger_review r where r.agency_id = e.agency_id
-                             and r.week_starts_at = date_trunc('week', e.recorded_at, 'UTC'))) w on true
+                # a look at the index for each week, however many entries it has
+                """select t.agency_id, count(*) filter (where exists (
+                           select 1 from ledger_entry e where e.agency_id = t.agency_id
+                               and e.recorded_at >= w and e.recorded_at < w + interval '7 days')
+                       and not exists (
+                           select 1 from ledger_review r where r.agency_id = t.agency_id and r.week_starts_at = w)) as overdue
+                   from ledger_tree t cross join generate_series($1::timestamptz, $2::timestamptz - interval '7 days', interval '7 days') w
                    where t.agency_id <> $3 group by t.agency_id""",
                 _monday(now) - (weeks + 1) * WEEK,
                 _monday(now - WEEK),
