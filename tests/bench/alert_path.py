@@ -212,7 +212,10 @@ async def _paint(rate: int, seconds: float, hit_ratio: float) -> dict[str, Any]:
         try:
             page = await _console(await browser.new_context(viewport={"width": 1600, "height": 1000}), world, operator)
             async with receiving(world, operator) as receiver:
-                busy_before_s = await _main_thread_busy_s(page)
+                # the browser counts from the moment that it is asked to, for this session alone
+                counting = await page.context.new_cdp_session(page)
+                await counting.send("Performance.enable")
+                busy_before_s = await _main_thread_busy_s(counting)
                 before, sent, started = _cpu_s(os.getpid()), Sent(), time.monotonic()
                 await publish_load(platform.bus, load, sent)
                 lasted_s = time.monotonic() - started
@@ -220,7 +223,7 @@ async def _paint(rate: int, seconds: float, hit_ratio: float) -> dict[str, Any]:
                 await receiver.wait_for(len(sent.at_s), _LATE_S)
                 probe = await _painted(page, len(sent.at_s))
                 received: dict[str, float] = await page.evaluate("window.__rtcc.received")
-                busy_s = await _main_thread_busy_s(page) - busy_before_s
+                busy_s = await _main_thread_busy_s(counting) - busy_before_s
         finally:
             await browser.close()
     delays = [
@@ -259,12 +262,9 @@ async def _console(context: Any, world: World, operator: registry_pb2.Person) ->
     return page
 
 
-async def _main_thread_busy_s(page: Any) -> float:
+async def _main_thread_busy_s(counting: Any) -> float:
     """Seconds in which the page's main thread had work (Chrome DevTools Protocol, Performance.getMetrics, TaskDuration)."""
-    session = await page.context.new_cdp_session(page)
-    await session.send("Performance.enable")
-    metrics = (await session.send("Performance.getMetrics"))["metrics"]
-    await session.detach()
+    metrics = (await counting.send("Performance.getMetrics"))["metrics"]
     return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
