@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from rtcc.alerting.v1 import alerting_pb2 as pb
 from rtcc.exchange.v1.exchange_pb2 import SharedAlert
-from rtcc_alerting.escalation import Patience, escalate
+from rtcc_alerting.escalation import EVERY_DESK, Patience, escalate
 from rtcc_alerting.messages import mark_changed
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError
@@ -32,6 +32,8 @@ class Escalator:
     """Idempotent: a level that was reached is not reached again, whoever asks (the timer's message, the sweep, another instance)."""
 
     def __init__(self, alerts: Alerts, clock: Clock, patience: Patience) -> None:
+        for level in range(1, EVERY_DESK + 1):  # a series that isn't there yet can't be told from one that stopped
+            _ESCALATED.labels(str(level))
         self._alerts = alerts
         self._clock = clock
         self._patience = patience
