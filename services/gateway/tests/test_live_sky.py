@@ -1,5 +1,6 @@
 """Tracks on the live socket: pictures and changes by viewport, named once, gone when they end, shared only as granted."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -113,12 +114,12 @@ async def test_who_looked_at_the_sky_is_recorded(gateway: Gateway) -> None:  # R
     ada, _ = await gateway.enrolled("ada", "operator")
     async with watching(gateway, ada):
 
-        async def entries() -> list[tuple[str, str]]:
+        async def entries() -> list[tuple[str, object]]:
             found = [entry for entry in await gateway.audit() if entry.action == "track.list" and entry.place == "GET /v1/live"]
-            return [(entry.principal_id, entry.new_value) for entry in found]
+            return [(entry.principal_id, json.loads(entry.new_value)) for entry in found]
 
         # written right after the picture; without the entry the socket ends (R11)
-        assert await poll(entries) == [("person-ada", "[60.1, 24.8, 60.3, 25.1]")]
+        assert await poll(entries) == [("person-ada", [60.1, 24.8, 60.3, 25.1])]
 
 
 async def test_partners_tracks_are_shown_as_granted_without_zones_and_vanish_with_the_grant(gateway: Gateway) -> None:  # R16
