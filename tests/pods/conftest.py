@@ -174,8 +174,8 @@ async def _ready(pods: Pods, service: str) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(_possible: None) -> AsyncIterator[Browser]:
-    """Real Chromium. The door's certificate is the test's own, and what a page may pass over, its worker with the live socket may not."""
-    async with chromium("--ignore-certificate-errors") as started:
+    """Real Chromium."""
+    async with chromium() as started:
         yield started
 
 
