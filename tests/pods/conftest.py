@@ -131,7 +131,8 @@ async def consortium(built: float, _bridge: None, tmp_path_factory: pytest.TempP
 
 def _values(origin: str, ports: dict[str, int], video: str) -> str:
     """What differs here from the example: addresses, passwords instead of credentials, stores without TLS on one machine."""
-    unbounded = {name.removeprefix("RTCC_GATEWAY_").lower(): float(value) for name, value in UNBOUNDED.items()}
+    prefix = "RTCC_GATEWAY_"
+    unbounded = {name.removeprefix(prefix).lower(): float(value) for name, value in UNBOUNDED.items() if name.startswith(prefix)}
     values = {
         "global": {
             "origin": origin,
