@@ -270,13 +270,13 @@ async def test_a_removed_record_is_in_no_search_and_the_log_says_why_without_its
     assert "expunged by court" in entry.new_value and "Kauppias" not in entry.new_value + entry.old_value
 
 
-async def test_saving_needs_a_free_or_own_id_of_the_same_kind(identity: Identity) -> None:
+async def test_an_id_to_save_under_is_an_own_records_of_the_same_kind(identity: Identity) -> None:
     person = await identity.save(a_person("Kim", "Kauppias"))
     stolen = a_person("Kim", "Kaapattu")
     stolen.record_id = person.record_id
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await identity.save(stolen, identity.neighbour)
-    assert refused.value.code() is grpc.StatusCode.ABORTED
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await identity.save(pb.Record(record_id=person.record_id, vehicle=pb.VehicleDetails(plate="ABC1")))
     assert refused.value.code() is grpc.StatusCode.ABORTED

@@ -99,6 +99,8 @@ class RecordApp:
         before: Found | None = None
         if record.record_id:
             before = (await self._records.by_ids(scope, [record.record_id])).get(record.record_id)
+            if before is None:
+                raise NotFound("record", record.record_id)
         else:
             record.record_id = derived_id(scope.agency_id, "record", scope.idempotency_key) if scope.idempotency_key else new_id()
         kind = str(record.WhichOneof("details"))
