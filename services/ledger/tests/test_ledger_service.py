@@ -44,7 +44,7 @@ async def record(platform: TestPlatform, **values: object) -> None:
 
 
 async def entries(platform: TestPlatform, asking: Scope, **request: object) -> list[pb.StoredEntry]:
-    answer = await (await stub(platform)).ListEntries(pb.ListEntriesRequest(**request), metadata=platform.metadata(asking))  # type: ignore[arg-type]
+    answer = await (await stub(platform)).ListEntries(pb.ListEntriesRequest(**request), metadata=platform.metadata(asking))  # type: ignore[arg-type] # fields of the message
     return list(answer.entries)
 
 

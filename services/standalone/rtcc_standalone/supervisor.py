@@ -135,7 +135,7 @@ class Supervisor:
         write_private(folder.rest_granted, "")
         try:
             # another process writes the file: no event can tell
-            while folder.rest_request.is_file() and exists(int(folder.rest_request.read_text())):  # noqa: ASYNC110
+            while folder.rest_request.is_file() and exists(int(folder.rest_request.read_text())):  # noqa: ASYNC110 # another process removes the file
                 await asyncio.sleep(0.05)
         except FileNotFoundError:
             pass
