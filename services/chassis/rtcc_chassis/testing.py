@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ SERVICES = (
 _PORTS = range(10_000, 20_000)
 # tests of properties set the other one back to where it was
 _CHANCE = random.SystemRandom()
+# people of the tests are made when their module is read, long before some of them act
+_FRESH_FOR = timedelta(hours=2)
 _UNPRIVILEGED_UID = 65534  # PostgreSQL refuses to run as root
 
 
@@ -364,7 +367,7 @@ def person(agency_id: str, *roles: str, name: str = "Test Person", **more: Any) 
 
     return Scope(
         agency_id, more.pop("principal_id", f"person-{name.lower().replace(' ', '-')}"), "person", frozenset(roles),
-        display_name=name, session_id="test-session", signed_in_at=utc_now(), **more,
+        display_name=name, session_id="test-session", signed_in_at=utc_now() + _FRESH_FOR, **more,
     )  # fmt: skip
 
 

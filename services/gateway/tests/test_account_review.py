@@ -116,7 +116,9 @@ async def test_who_is_switched_on_again_gets_the_full_time(accounts: Accounts) -
     async def used_now() -> bool:
         report = await accounts.review(CHIEF, "ListReviewedAccounts")
         (line,) = report.accounts
-        return line.enabled and line.HasField("last_used_at") and line.last_used_at.ToDatetime(UTC) > datetime.now(UTC) - timedelta(minutes=5)
+        return (
+            line.enabled and line.HasField("last_used_at") and line.last_used_at.ToDatetime(UTC) > datetime.now(UTC) - timedelta(minutes=5)
+        )
 
     await poll(used_now)
     # an account made for it is ended by the next sweeps, this one isn't
