@@ -7,7 +7,8 @@ from playwright.async_api import Browser
 
 from proof import incident_things
 from proof.browser import chromium
-from proof.world import OWNER, PARTNER, World
+from proof.desk import OWNER, PARTNER
+from proof.world import World, add_agency
 from rtcc.registry.v1 import registry_pb2
 
 
@@ -18,15 +19,24 @@ async def console_browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def everybody(world: World) -> registry_pb2.Person:
-    """One person of the owning agency with every role of an agency: sees every screen."""
-    return await world.person(OWNER, "operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator")
+async def desk(world: World) -> World:
+    """The world, with the agencies of these tests in it."""
+    for agency_id in (OWNER, PARTNER):
+        await add_agency(world, agency_id)
+    return world
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def furnished(world: World) -> World:
+async def everybody(desk: World) -> registry_pb2.Person:
+    """One person of the owning agency with every role of an agency: sees every screen."""
+    return await desk.person(OWNER, "operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def furnished(desk: World) -> World:
     """Something on every screen: cameras, alerts, a unit, a list, a source, an agreement, a message in quarantine, an
     incident, a tip, a drone."""
+    world = desk
     granted = [await world.camera(OWNER) for _ in range(3)]
     await world.unit(OWNER)
     await world.plate_alert(OWNER)

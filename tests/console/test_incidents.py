@@ -6,8 +6,9 @@ from playwright.async_api import Browser, Page, expect
 
 from proof import incident_things
 from proof.browser import window
+from proof.desk import OWNER
 from proof.platform import until
-from proof.world import OWNER, RECORD_ADDRESS, TINY_JPEG, World
+from proof.world import RECORD_ADDRESS, TINY_JPEG, World
 from rtcc.geo.v1 import geo_pb2
 from rtcc.incidents.v1 import incidents_pb2
 

@@ -3,7 +3,8 @@
 from playwright.async_api import Browser, expect
 
 from proof.browser import window
-from proof.world import OWNER, World
+from proof.desk import OWNER
+from proof.world import World
 from rtcc.alerting.v1 import alerting_pb2
 
 

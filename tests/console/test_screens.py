@@ -11,7 +11,8 @@ from playwright.async_api import Browser, Page
 
 from proof import incident_things
 from proof.browser import picture, window
-from proof.world import OWNER, World
+from proof.desk import OWNER
+from proof.world import World
 from rtcc.registry.v1 import registry_pb2
 
 # path: what stands on the screen when it is there

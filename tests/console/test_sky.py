@@ -5,7 +5,8 @@ import re
 from playwright.async_api import Browser, expect
 
 from proof.browser import window
-from proof.world import OWNER, World
+from proof.desk import OWNER
+from proof.world import World
 
 
 async def test_a_drone_stands_in_the_list_and_its_card_says_what_it_broadcasts(furnished: World, console_browser: Browser) -> None:

@@ -3,8 +3,9 @@
 from playwright.async_api import Browser, Page, expect
 
 from proof.browser import window
+from proof.desk import OWNER
 from proof.platform import until
-from proof.world import OWNER, World
+from proof.world import World
 
 _VIEW = "sessionStorage.setItem('rtcc.view', JSON.stringify({longitude: 24.94, latitude: 60.1705, zoom: 15.5}))"
 

@@ -3,7 +3,8 @@
 from playwright.async_api import Browser, expect
 
 from proof.browser import window
-from proof.world import OWNER, World
+from proof.desk import OWNER
+from proof.world import World
 
 
 def row(alert_id: str) -> str:

