@@ -39,6 +39,8 @@ def grant_of(agreement: Agreement) -> Grant:
         agreement.grantee_agency_id,
         live=agreement.cameras_live,
         purposes=frozenset(agreement.purposes),
+        recorded=agreement.cameras_recorded,
+        export=agreement.cameras_recorded and agreement.cameras_export,
     )
 
 
@@ -58,8 +60,10 @@ def camera_grant(
     viewer_agency_id: str,
     now: datetime,
     open_shared_agreements: frozenset[str] = frozenset(),
+    *,
+    recorded: bool = False,
 ) -> Grant | None:
-    """The agreement under which `viewer_agency_id` may view the camera live, or None.
+    """The agreement under which `viewer_agency_id` may view the camera live, or its recordings, or None.
 
     `open_shared_agreements`: agreements under which an alert is shared and still open, for those that grant cameras only then.
     """
@@ -67,7 +71,7 @@ def camera_grant(
         if (
             agreement.grantor_agency_id == camera.agency_id
             and agreement.grantee_agency_id == viewer_agency_id
-            and agreement.cameras_live
+            and (agreement.cameras_recorded if recorded else agreement.cameras_live)
             and camera.camera_id in agreement.camera_ids
             and in_force(agreement, now)
             and _covers(agreement, camera.coordinate)

@@ -57,6 +57,19 @@ def test_a_full_agreement_grants() -> None:
     assert tracks_grant([_agreement()], "a", "b", Coordinate(latitude_deg=60.5, longitude_deg=24.5), NOW) is not None
 
 
+def test_recordings_and_copies_of_them_are_granted_apart_from_the_live_picture() -> None:  # R16
+    assert camera_grant([_agreement()], _camera(), "b", NOW, recorded=True) is None
+    seen = camera_grant([_agreement(cameras_recorded=True)], _camera(), "b", NOW, recorded=True)
+    assert seen is not None and (seen.recorded, seen.export) == (True, False)
+    copied = camera_grant([_agreement(cameras_recorded=True, cameras_export=True)], _camera(), "b", NOW, recorded=True)
+    assert copied is not None and copied.export
+    only_recorded = _agreement(cameras_recorded=True)
+    only_recorded.cameras_live = False
+    assert camera_grant([only_recorded], _camera(), "b", NOW) is None
+    assert camera_grant([only_recorded], _camera(), "b", NOW, recorded=True) is not None
+    assert camera_grant([_agreement(cameras_recorded=True)], _camera(camera_id="c2"), "b", NOW, recorded=True) is None
+
+
 def test_units_and_tracks_are_granted_apart_and_only_inside_the_area() -> None:  # R16
     inside, outside = Coordinate(latitude_deg=60.5, longitude_deg=24.5), Coordinate(latitude_deg=59.5, longitude_deg=24.5)
     units, tracks = _agreement(), _agreement()

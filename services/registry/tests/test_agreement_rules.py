@@ -202,3 +202,12 @@ def _folds_back(ring: list[tuple[float, float]]) -> bool:
         if first[0] * second[1] == first[1] * second[0] and first[0] * second[0] + first[1] * second[1] > 0:
             return True
     return False
+
+
+def test_recordings_are_never_added_later_and_no_copies_without_them() -> None:
+    assert refused_fields(agreement(), agreement(cameras_recorded=True)) == {"cameras_recorded"}
+    seen, copied = agreement(cameras_recorded=True), agreement(cameras_recorded=True, cameras_export=True)
+    assert refused_fields(seen, copied) == {"cameras_export"}
+    assert not narrowed(copied, seen, NOW).cameras_export
+    with pytest.raises(InvalidInput):
+        checked_agreement(agreement(cameras_export=True), "west", NOW, ("c1", "c2"))

@@ -28,6 +28,7 @@ from rtcc_video.engine.rtp import (
     build_sender_report,
     parse_rtcp,
     parse_rtp,
+    parse_sender_clock,
 )
 
 SPS = bytes.fromhex("6742c01eda0280f684000003000400000300f23c58ba80")
@@ -232,3 +233,17 @@ def test_parameter_sets_go_before_a_key_picture_that_came_without() -> None:
     assert ParameterSets().complete(bare) is None
     delta = AccessUnit((nal(1, 20),), 0, False)
     assert known.complete(delta) is delta
+
+
+@given(st.floats(1_000_000_000, 4_000_000_000), st.integers(0, 2**32 - 1))
+def test_a_sender_report_gives_back_its_senders_clock_also_after_2036(unix_s: float, timestamp: int) -> None:
+    found = parse_sender_clock(build_sender_report(1, unix_s, timestamp, 5, 500, "c"))
+    assert found is not None
+    assert abs(found[0] - unix_s * 1_000_000) < 2
+    assert found[1] == timestamp
+
+
+@given(st.binary(max_size=64))
+def test_other_bytes_are_no_clock_and_no_crash(data: bytes) -> None:
+    found = parse_sender_clock(data)
+    assert found is None or data[1] == 200

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -71,6 +72,10 @@ async def test_pictures_of_a_camera_with_digest_authentication(make_clip: Any) -
     assert collected.units[0].key
     steps = {later.timestamp - earlier.timestamp for earlier, later in zip(collected.units, collected.units[1:], strict=False)}
     assert all(2500 <= step <= 3500 for step in steps)
+    # the camera's own time of day, from its sender reports: here the same machine's
+    timed = [unit.captured_us for unit in collected.units if unit.captured_us is not None]
+    assert timed
+    assert all(abs(captured_us / 1e6 - time.time()) < 5 for captured_us in timed)
 
 
 async def test_wrong_password_is_a_lasting_failure_that_names_no_secret(make_clip: Any) -> None:

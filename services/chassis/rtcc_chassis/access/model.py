@@ -11,7 +11,7 @@ class Grant:
     """What one agreement gives one agency for one object, worked out by `rtcc_chassis.sharing` at the moment of asking.
 
     Time, area and incident conditions are already applied there: a grant that exists holds now. `live` covers live
-    pictures; `purposes` empty means any purpose that isn't barred (R16, R20, R21).
+    pictures, `recorded` recordings, `export` copies that leave; `purposes` empty means any purpose that isn't barred (R16, R20, R21).
     """
 
     agreement_id: str
@@ -20,6 +20,8 @@ class Grant:
     live: bool = False
     purposes: frozenset[str] = frozenset()
     attestation_missing: bool = False
+    recorded: bool = False
+    export: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,8 @@ def _entities(question: Question) -> list[dict[str, Any]]:
             "live": grant.live,
             "purposes": sorted(map(_same_word, grant.purposes)),
             "attestation_missing": grant.attestation_missing,
+            "recorded": grant.recorded,
+            "export": grant.export,
         }
     return [
         {

@@ -145,6 +145,8 @@ def agreement_of(resource: Mapping[str, Any]) -> pb.Agreement:
         alert_kinds=_texts(spec, "alertKinds"),
         camera_ids=_texts(spec, "cameraIds"),
         cameras_live=bool(spec.get("camerasLive", False)),
+        cameras_recorded=bool(spec.get("camerasRecorded", False)),
+        cameras_export=bool(spec.get("camerasExport", False)),
         cameras_only_during_alert=bool(spec.get("camerasOnlyDuringAlert", False)),
         units=bool(spec.get("units", False)),
         tracks=bool(spec.get("tracks", False)),

@@ -59,7 +59,7 @@ def narrowed(old: pb.Agreement, new: pb.Agreement, now: datetime) -> pb.Agreemen
     _check_times(found, result, now, started=True)
     for field in ("alert_kinds", "camera_ids", "person_fields"):
         _require_subset(found, field, getattr(result, field), getattr(old, field))
-    for field in ("cameras_live", "units", "tracks"):
+    for field in ("cameras_live", "cameras_recorded", "cameras_export", "units", "tracks"):
         found.require(getattr(old, field) or not getattr(result, field), field, "would grant what the agreement doesn't")
     for field in ("cameras_only_during_alert", "attestation_required"):
         found.require(getattr(result, field) or not getattr(old, field), field, "is a condition that can't be lifted")
@@ -143,6 +143,11 @@ def _check_content(found: Findings, agreement: pb.Agreement, camera_ids: Collect
     found.require(len(granted) <= CAMERAS_MOST, "camera_ids", f"at most {CAMERAS_MOST} are allowed")
     strange = sorted(set(granted) - set(camera_ids))
     found.require(not strange, "camera_ids", f"{', '.join(strange[:5])[:200]}: not cameras that can be granted here")
+    found.require(
+        agreement.cameras_recorded or not agreement.cameras_export,
+        "cameras_export",
+        "needs cameras_recorded: what isn't seen isn't exported",
+    )
     if agreement.HasField("area"):
         wrong = polygon_violations(agreement.area, "agreement.area")
         found.extend(wrong)

@@ -32,12 +32,14 @@ class MalformedBitstream(ValueError):
 class AccessUnit:
     """One coded picture: its NAL units in decoding order, without start codes.
 
-    `timestamp` counts 90 kHz ticks of the source's clock, without wrap; only differences mean something.
+    `timestamp` counts 90 kHz ticks of the source's clock, without wrap; only differences mean something. `captured_us` is the time of
+    day by the source's own clock (Unix time in microseconds), on key pictures of sources that tell it.
     """
 
     nals: tuple[bytes, ...]
     timestamp: int
     key: bool
+    captured_us: int | None = None
 
     def annex_b(self) -> bytes:
         """The same picture as an Annex B byte stream."""
@@ -283,7 +285,7 @@ class ParameterSets:
         if not self._sps or not self._pps:
             return None
         pictures = tuple(nal for nal, kind in zip(unit.nals, types, strict=True) if kind not in (NAL_SPS, NAL_PPS))
-        return AccessUnit((*self._sps.values(), *self._pps.values(), *pictures), unit.timestamp, unit.key)
+        return AccessUnit((*self._sps.values(), *self._pps.values(), *pictures), unit.timestamp, unit.key, unit.captured_us)
 
 
 def _pps_identity(nal: bytes) -> bytes:

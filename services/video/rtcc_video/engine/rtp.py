@@ -141,6 +141,19 @@ def build_sender_report(ssrc: int, unix_s: float, timestamp: int, packets: int, 
     return report + struct.pack("!BBHI", 0x81, _DESCRIPTION, 1 + len(item) // 4, ssrc) + item
 
 
+def parse_sender_clock(data: bytes) -> tuple[int, int] | None:
+    """What a compound packet that begins with a sender report says of its sender's clock: Unix time in microseconds, and the RTP time
+    of the same moment (RFC 3550, 6.4.1). None for anything else, and for a sender without a clock (NTP time 0)."""
+    if len(data) < 28 or data[0] >> 6 != 2 or data[1] != _SENDER_REPORT:
+        return None
+    seconds, fraction, timestamp = struct.unpack_from("!III", data, 8)
+    if seconds == 0:
+        return None
+    # NTP's 32 bits begin anew in 2036 (RFC 4330, 3)
+    unix_s = seconds - _NTP_EPOCH_OFFSET_S if seconds & 0x80000000 else seconds + 0x100000000 - _NTP_EPOCH_OFFSET_S
+    return unix_s * 1_000_000 + (fraction * 1_000_000 >> 32), timestamp
+
+
 def build_receiver_report(own_ssrc: int) -> bytes:
     """An empty receiver report: keeps a camera's session alive."""
     return struct.pack("!BBHI", 0x80, _RECEIVER_REPORT, 1, own_ssrc)

@@ -32,6 +32,10 @@ class StreamViewer(Protocol):
         ...
 
 
+# Told of every picture that is forwarded, in order, on the event loop: what records or analyses. Must be quick and not raise.
+type Tap = Callable[[AccessUnit], None]
+
+
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
     """Bounds of one stream's memory. The group cache holds at most so many bytes and seconds; beyond it joiners wait."""
@@ -58,6 +62,7 @@ class LiveStream:
         self._limits = limits
         self._clock = clock
         self._viewers: dict[int, StreamViewer] = {}
+        self.taps: list[Tap] = []
         self._parameter_sets = ParameterSets()
         self._group: list[Frame] = []
         self._group_bytes = 0
@@ -114,6 +119,8 @@ class LiveStream:
         self.packets_total += len(payloads)
         for viewer in tuple(self._viewers.values()):
             viewer.deliver(frame)
+        for tap in self.taps:
+            tap(complete)
 
     def attach(self, viewer: StreamViewer) -> None:
         """Adds a viewer, who gets the group so far at once and every frame from now on."""

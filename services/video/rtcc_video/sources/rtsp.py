@@ -7,13 +7,13 @@ import re
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from rtcc_video.engine.depacketizer import Depacketizer
-from rtcc_video.engine.h264 import MalformedBitstream
-from rtcc_video.engine.rtp import MalformedPacket, build_receiver_report, parse_rtp
+from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
+from rtcc_video.engine.rtp import CLOCK_HZ, MalformedPacket, build_receiver_report, parse_rtp, parse_sender_clock
 from rtcc_video.engine.sdp import CameraTrack, UnusableOffer, find_camera_track, parse_session
 from rtcc_video.sources.rtsp_messages import (
     Authentication,
@@ -111,6 +111,8 @@ class _RtspSession(asyncio.Protocol):
         self._control_uri = address.uri
         self._rtp_channel = 0
         self._heard_s = time.monotonic()
+        # the camera's own time of day with the RTP time of the same moment, once it has told
+        self._camera_clock: tuple[int, int] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports don't derive from asyncio.Transport: a check of the type would leave the session mute
@@ -125,6 +127,8 @@ class _RtspSession(asyncio.Protocol):
                 if isinstance(item, Interleaved):
                     if item.channel == self._rtp_channel:
                         self._on_rtp(item.data)
+                    elif item.channel == self._rtp_channel + 1:
+                        self._camera_clock = parse_sender_clock(item.data) or self._camera_clock
                 elif self._waiting is not None and not self._waiting.done():
                     self._waiting.set_result(item)
         except (SourceFailed, MalformedRtsp, MalformedBitstream) as error:
@@ -176,7 +180,15 @@ class _RtspSession(asyncio.Protocol):
             return
         self._heard_s = time.monotonic()
         for unit in self._depacketizer.push(packet):
-            self._sink.on_unit(unit)
+            self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
+
+    def _with_camera_time(self, unit: AccessUnit) -> AccessUnit:
+        if self._camera_clock is None:
+            return unit
+        unix_us, timestamp = self._camera_clock
+        ticks = (unit.timestamp - timestamp) & 0xFFFFFFFF
+        ticks -= 0x100000000 if ticks & 0x80000000 else 0
+        return replace(unit, captured_us=unix_us + ticks * 1_000_000 // CLOCK_HZ)
 
     async def _ask(self, method: str, uri: str, headers: Mapping[str, str]) -> RtspResponse:
         response = await self._exchange(method, uri, headers)

@@ -38,6 +38,8 @@ export function GrantWizard({ onClose }: { onClose(): void }) {
     alertKinds: new Set<string>() as ReadonlySet<string>,
     cameraIds: new Set<string>() as ReadonlySet<string>,
     onlyDuringAlert: true,
+    recorded: false,
+    exported: false,
     units: false,
     tracks: false,
     personFields: new Set<string>() as ReadonlySet<string>,
@@ -55,6 +57,8 @@ export function GrantWizard({ onClose }: { onClose(): void }) {
     alertKinds: [...draft.alertKinds],
     cameraIds: [...draft.cameraIds],
     camerasLive: draft.cameraIds.size > 0,
+    camerasRecorded: draft.cameraIds.size > 0 && draft.recorded,
+    camerasExport: draft.cameraIds.size > 0 && draft.recorded && draft.exported,
     camerasOnlyDuringAlert: draft.cameraIds.size > 0 && draft.onlyDuringAlert,
     units: draft.units,
     tracks: draft.tracks,
@@ -139,6 +143,18 @@ export function GrantWizard({ onClose }: { onClose(): void }) {
             <label className="check">
               <input type="checkbox" name="only-during-alert" checked={draft.onlyDuringAlert} onChange={(event) => set({ onlyDuringAlert: event.target.checked })} />
               Cameras only while an alert shared with them is open
+            </label>
+          )}
+          {draft.cameraIds.size > 0 && (
+            <label className="check">
+              <input type="checkbox" name="recorded" checked={draft.recorded} onChange={(event) => set({ recorded: event.target.checked })} />
+              Recordings of these cameras
+            </label>
+          )}
+          {draft.cameraIds.size > 0 && draft.recorded && (
+            <label className="check">
+              <input type="checkbox" name="exported" checked={draft.exported} onChange={(event) => set({ exported: event.target.checked })} />
+              Exported copies of these recordings
             </label>
           )}
           <label className="check">

@@ -44,6 +44,7 @@ export function inWords(agreement: Agreement, grantee: string, cameraName: (id: 
       `${grantee} may watch ${agreement.cameraIds.length} ${agreement.cameraIds.length === 1 ? "camera" : "cameras"} live (${names.join(", ")}${rest > 0 ? ` and ${rest} more` : ""})${agreement.camerasOnlyDuringAlert ? ", only while an alert shared with them is open" : ", at any time"}.`,
     );
   }
+  if (agreement.camerasRecorded && agreement.cameraIds.length) sentences.push(`${grantee} may search and watch their recordings${agreement.camerasExport ? ", and export copies" : ""}, each time with a purpose.`);
   if (agreement.units) sentences.push(`${grantee} sees the positions of units.`);
   if (agreement.tracks) sentences.push(`${grantee} sees drones and aircraft that our receivers hear, with their pilots.`);
   if (agreement.personFields.length) sentences.push(`${grantee} finds our person records and sees ${list(named(PERSON_FIELDS, agreement.personFields))}, each time with a purpose.`);
@@ -67,6 +68,8 @@ const FIELDS: readonly (readonly [keyof Agreement, string])[] = [
   ["alertKinds", "alert kinds"],
   ["cameraIds", "cameras"],
   ["camerasLive", "live view"],
+  ["camerasRecorded", "recordings"],
+  ["camerasExport", "export of recordings"],
   ["camerasOnlyDuringAlert", "only during an alert"],
   ["units", "unit positions"],
   ["tracks", "drones and aircraft"],
