@@ -20,10 +20,17 @@ async def test_a_bar_takes_cameras_and_shared_alerts_from_the_receiver(platform:
     rule, request = rule_named("OpenViewer"), video_pb2.OpenViewerRequest(camera_id=camera_id, offer_sdp=OFFER)
     partner = platform.metadata(world.scope(BARRED, "operator"))
 
-    async def seen() -> bool:
-        return (await platform.call(rule, request, partner)).code is grpc.StatusCode.OK
+    answers: list[object] = []
 
-    await until(seen)
+    async def seen() -> bool:
+        answer = await platform.call(rule, request, partner)
+        answers[:] = [answer]
+        return answer.code is grpc.StatusCode.OK
+
+    try:
+        await until(seen, deadline_s=30)
+    except AssertionError:
+        raise AssertionError(answers) from None
     cameras, everything = exchange_pb2.ListSharedCamerasRequest(), world.everything(BARRED)
 
     async def shared() -> int:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from proof import incident_things
 from proof.platform import rule_named, signed_headers, until
 from proof.sky import remote_id
-from proof.world import PARTNER, RECORD_ADDRESS, TINY_JPEG, World, gunshot, intelligence_about
+from proof.world import PARTNER, RECORD_ADDRESS, TINY_JPEG, World, gunshot, intelligence_about, patiently
 from rtcc.airspace.v1 import airspace_pb2 as airspace
 from rtcc.alerting.v1 import alerting_pb2 as alerting
 from rtcc.exchange.v1 import exchange_pb2 as exchange
@@ -232,7 +232,10 @@ def _fill() -> None:
 
     @_about("GetTrail")
     async def _(w: World, a: str) -> Message:
-        return location.GetTrailRequest(unit_id=(await w.unit(a)).unit_id)
+        request = location.GetTrailRequest(unit_id=(await w.unit(a)).unit_id)
+        # location learns of a unit from the directory
+        await patiently(lambda: w.platform.ask("GetTrail", w.everything(a), request))
+        return request
 
     @_about("CreateHotList")
     async def _(w: World, a: str) -> Message:

@@ -180,7 +180,7 @@ class World:
             )
             return str(rule_answer.subscription.subscription_id)
 
-        return await _patiently(created)
+        return await patiently(created)
 
     async def hot_list(self, agency_id: str) -> str:
         hot_list = alerting_pb2.HotList(name=f"List {next(_NUMBERS)}", source="proof", severity=2, enabled=True)
@@ -321,7 +321,7 @@ class World:
                 await self.sign_in(client, person)
                 return True
 
-            await _patiently(signed_in)
+            await patiently(signed_in)
         answer = await self.platform.ask("ListSessions", self.everything(agency_id), gateway_pb2.ListSessionsRequest())
         return next(session.session_id for session in answer.sessions if session.person_id == person.person_id)
 
@@ -332,7 +332,7 @@ class World:
             request = video_pb2.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer_sdp)
             return str((await self.platform.ask("OpenViewer", self.everything(agency_id), request)).viewer_id)
 
-        return await _patiently(opened)
+        return await patiently(opened)
 
     async def person_record(self, agency_id: str, *, photo: bool = False) -> str:
         """A person who lives at RECORD_ADDRESS, with a warning."""
@@ -427,7 +427,7 @@ def plate_read(plate: str, camera_id: str, **changed: object) -> dict[str, objec
     }  # fmt: skip
 
 
-async def _patiently[T](work: Callable[[], Awaitable[T]]) -> T:
+async def patiently[T](work: Callable[[], Awaitable[T]]) -> T:
     """Repeat what needs the directory to have arrived."""
     last: list[AssertionError] = []
 

@@ -17,15 +17,15 @@ from rtcc_chassis.testing import TestPlatform, free_port, poll
 from .conftest import DISPATCHER, alert, call, position
 
 CALLS, REPORTS, KILLS = 40, 3, 2
-NOW = datetime.now(UTC)
 
 
 async def send(platform: TestPlatform, sent: list[int]) -> None:
-    bus = (await platform.context("gateway")).bus
+    # now, not when this module was read: an alert joins a call of its last 120 s
+    bus, began = (await platform.context("gateway")).bus, datetime.now(UTC)
     for report in range(REPORTS):
         for number in range(CALLS):
             where = position(60 + number / 50, 25)
-            event = call(f"call-{number}", f"report {report}", at=NOW + timedelta(seconds=report), where=where)
+            event = call(f"call-{number}", f"report {report}", at=began + timedelta(seconds=report), where=where)
             await bus.publish(event_subject("east", event.kind), event, message_id=event.event_id, agency_id="east")
             sent.append(number)
             await asyncio.sleep(0.005)

@@ -65,6 +65,8 @@ class ObjectServer:
             "s3.allowDeleteBucketNotEmpty": "false",
             "master.port": str(ports["s3_master"]),
             "master.port.grpc": str(ports["s3_master_grpc"]),
+            # the one volume server tells the master at once what it holds; with the resumed state the master waits 15 s for others
+            "master.resumeState": "false",
             "master.telemetry": "false",
             "filer.port": str(ports["s3_filer"]),
             "filer.port.grpc": str(ports["s3_filer_grpc"]),
