@@ -17,7 +17,7 @@ from rtcc_chassis.streams import track_subject
 from rtcc_chassis.testing import poll
 
 from .conftest import Gateway
-from .test_live import Console, console
+from .live_sockets import Console, console
 
 SERIAL = "RTCCF00000000000042"
 
