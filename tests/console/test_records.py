@@ -1,30 +1,25 @@
 """People and vehicles: found with the reason for each hit, shown as the role may see them, imported with a report."""
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
+from proof import record_things
 from proof.browser import window
 from proof.desk import OWNER
+from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.world import World
 from rtcc.ledger.v1 import ledger_pb2
 
 
-async def _say_why(page: Page, case_number: str) -> None:
-    dialog = page.get_by_test_id("purpose-dialog")
-    await dialog.locator("input[name=purpose]").fill("Criminal investigation")
-    await dialog.locator("input[name=case_number]").fill(case_number)
-    await dialog.get_by_test_id("purpose-submit").click()
-
-
 # R18
 async def test_a_person_is_found_by_a_misspelt_name_and_the_hit_says_why(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    record_id = await world.person_record(OWNER, photo=True)
+    record_id = await record_things.person_record(world, OWNER, photo=True)
     async with window(console_browser, world, await world.person(OWNER, "investigator"), "/search") as page:
         await page.locator("input[name=name]").fill(f"Prof Persn {OWNER}")
         await page.locator("input[name=birth]").fill("1984")
         await page.get_by_test_id("person-search").click()
-        await _say_why(page, "26-8001")
+        await give_purpose(page, "Criminal investigation", "26-8001")
         hit = page.locator(f'[data-testid="person-hit"][data-record-id="{record_id}"]')
         await hit.wait_for()
         await expect(hit.get_by_role("table")).to_contain_text("name")
@@ -47,11 +42,11 @@ async def test_a_person_is_found_by_a_misspelt_name_and_the_hit_says_why(furnish
 
 async def test_what_a_role_may_not_see_is_named_as_withheld(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    record_id = await world.person_record(OWNER)
+    record_id = await record_things.person_record(world, OWNER)
     async with window(console_browser, world, await world.person(OWNER, "officer"), "/search") as page:
         await page.locator("input[name=name]").fill(f"Proof Person {OWNER}")
         await page.get_by_test_id("person-search").click()
-        await _say_why(page, "26-8002")
+        await give_purpose(page, "Criminal investigation", "26-8002")
         await page.locator(f'[data-testid="person-hit"][data-record-id="{record_id}"] .hit-name').click()
         await expect(page.get_by_test_id("person-record").get_by_test_id("withheld")).to_contain_text(
             "Whether there is anything is not told"
@@ -72,11 +67,11 @@ async def test_a_search_without_anything_to_search_for_says_what_to_do(furnished
 
 async def test_a_vehicle_is_found_with_its_keeper(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    plate = await world.vehicle_record(OWNER)
+    plate = await record_things.vehicle_record(world, OWNER)
     async with window(console_browser, world, await world.person(OWNER, "investigator"), "/search?find=vehicles") as page:
         await page.locator("input[name=register-plate]").fill(plate[:-1] + "?")
         await page.get_by_test_id("vehicle-search").click()
-        await _say_why(page, "26-8003")
+        await give_purpose(page, "Criminal investigation", "26-8003")
         row = page.get_by_test_id("vehicle-hit").filter(has_text=plate)
         await expect(row).to_contain_text("Person")
 

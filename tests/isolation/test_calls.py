@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from proof import incident_things
+from proof import incident_things, record_things
 from proof.platform import RunningPlatform
 from proof.requests import OF_A_THING, ids_named_in
-from proof.world import OWNER, RECORD_ADDRESS, ROLES, STRANGER, World
+from proof.world import OWNER, ROLES, STRANGER, World
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_DEVICE, AUDIENCE_PERSON, AUDIENCE_SERVICE
 from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, OUTCOME_FAILED, AuditEntry
 from rtcc_chassis.access import PolicyEngine, Resource
@@ -258,7 +258,7 @@ _LISTS: dict[str, dict[str, Any]] = {
     "ListViewers": {},
     "SearchTracks": {"limit": 500},
     "ListRecordImports": {},
-    "SearchPersonRecords": {"address": RECORD_ADDRESS, "limit": 50},
+    "SearchPersonRecords": {"address": record_things.RECORD_ADDRESS, "limit": 50},
     "ListIncidents": {"include_closed": True, "limit": 500},
     "ListTips": {"include_promoted": True, "limit": 500},
     "ListFloorPlans": {},
@@ -314,10 +314,9 @@ async def one_of_everything(world: World) -> None:
     if not world.filled:
         for agency_id in (OWNER, STRANGER):
             for make in (
-                world.camera, world.zone, world.source, world.unit, world.alert, world.hot_list, world.quarantined, world.person_record,
-                world.record_import, world.track, world.alarm, world.notification,
+                World.camera, World.zone, World.source, World.unit, World.alert, World.hot_list, World.quarantined, World.track,
+                World.alarm, World.notification, record_things.person_record, record_things.record_import, incident_things.incident,
+                incident_things.floor_plan, incident_things.tip,
             ):  # fmt: skip
-                await make(agency_id)
-            for make_of in (incident_things.incident, incident_things.floor_plan, incident_things.tip):
-                await make_of(world, agency_id)
+                await make(world, agency_id)
         world.filled = True

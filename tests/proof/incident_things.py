@@ -1,14 +1,10 @@
-"""Incidents, floor plans and tips for the proofs: how one of each is made, and a valid request about it for every call."""
+"""Incidents, floor plans and tips for the proofs: how one of each is made."""
 
 import base64
 import zlib
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from google.protobuf.message import Message
-
-from proof.platform import until
-from proof.world import TINY_JPEG, World
+from proof.world import TINY_JPEG, World, patiently
 from rtcc.geo.v1 import geo_pb2 as geo
 from rtcc.incidents.v1 import incidents_pb2 as pb
 from rtcc_chassis.identifiers import new_id
@@ -31,7 +27,7 @@ TINY_PNG = b"".join(
         _chunk(b"IEND", b""),
     )
 )
-_CONTROL_POINTS = [
+CONTROL_POINTS = [
     pb.ControlPoint(x_px=x, y_px=y, coordinate=geo.Coordinate(latitude_deg=60.2 - y * 1e-5, longitude_deg=24.95 + x * 2e-5))
     for x, y in ((0, 0), (2, 0), (2, 2), (0, 2))
 ]
@@ -51,7 +47,8 @@ async def assigned(world: World, agency_id: str) -> tuple[str, str]:
 
 
 async def assign(world: World, agency_id: str, incident_id: str, unit_id: str) -> None:
-    await _patiently(world, agency_id, "AssignUnit", pb.AssignUnitRequest(incident_id=incident_id, unit_id=unit_id))
+    request = pb.AssignUnitRequest(incident_id=incident_id, unit_id=unit_id)
+    await patiently(lambda: world.platform.ask("AssignUnit", world.everything(agency_id), request))
 
 
 async def photo(world: World, agency_id: str) -> tuple[str, str]:
@@ -66,8 +63,7 @@ async def attached(world: World, agency_id: str) -> tuple[str, str]:
     """(incident, alert on it)"""
     incident_id, alert_id = await incident(world, agency_id), await world.alert(agency_id)
     request = pb.AttachAlertRequest(incident_id=incident_id, alert_id=alert_id)
-    await _patiently(world, agency_id, "AttachAlert", request)
-    answer = await world.platform.ask("AttachAlert", world.everything(agency_id), request)
+    answer = await patiently(lambda: world.platform.ask("AttachAlert", world.everything(agency_id), request))
     if not answer.won:
         # it joined another test's call by itself, being near it in place and time
         detach = pb.DetachAlertRequest(incident_id=answer.other_incident_id, alert_id=alert_id, reason="proof")
@@ -85,7 +81,7 @@ async def free_alert(world: World, agency_id: str) -> str:
 
 
 async def floor_plan(world: World, agency_id: str) -> str:
-    plan = pb.FloorPlan(name=f"Building of {agency_id}", floor="1", address=f"{agency_id} street 1", control_points=_CONTROL_POINTS)
+    plan = pb.FloorPlan(name=f"Building of {agency_id}", floor="1", address=f"{agency_id} street 1", control_points=CONTROL_POINTS)
     scope = replace(world.everything(agency_id), idempotency_key=new_id())
     answer = await world.platform.ask("CreateFloorPlan", scope, pb.CreateFloorPlanRequest(floor_plan=plan, image=TINY_PNG))
     return str(answer.floor_plan.floor_plan_id)
@@ -100,143 +96,5 @@ async def tip(world: World, agency_id: str, *, with_photo: bool = False) -> str:
     return str((await world.platform.ask("SubmitTip", _GATEWAY, request)).tip_id)
 
 
-async def _patiently(world: World, agency_id: str, method: str, request: Message) -> None:
-    """Repeat what needs the directory or an alert to have arrived."""
-    last = [AssertionError()]
-
-    async def tried() -> bool:
-        try:
-            await world.platform.ask(method, world.everything(agency_id), request)
-        except AssertionError as error:
-            last[:] = [error]
-            return False
-        return True
-
-    try:
-        await until(tried)
-    except AssertionError:
-        raise last[0] from None
-
-
-Builder = Callable[[World, str], Awaitable[Message]]
-REQUESTS: dict[str, Builder] = {}
-
-
-def _about(method: str) -> Callable[[Builder], Builder]:
-    def keep(builder: Builder) -> Builder:
-        REQUESTS[method] = builder
-        return builder
-
-    return keep
-
-
-def _fill() -> None:
-    """One line a call; `w` is the world, `a` the agency whose thing it is."""
-
-    @_about("GetIncident")
-    async def _(w: World, a: str) -> Message:
-        return pb.GetIncidentRequest(incident_id=await incident(w, a))
-
-    @_about("CreateIncident")
-    async def _(w: World, a: str) -> Message:
-        return pb.CreateIncidentRequest(kind="About an alert", alert_id=await free_alert(w, a))
-
-    @_about("UpdateIncident")
-    async def _(w: World, a: str) -> Message:
-        return pb.UpdateIncidentRequest(incident_id=await incident(w, a), title="Changed")
-
-    @_about("AssignUnit")
-    async def _(w: World, a: str) -> Message:
-        incident_id, unit_id = await assigned(w, a)
-        return pb.AssignUnitRequest(incident_id=incident_id, unit_id=unit_id)
-
-    @_about("SetUnitStatus")
-    async def _(w: World, a: str) -> Message:
-        incident_id, unit_id = await assigned(w, a)
-        return pb.SetUnitStatusRequest(incident_id=incident_id, unit_id=unit_id, status=pb.UNIT_STATUS_EN_ROUTE)
-
-    @_about("ListTimeline")
-    async def _(w: World, a: str) -> Message:
-        return pb.ListTimelineRequest(incident_id=await incident(w, a))
-
-    @_about("AddTimelineEntry")
-    async def _(w: World, a: str) -> Message:
-        return pb.AddTimelineEntryRequest(incident_id=await incident(w, a), text="Changed")
-
-    @_about("AttachAlert")
-    async def _(w: World, a: str) -> Message:
-        return pb.AttachAlertRequest(incident_id=await incident(w, a), alert_id=await free_alert(w, a))
-
-    @_about("DetachAlert")
-    async def _(w: World, a: str) -> Message:
-        incident_id, alert_id = await attached(w, a)
-        return pb.DetachAlertRequest(incident_id=incident_id, alert_id=alert_id, reason="wrong street")
-
-    @_about("AddIncidentPhoto")
-    async def _(w: World, a: str) -> Message:
-        return pb.AddIncidentPhotoRequest(incident_id=await incident(w, a), image=TINY_JPEG)
-
-    @_about("GetIncidentPhoto")
-    async def _(w: World, a: str) -> Message:
-        incident_id, photo_id = await photo(w, a)
-        return pb.GetIncidentPhotoRequest(incident_id=incident_id, photo_id=photo_id)
-
-    @_about("CloseIncident")
-    async def _(w: World, a: str) -> Message:
-        return pb.CloseIncidentRequest(incident_id=await incident(w, a), outcome="resolved")
-
-    @_about("ReopenIncident")
-    async def _(w: World, a: str) -> Message:
-        incident_id = await incident(w, a)
-        request = pb.CloseIncidentRequest(incident_id=incident_id, outcome="resolved")
-        await w.platform.ask("CloseIncident", w.everything(a), request)
-        return pb.ReopenIncidentRequest(incident_id=incident_id, reason="new facts")
-
-    @_about("GetArrivalBriefing")
-    async def _(w: World, a: str) -> Message:
-        return pb.GetArrivalBriefingRequest(incident_id=await incident(w, a))
-
-    @_about("CreateFloorPlan")
-    async def _(w: World, a: str) -> Message:
-        plan = pb.FloorPlan(floor_plan_id=await floor_plan(w, a), name="Taken over", control_points=_CONTROL_POINTS)
-        return pb.CreateFloorPlanRequest(floor_plan=plan, image=TINY_PNG)
-
-    @_about("GetFloorPlanImage")
-    async def _(w: World, a: str) -> Message:
-        return pb.GetFloorPlanImageRequest(floor_plan_id=await floor_plan(w, a))
-
-    @_about("UpdateFloorPlan")
-    async def _(w: World, a: str) -> Message:
-        return pb.UpdateFloorPlanRequest(floor_plan_id=await floor_plan(w, a), replace_marks=True)
-
-    @_about("DeleteFloorPlan")
-    async def _(w: World, a: str) -> Message:
-        return pb.DeleteFloorPlanRequest(floor_plan_id=await floor_plan(w, a))
-
-    @_about("SubmitTip")
-    async def _(w: World, a: str) -> Message:
-        await tip(w, a)
-        return pb.SubmitTipRequest(agency_id=a, form_key=new_id(), text="Seen at the station")
-
-    @_about("GetTipPhoto")
-    async def _(w: World, a: str) -> Message:
-        return pb.GetTipPhotoRequest(tip_id=await tip(w, a, with_photo=True))
-
-    @_about("ModerateTip")
-    async def _(w: World, a: str) -> Message:
-        return pb.ModerateTipRequest(tip_id=await tip(w, a), state=pb.TIP_STATE_ACCEPTED)
-
-    @_about("GroupTip")
-    async def _(w: World, a: str) -> Message:
-        return pb.GroupTipRequest(tip_id=await tip(w, a), with_tip_id=await tip(w, a))
-
-    @_about("PromoteTip")
-    async def _(w: World, a: str) -> Message:
-        return pb.PromoteTipRequest(tip_id=await tip(w, a))
-
-    @_about("SetTipLine")
-    async def _(w: World, a: str) -> Message:
-        return pb.SetTipLineRequest(tip_line=pb.TipLine(agency_id=a, open=True, notice="Changed"))
-
-
-_fill()
+async def tip_with_photo(world: World, agency_id: str) -> str:
+    return await tip(world, agency_id, with_photo=True)

@@ -17,7 +17,6 @@ from rtcc.alerting.v1 import alerting_pb2
 from rtcc.exchange.v1 import exchange_pb2
 from rtcc.gateway.v1 import gateway_pb2
 from rtcc.geo.v1 import geo_pb2
-from rtcc.identity.v1 import identity_pb2
 from rtcc.intake.v1 import intake_pb2
 from rtcc.ledger.v1 import ledger_pb2
 from rtcc.registry.v1 import registry_pb2
@@ -28,7 +27,6 @@ from rtcc_chassis.scope import Scope
 ROLES = ("operator", "supervisor", "officer", "investigator", "dispatcher", "auditor", "administrator", "platform_operator")
 # owner, stranger, and the owner's partner
 OWNER, STRANGER, PARTNER = "anchor", "beacon", "cove"
-RECORD_ADDRESS = "Testikatu 5, 00100 Helsinki"
 _COMMAND_LINE = Scope.platform("standalone")
 _NUMBERS = itertools.count(1)
 # the smallest JPEG that decodes: 1 x 1, grey
@@ -129,7 +127,7 @@ class World:
             enabled=True,
             stream_url="rtsp://viewer:hidden-word@127.0.0.1:9/none",
         )
-        answer = await self.platform.ask("CreateCamera", self._creating(agency_id), registry_pb2.CreateCameraRequest(camera=camera))
+        answer = await self.platform.ask("CreateCamera", self.creating(agency_id), registry_pb2.CreateCameraRequest(camera=camera))
         return str(answer.camera.camera_id)
 
     async def zone(self, agency_id: str) -> str:
@@ -138,12 +136,12 @@ class World:
             geo_pb2.Coordinate(latitude_deg=60.1 + y, longitude_deg=24.9 + x) for x, y in ((0, 0), (0.01, 0), (0.01, 0.01), (0, 0.01))
         ]
         zone = registry_pb2.Zone(name=f"Zone {number}", area=geo_pb2.Polygon(corners=corners), kind="district")
-        answer = await self.platform.ask("CreateZone", self._creating(agency_id), registry_pb2.CreateZoneRequest(zone=zone))
+        answer = await self.platform.ask("CreateZone", self.creating(agency_id), registry_pb2.CreateZoneRequest(zone=zone))
         return str(answer.zone.zone_id)
 
     async def source(self, agency_id: str, adapter: str = "gunshot") -> Source:
         source = registry_pb2.Source(name=f"{adapter} {next(_NUMBERS)}", adapter=adapter, enabled=True)
-        answer = await self.platform.ask("CreateSource", self._creating(agency_id), registry_pb2.CreateSourceRequest(source=source))
+        answer = await self.platform.ask("CreateSource", self.creating(agency_id), registry_pb2.CreateSourceRequest(source=source))
         return Source(answer.source.source_id, answer.secret)
 
     async def unit(self, agency_id: str) -> registry_pb2.Unit:
@@ -152,7 +150,7 @@ class World:
     async def unit_and_key(self, agency_id: str) -> tuple[registry_pb2.Unit, str]:
         number = next(_NUMBERS)
         unit = registry_pb2.Unit(call_sign=f"U{number}", kind="patrol", device_id=f"device-{agency_id}-{number}", enabled=True)
-        answer = await self.platform.ask("CreateUnit", self._creating(agency_id), registry_pb2.CreateUnitRequest(unit=unit))
+        answer = await self.platform.ask("CreateUnit", self.creating(agency_id), registry_pb2.CreateUnitRequest(unit=unit))
         return answer.unit, str(answer.device_key)
 
     async def agreement(self, grantor: str, grantee: str, **fields: object) -> str:
@@ -163,7 +161,7 @@ class World:
             **{"alert_kinds": ["gunshot"], **fields},
         )  # type: ignore[arg-type] # the caller's fields are those of the message
         answer = await self.platform.ask(
-            "CreateAgreement", self._creating(grantor), registry_pb2.CreateAgreementRequest(agreement=agreement)
+            "CreateAgreement", self.creating(grantor), registry_pb2.CreateAgreementRequest(agreement=agreement)
         )
         return str(answer.agreement.agreement_id)
 
@@ -175,7 +173,7 @@ class World:
         async def created() -> str:
             rule_answer = await self.platform.ask(
                 "CreateSubscription",
-                self._creating(agency_id),
+                self.creating(agency_id),
                 exchange_pb2.CreateSubscriptionRequest(agreement_id=agreement_id, alert_kinds=["gunshot"]),
             )
             return str(rule_answer.subscription.subscription_id)
@@ -184,7 +182,7 @@ class World:
 
     async def hot_list(self, agency_id: str) -> str:
         hot_list = alerting_pb2.HotList(name=f"List {next(_NUMBERS)}", source="proof", severity=2, enabled=True)
-        answer = await self.platform.ask("CreateHotList", self._creating(agency_id), alerting_pb2.CreateHotListRequest(hot_list=hot_list))
+        answer = await self.platform.ask("CreateHotList", self.creating(agency_id), alerting_pb2.CreateHotListRequest(hot_list=hot_list))
         return str(answer.hot_list.hot_list_id)
 
     async def hot_list_entry(self, agency_id: str, plate: str = "") -> tuple[str, str, str]:
@@ -193,7 +191,7 @@ class World:
         request = alerting_pb2.AddHotListEntryRequest(
             hot_list_id=hot_list_id, entry=alerting_pb2.HotListEntry(plate=plate, state="FI", reason="stolen", entry_source="proof")
         )
-        answer = await self.platform.ask("AddHotListEntry", self._creating(agency_id), request)
+        answer = await self.platform.ask("AddHotListEntry", self.creating(agency_id), request)
         return hot_list_id, answer.entry.entry_id, plate
 
     async def gunshot_source(self, agency_id: str) -> Source:
@@ -210,13 +208,13 @@ class World:
             address="https://receiver.invalid/hook",
             enabled=True,
         )
-        answer = await self.platform.ask("SetContact", self._creating(agency_id), alerting_pb2.SetContactRequest(contact=contact))
+        answer = await self.platform.ask("SetContact", self.creating(agency_id), alerting_pb2.SetContactRequest(contact=contact))
         return str(answer.contact.contact_id)
 
     async def notification(self, agency_id: str) -> str:
         """A delivery to such a contact."""
         request = alerting_pb2.TestContactRequest(contact_id=await self.contact(agency_id))
-        answer = await self.platform.ask("TestContact", self._creating(agency_id), request)
+        answer = await self.platform.ask("TestContact", self.creating(agency_id), request)
         return str(answer.delivery.delivery_id)
 
     async def alert(self, agency_id: str) -> str:
@@ -334,59 +332,6 @@ class World:
 
         return await patiently(opened)
 
-    async def person_record(self, agency_id: str, *, photo: bool = False) -> str:
-        """A person who lives at RECORD_ADDRESS, with a warning."""
-        number = next(_NUMBERS)
-        person = identity_pb2.PersonDetails(
-            names=[identity_pb2.RecordName(given_names="Proof", surname=f"Person {agency_id} {number}")],
-            birth_date="1984-03-07",
-            addresses=[identity_pb2.Address(text=RECORD_ADDRESS, kind="home")],
-            cautions=[identity_pb2.Caution(kind="armed", note=f"note of {agency_id} {number}")],
-        )
-        record_id = await self._saved_record(agency_id, identity_pb2.Record(person=person))
-        if photo:
-            request = identity_pb2.SetPersonPhotoRequest(record_id=record_id, jpeg=TINY_JPEG)
-            await self.platform.ask("SetPersonPhoto", self._creating(agency_id), request)
-        return record_id
-
-    async def vehicle_record(self, agency_id: str) -> str:
-        """Its plate."""
-        plate = f"VEH{next(_NUMBERS):04}"
-        vehicle = identity_pb2.VehicleDetails(plate=plate, state="FI", keeper_record_id=await self.person_record(agency_id))
-        await self._saved_record(agency_id, identity_pb2.Record(vehicle=vehicle))
-        return plate
-
-    async def _saved_record(self, agency_id: str, record: identity_pb2.Record) -> str:
-        answer = await self.platform.ask("SaveRecord", self._creating(agency_id), identity_pb2.SaveRecordRequest(record=record))
-        return str(answer.record.record_id)
-
-    async def record_import(self, agency_id: str) -> str:
-        """A finished one."""
-        request = identity_pb2.StartRecordImportRequest(
-            kind="person",
-            source=f"extract {next(_NUMBERS)}",
-            mapping=[identity_pb2.ColumnMapping(column=name, field=name) for name in ("source_key", "surname")],
-            csv=b"source_key,surname\n1,Importperson\n",
-        )
-        started = await self.platform.ask("StartRecordImport", self._creating(agency_id), request)
-        import_id = str(getattr(started, "import").import_id)
-
-        async def done() -> bool:
-            told = await self.platform.ask(
-                "GetRecordImport", self.everything(agency_id), identity_pb2.GetRecordImportRequest(import_id=import_id)
-            )
-            return bool(getattr(told, "import").state == identity_pb2.RECORD_IMPORT_STATE_DONE)
-
-        await until(done)
-        return import_id
-
-    async def intelligence(self, agency_id: str) -> tuple[str, str]:
-        """(person record, intelligence)"""
-        person_record_id = await self.person_record(agency_id)
-        request = identity_pb2.SaveIntelligenceRequest(intelligence=intelligence_about(person_record_id))
-        answer = await self.platform.ask("SaveIntelligence", self._creating(agency_id), request)
-        return person_record_id, str(answer.intelligence.intelligence_id)
-
     async def audit_entry(self, agency_id: str) -> str:
         answer = await self.platform.ask("ListEntries", self.everything(agency_id), ledger_pb2.ListEntriesRequest(limit=1))
         return str(answer.entries[0].entry.entry_id)
@@ -395,20 +340,9 @@ class World:
         answer = await self.platform.ask("ListQuarantine", self.everything(agency_id), intake_pb2.ListQuarantineRequest(limit=500))
         return list(answer.entries)
 
-    def _creating(self, agency_id: str) -> Scope:
+    def creating(self, agency_id: str) -> Scope:
+        """Whoever may do anything, with a key of its own: the same thing is never made twice."""
         return replace(self.everything(agency_id), idempotency_key=f"k{next(_NUMBERS)}-{new_id()[:8]}")
-
-
-def intelligence_about(person_record_id: str) -> identity_pb2.Intelligence:
-    """With all that R25 asks for."""
-    return identity_pb2.Intelligence(
-        person_record_id=person_record_id,
-        text="Met known dealers.",
-        reasonable_suspicion="Seen handing over packages to known dealers on three evenings in March.",
-        criminal_activity="drug trafficking",
-        source_reliability="reliable",
-        content_validity="probable",
-    )
 
 
 def gunshot(incident_id: str, **changed: object) -> dict[str, object]:

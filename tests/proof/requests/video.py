@@ -1,0 +1,45 @@
+"""Live views and pictures of cameras."""
+
+from proof.requests.building import Builder, asks, asks_of
+from proof.world import World
+from rtcc.video.v1 import video_pb2 as pb
+
+# a browser's receive-only offer (RFC 8866, RFC 8829), with a certificate that is nobody's
+OFFER = "\r\n".join(
+    (
+        "v=0",
+        "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0",
+        "m=video 9 UDP/TLS/RTP/SAVPF 102",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        "a=ice-ufrag:Wt6c",
+        "a=ice-pwd:0mN6yDJrjHQ4sYbnQm3kQ1Aq",
+        "a=ice-options:trickle",
+        "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
+        "a=setup:actpass",
+        "a=mid:0",
+        "a=recvonly",
+        "a=rtcp-mux",
+        "a=rtpmap:102 H264/90000",
+        "a=rtcp-fb:102 nack",
+        "a=rtcp-fb:102 nack pli",
+        "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        "",
+    )
+)
+
+
+async def _viewer(world: World, agency_id: str) -> tuple[str, str]:
+    """(camera, viewer)"""
+    camera_id = await world.camera(agency_id)
+    return camera_id, await world.open_viewer(agency_id, camera_id, OFFER)
+
+
+REQUESTS: dict[str, Builder] = {
+    "OpenViewer": asks(pb.OpenViewerRequest, camera_id=World.camera, offer_sdp=OFFER),
+    "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
+    "GetSnapshot": asks(pb.GetSnapshotRequest, camera_id=World.camera),
+}
