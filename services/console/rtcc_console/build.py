@@ -162,6 +162,8 @@ def _generate_contracts(proto: Path, web: Path, tools: Path) -> None:
         f"--plugin=protoc-gen-es={web / 'node_modules/.bin/protoc-gen-es'}",
         f"--es_out={fresh}",
         "--es_opt=target=ts,import_extension=none",
+        "--include_imports",
+        f"--descriptor_set_out={fresh / 'contracts.binpb'}",  # what `web/build-contracts.ts` writes its short texts from
         *files,
     ]
     _run("protoc-gen-es", command, proto, tools)

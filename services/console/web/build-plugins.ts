@@ -3,6 +3,7 @@ import type { Plugin, Rollup } from "vite";
 
 const here = (path: string) => decodeURIComponent(new URL(path, import.meta.url).pathname);
 const MAPLIBRE = here("./node_modules/maplibre-gl/src/");
+const MAPLIBRE_PACKAGE = here("./node_modules/maplibre-gl/package.json");
 /** Parts of MapLibre that no map of ours uses, and what stands for them. */
 const UNUSED = [
   ["/vector_tile_mlt.ts", here("./src/map/library/no-mlt.ts")],
@@ -11,7 +12,7 @@ const UNUSED = [
 ] as const;
 /** Kinds of layers and sources that no style of ours has: what they export throws when it is used. The map's own tests would say so. */
 const EMPTY =
-  /\/(draw_(heatmap|hillshade|color_relief|fill_extrusion|terrain)|(heatmap|hillshade|color_relief|fill_extrusion)_(bucket|program|style_layer|style_layer_properties\.g)|(video|canvas|raster_tile|raster_dem_tile)_source|render\/terrain|render\/terrain_coverage|terrain_tile_manager|render_to_texture|rtt_fingerprint|ui\/hash|logo_control)\.ts$/;
+  /\/(draw_(heatmap|hillshade|color_relief|fill_extrusion|terrain|debug)|dem_data|(heatmap|hillshade|color_relief|fill_extrusion)_(bucket|program|style_layer|style_layer_properties\.g)|(video|canvas|raster_tile|raster_dem_tile)_source|render\/terrain|render\/terrain_coverage|terrain_tile_manager|render_to_texture|rtt_fingerprint|ui\/hash|logo_control)\.ts$/;
 const EMPTY_SHADERS = /\/glsl\/(heatmap|hillshade|color_relief|fill_extrusion|terrain)[a-z_]*\.(vertex|fragment)\.glsl\.g\.ts$/;
 
 /**
@@ -28,6 +29,8 @@ export function lightMap(): Plugin {
       return (importer?.startsWith(MAPLIBRE) && UNUSED.find(([end]) => source.endsWith(end))?.[1]) || null;
     },
     transform(code, id) {
+      // The sources want their own version and would bring the whole file.
+      if (id === MAPLIBRE_PACKAGE) return { code: `export default ${JSON.stringify({ version: (JSON.parse(code) as { version: string }).version })};`, moduleSideEffects: false, moduleType: "js" };
       if (id.startsWith(MAPLIBRE) && EMPTY_SHADERS.test(id)) return { code: 'export default "";', moduleSideEffects: false };
       if (id.startsWith(MAPLIBRE) && EMPTY.test(id)) return { code: emptied(code), moduleSideEffects: false };
       // The package declares side effects for all its sources. Those that have any register a class that page and worker send each other.

@@ -1,9 +1,10 @@
 import { defineConfig } from "vite";
+import { lightContracts } from "./build-contracts";
 import { fieldShell, lightMap, sharedWorkers } from "./build-plugins";
 
 export default defineConfig({
   base: "/",
-  plugins: [lightMap(), sharedWorkers(), fieldShell()],
+  plugins: [lightContracts(), lightMap(), sharedWorkers(), fieldShell()],
   // MapLibre's sources count on it: a field that is only declared must not wipe what a parent's constructor set.
   oxc: { typescript: { removeClassFieldsWithoutInitializer: true } },
   build: {

@@ -1,3 +1,4 @@
 import { defineConfig } from "vitest/config";
+import { lightContracts } from "./build-contracts";
 
-export default defineConfig({ test: { environment: "node", include: ["src/**/*.test.ts"] } });
+export default defineConfig({ plugins: [lightContracts({ everyMethod: true })], test: { environment: "node", include: ["src/**/*.test.ts"] } });
