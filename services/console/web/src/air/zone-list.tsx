@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { send } from "../contract/call";
 import { ProblemError } from "../contract/problem";
 import { useAct, useRead } from "../contract/use-call";
@@ -15,11 +15,13 @@ export function AirZones() {
   const mayCreate = useRight("zone.create");
   const query = useRead(RegistryService.method.listZones, {});
   const drawing = useMap((state) => state.drawing);
+  const drew = useRef(false);
   useEffect(() => () => useMap.setState({ drawing: undefined }), []);
+  if (drawing) drew.current = true;
   return (
     <div className="side-body stack">
       {mayCreate && !drawing && (
-        <Button onClick={() => useMap.setState({ drawing: [] })} data-testid="draw-zone">
+        <Button autoFocus={drew.current} onClick={() => useMap.setState({ drawing: [] })} data-testid="draw-zone">
           Draw a zone
         </Button>
       )}
@@ -93,7 +95,7 @@ function ZoneForm({ corners }: { corners: readonly { longitude: number; latitude
       }}
     >
       <p className="secondary" role="status">
-        {enough ? `${corners.length} corners. Click for more, or save.` : `Click the corners on the map: ${corners.length} of at least 3.`}
+        {enough ? `${corners.length} corners. Set more, or save.` : `Click the corners on the map, or set them with arrow keys and Enter: ${corners.length} of at least 3.`}
       </p>
       <Field label="Name" problem={save.error instanceof ProblemError ? save.error.reasonFor("name") : undefined}>
         {(attributes) => <input {...attributes} name="zone-name" required maxLength={120} value={name} onChange={(event) => setName(event.target.value)} />}

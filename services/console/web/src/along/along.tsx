@@ -61,7 +61,7 @@ export function CamerasAlong({ onClose }: { onClose(): void }) {
         </Button>
       </div>
       <p className="secondary" role="status">
-        {drawing && drawing.length < 2 ? `Click along the way on the map: ${drawing.length} of at least 2 points.` : `${cameras.length} cameras within ${withinM} m, in order of the way.`}
+        {drawing && drawing.length < 2 ? `Click along the way on the map, or set points with arrow keys and Enter: ${drawing.length} of at least 2 points.` : `${cameras.length} cameras within ${withinM} m, in order of the way.`}
       </p>
       <div className="row">
         <select className="input narrow" aria-label="How far from the line" value={withinM} onChange={(event) => setWithinM(Number(event.target.value))}>

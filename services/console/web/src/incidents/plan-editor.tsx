@@ -1,9 +1,10 @@
 import { create } from "@bufbuild/protobuf";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { send } from "../contract/call";
 import { ProblemError } from "../contract/problem";
 import { useAct } from "../contract/use-call";
 import { FloorPlanSchema, IncidentsService, type FloorPlan, type FloorPlanMark } from "../generated/rtcc/incidents/v1/incidents_pb";
+import { DIRECTIONS } from "../map/aim";
 import { CityMap } from "../map/city-map";
 import { planImage } from "../map/plans";
 import { useMap } from "../map/store";
@@ -61,15 +62,14 @@ export function PlanEditor({ plan, onClose }: { plan: FloorPlan | undefined; onC
       setProblem("This is no PNG or JPEG that can be read. Save the plan as PNG and try again.");
     }
   };
-  const clicked = (event: React.MouseEvent<HTMLDivElement>) => {
-    if (!picture) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    const xPx = Math.round(((event.clientX - box.left) / box.width) * picture.width);
-    const yPx = Math.round(((event.clientY - box.top) / box.height) * picture.height);
+  const image = useRef<HTMLDivElement>(null);
+  const map = useRef<HTMLDivElement>(null);
+  const setPoint = (xPx: number, yPx: number) => {
     if (mode === "points") setWaiting({ xPx, yPx });
     else setMarks([...marks, { kind: markKind, label: "", xPx, yPx }]);
   };
-  const start = plan?.coordinate && { longitude: plan.coordinate.longitudeDeg, latitude: plan.coordinate.latitudeDeg, zoom: 17.5 };
+  const known = plan?.coordinate ?? plan?.controlPoints[0]?.coordinate;
+  const start = known && { longitude: known.longitudeDeg, latitude: known.latitudeDeg, zoom: 17.5 };
   return (
     <Dialog
       title={plan ? `${plan.name}, floor ${plan.floor}` : "New floor plan"}
@@ -125,12 +125,18 @@ export function PlanEditor({ plan, onClose }: { plan: FloorPlan | undefined; onC
               </select>
             )}
             <span className="muted" role="status">
-              {mode === "marks" ? "Click on the plan where it is." : waiting ? "Now click the same place on the map." : "Click a corner on the plan, then the same place on the map."}
+              {mode === "marks" ? "Click on the plan where it is, or go there with arrow keys and Enter." : waiting ? "Now the same place on the map." : "Click a corner on the plan, then the same place on the map. By keyboard: arrow keys and Enter."}
             </span>
           </div>
           <div className="plan-edit">
-            <div className="plan-image" onClick={clicked} data-testid="plan-image">
-              <img src={picture.address} alt="The plan" />
+            <PlanImage
+              picture={picture}
+              element={image}
+              onPoint={(xPx, yPx, byKey) => {
+                setPoint(xPx, yPx);
+                if (byKey && mode === "points") map.current?.querySelector<HTMLElement>(".aim")?.focus();
+              }}
+            >
               {ties.map((tie, index) => (
                 <Pin key={`tie-${index}`} at={tie} picture={picture} text={String(index + 1)} kind="" />
               ))}
@@ -138,8 +144,8 @@ export function PlanEditor({ plan, onClose }: { plan: FloorPlan | undefined; onC
               {marks.map((mark, index) => (
                 <Pin key={`mark-${index}`} at={mark} picture={picture} text={mark.kind === "hazard" ? "!" : (mark.kind[0] ?? "").toUpperCase()} kind={mark.kind} />
               ))}
-            </div>
-            <div className="placement" data-testid="plan-map">
+            </PlanImage>
+            <div ref={map} className="placement" data-testid="plan-map">
               <CityMap
                 compact
                 {...(start ? { start } : {})}
@@ -147,6 +153,7 @@ export function PlanEditor({ plan, onClose }: { plan: FloorPlan | undefined; onC
                   if (!waiting) return;
                   setTies([...ties, { ...waiting, longitude, latitude }]);
                   setWaiting(undefined);
+                  if (document.activeElement?.classList.contains("aim")) image.current?.focus();
                 }}
               />
             </div>
@@ -174,6 +181,42 @@ function usePreview(plan: FloorPlan | undefined, picture: Picture | undefined, f
     });
     return () => useMap.setState({ plans: [], trail: undefined });
   }, [plan, picture, found, marks]);
+}
+
+const STEPS_ACROSS = 40;
+
+/** The picture: points are set by a click, or by a cross that arrow keys move, with Shift by single pixels. */
+function PlanImage({ picture, element, onPoint, children }: { picture: Picture; element: React.RefObject<HTMLDivElement | null>; onPoint(xPx: number, yPx: number, byKey: boolean): void; children: React.ReactNode }) {
+  const [cross, setCross] = useState({ xPx: Math.round(picture.width / 2), yPx: Math.round(picture.height / 2) });
+  const pressed = (event: React.KeyboardEvent) => {
+    const direction = DIRECTIONS[event.key];
+    const step = event.shiftKey ? 1 : Math.max(1, Math.round(picture.width / STEPS_ACROSS));
+    if (direction) setCross({ xPx: Math.min(picture.width, Math.max(0, cross.xPx + direction[0] * step)), yPx: Math.min(picture.height, Math.max(0, cross.yPx + direction[1] * step)) });
+    else if (event.key === "Enter" || event.key === " ") onPoint(cross.xPx, cross.yPx, true);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <div
+      ref={element}
+      className="aim plan-image"
+      role="application"
+      tabIndex={0}
+      aria-label="Place on the plan by keyboard: arrow keys move the cross, with Shift a little, Enter sets a point"
+      data-testid="plan-image"
+      onKeyDown={pressed}
+      onClick={(event) => {
+        const box = event.currentTarget.getBoundingClientRect();
+        onPoint(Math.round(((event.clientX - box.left) / box.width) * picture.width), Math.round(((event.clientY - box.top) / box.height) * picture.height), false);
+      }}
+    >
+      <img src={picture.address} alt="The plan" />
+      {children}
+      <span className="plan-cross" style={{ left: `${(100 * cross.xPx) / picture.width}%`, top: `${(100 * cross.yPx) / picture.height}%` }} aria-live="polite">
+        <span className="hidden-visually">{`${cross.xPx}, ${cross.yPx} of ${picture.width}, ${picture.height}`}</span>
+      </span>
+    </div>
+  );
 }
 
 function Pin({ at, picture, text, kind, waiting }: { at: { xPx: number; yPx: number }; picture: Picture; text: string; kind: string; waiting?: boolean }) {

@@ -9,6 +9,7 @@ import { useKeys } from "../shell/keys";
 import { go } from "../shell/router";
 import { openCamera, useDock } from "../video/dock";
 import { Button } from "../ui/parts";
+import { Aim } from "./aim";
 import type { MapEngine, Start } from "./engine";
 import { alertFeatures, areaFeatures, callFeatures, cameraFeatures, draftFeature, fieldOfViewFeatures, incidentFeatures, mapCameras, markFeatures, trailFeatures, zoneFeatures, type DraftCamera } from "./features";
 import { happeningFeatures, useHappenings, warningFeatures } from "./happenings";
@@ -47,6 +48,12 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
   const picked = useMap((state) => state.picked);
   const callbacks = useRef({ onAlert, onPlace });
   callbacks.current = { onAlert, onPlace };
+  const ground = useRef((longitude: number, latitude: number): void => {
+    setPicked(undefined);
+    const { drawing } = useMap.getState();
+    if (drawing) useMap.setState({ drawing: [...drawing, { longitude, latitude }] });
+    else callbacks.current.onPlace?.(longitude, latitude);
+  });
   const theme = useDesk((state) => state.theme);
   const drawing = useMap((state) => state.drawing !== undefined);
 
@@ -67,12 +74,7 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
           onFeature: (layer, id) => {
             if (layer === "incidents") go(`/incident/${encodeURIComponent(id)}`);
           },
-          onGround: (longitude, latitude) => {
-            setPicked(undefined);
-            const { drawing } = useMap.getState();
-            if (drawing) useMap.setState({ drawing: [...drawing, { longitude, latitude }] });
-            else callbacks.current.onPlace?.(longitude, latitude);
-          },
+          onGround: (longitude, latitude) => ground.current(longitude, latitude),
         }),
       )
       .then((created) => {
@@ -113,6 +115,7 @@ export function CityMap({ onAlert, onPlace, draft, compact = false, start }: Pro
       <canvas ref={unitCanvas} className="map-overlay" data-testid="unit-canvas" aria-hidden="true" />
       <canvas ref={labelCanvas} className="map-overlay" aria-hidden="true" />
       {failure && <div className="map-failure note" data-tone="bad">The map can't be drawn here ({failure}). Alerts, cameras and lists work without it.</div>}
+      {engine && (onPlace || drawing) && <Aim engine={engine} focused={drawing} onPoint={ground.current} onUndo={drawing ? () => useMap.setState({ drawing: useMap.getState().drawing?.slice(0, -1) }) : undefined} />}
       {engine && <MapControls engine={engine} compact={compact} />}
       {picked?.kind === "unit" && <UnitCard number={picked.number} onClose={() => setPicked(undefined)} />}
       {picked?.kind === "track" && <TrackCard number={picked.number} onClose={() => setPicked(undefined)} />}
