@@ -11,7 +11,7 @@ export function Certificate({ source, onClose }: { source: Source; onClose(): vo
   const issue = useAct(() => send(IntakeService.method.issueSourceCertificate, { sourceId: source.sourceId }));
   const issued = issue.data;
   return (
-    <Dialog title={`Certificate of ${source.name}`} onClose={onClose}>
+    <Dialog title={`Certificate of ${source.name}`} onClose={onClose} testId="certificate">
       {issued ? (
         <>
           <p className="secondary">

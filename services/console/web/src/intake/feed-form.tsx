@@ -14,7 +14,8 @@ export function FeedForm({ source, onClose }: { source: Source; onClose(): void 
   const query = useRead(IntakeService.method.getSourceFeed, { sourceId: source.sourceId });
   return (
     <Dialog title={`Feed of ${source.name}`} onClose={onClose} testId="feed-form">
-      <Read query={query}>{(data) => <Fields sourceId={source.sourceId} feed={data.feed} onClose={onClose} />}</Read>
+      {/* What was read before stands until the answer is there: then the fields begin anew with it. */}
+      <Read query={query}>{(data) => <Fields key={`${data.feed?.url} ${data.feed?.everyS} ${data.feed?.headerName}`} sourceId={source.sourceId} feed={data.feed} onClose={onClose} />}</Read>
     </Dialog>
   );
 }
@@ -45,18 +46,18 @@ function Fields({ sourceId, feed, onClose }: { sourceId: string; feed: SourceFee
           {feed.vehicles} vehicles at {dayAndTime(feed.fetchedAt)}
         </p>
       )}
-      <Field label="Address" hint="https, or http to this machine alone" problem={reason("url")}>
+      <Field label="Address" hint="https; http only to hosts that the installation's settings name" problem={reason("url")}>
         {(attributes) => <input {...attributes} name="feed-url" type="url" required maxLength={500} value={url} onChange={(event) => setUrl(event.target.value)} />}
       </Field>
       <Field label="Every, seconds" problem={reason("every_s")}>
-        {(attributes) => <input {...attributes} type="number" min={5} max={3600} value={everyS} onChange={(event) => setEveryS(event.target.value)} />}
+        {(attributes) => <input {...attributes} name="every" type="number" min={5} max={3600} value={everyS} onChange={(event) => setEveryS(event.target.value)} />}
       </Field>
       <div className="columns">
         <Field label="Header of the key" hint="Empty: none is needed" problem={reason("header_name")}>
-          {(attributes) => <input {...attributes} maxLength={60} placeholder="x-api-key" value={headerName} onChange={(event) => setHeaderName(event.target.value)} />}
+          {(attributes) => <input {...attributes} name="header-name" maxLength={60} placeholder="x-api-key" value={headerName} onChange={(event) => setHeaderName(event.target.value)} />}
         </Field>
         <Field label="Key" hint="Goes in and never comes out" problem={reason("header_value")}>
-          {(attributes) => <input {...attributes} type="password" autoComplete="off" maxLength={400} value={headerValue} onChange={(event) => setHeaderValue(event.target.value)} />}
+          {(attributes) => <input {...attributes} name="header-value" type="password" autoComplete="off" maxLength={400} value={headerValue} onChange={(event) => setHeaderValue(event.target.value)} />}
         </Field>
       </div>
       <ProblemNote error={save.error} />

@@ -11,14 +11,16 @@ import { Read } from "../ui/page";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
 
 const RECORDED = 20;
+/** What a new source begins with: names as in docs/integrators/webhooks.md, an alarm of the plainest kind. */
 const FIRST: JsonObject = {
   event: "alarm",
   fields: {
-    alarm_id: { path: "/id" },
-    alarm_type: { path: "/type", map: { BA: "burglary", FA: "fire" }, otherwise: "other" },
-    occurred_at: { path: "/time" },
-    latitude_deg: { path: "/lat" },
-    longitude_deg: { path: "/lon" },
+    alarm_id: "/id",
+    type: { path: "/type", map: { BA: "burglary", FA: "fire" }, otherwise: "other" },
+    state: { constant: "active" },
+    raised_at: "/time",
+    lat: "/lat",
+    lon: "/lon",
   },
 };
 

@@ -38,12 +38,12 @@ function ServerForm({ settings }: { settings: NotificationSettings }) {
             {(attributes) => <input {...attributes} name="smtp-host" maxLength={255} value={draft.smtpHost} onChange={(event) => change({ smtpHost: event.target.value })} />}
           </Field>
           <Field label="Port" hint="Empty: 587, or 465 with TLS from the first byte" problem={reason("smtp_port")}>
-            {(attributes) => <input {...attributes} type="number" min={1} max={65_535} value={draft.smtpPort || ""} onChange={(event) => change({ smtpPort: Number(event.target.value) })} />}
+            {(attributes) => <input {...attributes} name="smtp-port" type="number" min={1} max={65_535} value={draft.smtpPort || ""} onChange={(event) => change({ smtpPort: Number(event.target.value) })} />}
           </Field>
         </div>
         <Field label="Encryption" problem={reason("smtp_security")}>
           {(attributes) => (
-            <select {...attributes} value={draft.smtpSecurity || SmtpSecurity.STARTTLS} onChange={(event) => change({ smtpSecurity: Number(event.target.value) })}>
+            <select {...attributes} name="smtp-security" value={draft.smtpSecurity || SmtpSecurity.STARTTLS} onChange={(event) => change({ smtpSecurity: Number(event.target.value) })}>
               <option value={SmtpSecurity.STARTTLS}>STARTTLS</option>
               <option value={SmtpSecurity.TLS}>TLS from the first byte</option>
               <option value={SmtpSecurity.NONE}>none (a server on this machine alone)</option>
@@ -52,10 +52,10 @@ function ServerForm({ settings }: { settings: NotificationSettings }) {
         </Field>
         <div className="columns">
           <Field label="User" problem={reason("smtp_user")}>
-            {(attributes) => <input {...attributes} autoComplete="off" maxLength={200} value={draft.smtpUser} onChange={(event) => change({ smtpUser: event.target.value })} />}
+            {(attributes) => <input {...attributes} name="smtp-user" autoComplete="off" maxLength={200} value={draft.smtpUser} onChange={(event) => change({ smtpUser: event.target.value })} />}
           </Field>
           <Field label="Password" hint={settings.smtpPasswordSet ? "Set. Empty: as it was" : "None yet"} problem={reason("smtp_password")}>
-            {(attributes) => <input {...attributes} type="password" autoComplete="new-password" maxLength={200} value={draft.smtpPassword} onChange={(event) => change({ smtpPassword: event.target.value })} />}
+            {(attributes) => <input {...attributes} name="smtp-password" type="password" autoComplete="new-password" maxLength={200} value={draft.smtpPassword} onChange={(event) => change({ smtpPassword: event.target.value })} />}
           </Field>
         </div>
         <Field label="From" problem={reason("from_address")}>
@@ -63,7 +63,7 @@ function ServerForm({ settings }: { settings: NotificationSettings }) {
         </Field>
         <h2>SMS</h2>
         <Field label="Gateway" hint="An https address that takes the messages; empty: no SMS" problem={reason("sms_url")}>
-          {(attributes) => <input {...attributes} type="url" maxLength={400} value={draft.smsUrl} onChange={(event) => change({ smsUrl: event.target.value })} />}
+          {(attributes) => <input {...attributes} name="sms-url" type="url" maxLength={400} value={draft.smsUrl} onChange={(event) => change({ smsUrl: event.target.value })} />}
         </Field>
         <div className="columns">
           <Field label="Token" hint={settings.smsTokenSet ? "Set. Empty: as it was" : "None yet"} problem={reason("sms_token")}>
