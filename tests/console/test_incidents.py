@@ -8,7 +8,8 @@ from proof import incident_things
 from proof.browser import window
 from proof.desk import OWNER
 from proof.platform import until
-from proof.world import RECORD_ADDRESS, TINY_JPEG, World
+from proof.record_things import RECORD_ADDRESS, person_record
+from proof.world import TINY_JPEG, World
 from rtcc.geo.v1 import geo_pb2
 from rtcc.incidents.v1 import incidents_pb2
 
@@ -85,7 +86,7 @@ async def _fixed_near(world: World, page: Page, device_id: str, key: str) -> Non
 
 async def test_before_arrival_shows_the_danger_first_and_needs_no_question(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    await world.person_record(OWNER)
+    await person_record(world, OWNER)
     incident = await _incident(world)
     async with window(console_browser, world, await world.person(OWNER, "dispatcher"), f"/incident/{incident.incident_id}") as page:
         await page.get_by_role("tab", name="Before arrival").click()
@@ -143,6 +144,35 @@ async def test_a_floor_plan_is_laid_on_the_map_and_says_how_well_it_lies(furnish
         await editor.get_by_test_id("plan-save").click()
         await editor.wait_for(state="detached")
         await expect(page.locator(f'[data-testid="floor-plan-row"][data-id="{plan_id}"]')).to_contain_text("1 hazards")
+
+
+async def test_a_floor_plan_is_tied_and_marked_without_a_pointer(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    plan_id = await incident_things.floor_plan(world, OWNER)
+    async with window(console_browser, world, await world.person(OWNER, "operator", "supervisor", "administrator"), "/incident") as page:
+        await page.get_by_role("button", name="Floor plans…").click()
+        await page.locator(f'[data-testid="floor-plan-row"][data-id="{plan_id}"]').get_by_role("button", name="Edit").press("Enter")
+        editor = page.get_by_test_id("plan-editor")
+        await editor.locator('[data-testid="map"][data-ready]').wait_for()
+        image = editor.get_by_test_id("plan-image")
+        await image.focus()
+        await page.keyboard.press("ArrowRight")  # to the east edge of a picture of 2 x 2 pixels
+        await page.keyboard.press("Enter")
+        await expect(editor.get_by_test_id("map-aim")).to_be_focused()
+        await page.keyboard.press("Shift+ArrowDown")
+        await page.keyboard.press("Enter")
+        await expect(editor.get_by_test_id("plan-tie")).to_have_count(5)
+        await expect(image).to_be_focused()
+        await editor.get_by_test_id("plan-marks").press("Enter")
+        await image.press("Enter")
+        await expect(editor.get_by_test_id("plan-mark")).to_have_count(1)
+        await editor.get_by_test_id("plan-save").press("Enter")
+        await editor.wait_for(state="detached")
+    answer = await world.platform.ask("ListFloorPlans", world.everything(OWNER), incidents_pb2.ListFloorPlansRequest())
+    (plan,) = [one for one in answer.floor_plans if one.floor_plan_id == plan_id]
+    added = plan.control_points[4]
+    assert (added.x_px, added.y_px) == (2, 1) and 60.1 < added.coordinate.latitude_deg < 60.3
+    assert [(mark.kind, mark.x_px, mark.y_px) for mark in plan.marks] == [("exit", 2, 1)]
 
 
 async def test_a_tip_is_looked_at_put_beside_another_and_becomes_an_incident(furnished: World, console_browser: Browser) -> None:

@@ -1,30 +1,21 @@
 """Who moves along a way: cameras along a line in order, and where a missed unit was last, with the way there."""
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
-from proof.browser import window
+from proof.browser import drawn_map, window
 from proof.desk import OWNER
+from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.world import World
 
-_VIEW = "sessionStorage.setItem('rtcc.view', JSON.stringify({longitude: 24.94, latitude: 60.1705, zoom: 15.5}))"
-
-
-async def _map_at_the_cameras(page: Page) -> tuple[float, float, float, float]:
-    """The map where the world's cameras stand; its box: left, top, width, height."""
-    await page.evaluate(_VIEW)
-    await page.reload()
-    await page.locator('[data-testid="map"][data-ready]').wait_for()
-    await page.locator('[data-testid="link-state"][data-state="live"]').wait_for()
-    box = await page.get_by_test_id("map").bounding_box()
-    assert box is not None
-    return box["x"], box["y"], box["width"], box["height"]
+# where the world's cameras stand
+_CAMERAS = (24.94, 60.1705, 15.5)
 
 
 async def test_cameras_along_a_drawn_line_open_in_order_by_key(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
-        left, top, width, height = await _map_at_the_cameras(page)
+    async with window(console_browser, world, await world.person(OWNER, "operator"), view=_CAMERAS) as page:
+        left, top, width, height = await drawn_map(page)
         await page.get_by_test_id("cameras-along").click()
         along = page.get_by_test_id("along")
         await expect(along).to_contain_text("0 of at least 2 points")
@@ -39,6 +30,23 @@ async def test_cameras_along_a_drawn_line_open_in_order_by_key(furnished: World,
             await expect(along).to_have_attribute("data-first", str(place))
             await page.locator(f'figure.tile[data-camera-id="{camera_id}"]').wait_for()
         await page.keyboard.press(",")
+        await expect(along).to_have_attribute("data-first", "0")
+
+
+async def test_a_line_is_drawn_without_a_pointer(furnished: World, console_browser: Browser) -> None:
+    world = furnished
+    async with window(console_browser, world, await world.person(OWNER, "operator"), view=_CAMERAS) as page:
+        await drawn_map(page)
+        await page.get_by_test_id("cameras-along").press("Enter")
+        await expect(page.get_by_test_id("map-aim")).to_be_focused()
+        along = page.get_by_test_id("along")
+        # the cameras stand on the meridian under the cross
+        for way, steps in (("ArrowDown", 6), ("ArrowUp", 12)):
+            for _ in range(steps):
+                await page.keyboard.press(way)
+            await page.keyboard.press("Enter")
+        await expect(along).not_to_have_attribute("data-cameras", "0")
+        await page.keyboard.press(".")
         await expect(along).to_have_attribute("data-first", "0")
 
 
@@ -58,10 +66,7 @@ async def test_a_missed_units_last_fix_and_way_are_shown_with_a_purpose(furnishe
         row = page.get_by_test_id("unit-row").filter(has_text=unit.call_sign)
         await expect(row).to_contain_text("± 14 m")
         await row.get_by_test_id("unit-trail").click()
-        dialog = page.get_by_test_id("purpose-dialog")
-        await dialog.locator("input[name=purpose]").fill("Officer safety")
-        await dialog.locator("input[name=case_number]").fill("26-9001")
-        await dialog.get_by_test_id("purpose-submit").click()
+        await give_purpose(page, "Officer safety", "26-9001")
         await page.locator('[data-testid="map"][data-ready]').wait_for()
         await page.get_by_test_id("clear-trail").click()
         await page.get_by_test_id("clear-trail").wait_for(state="detached")

@@ -12,7 +12,7 @@ from aiohttp import web
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 from playwright.async_api import Browser, Page, expect
 
-from proof.browser import open_map_at, picture, window
+from proof.browser import begin_at, drawn_map, picture, window
 from proof.platform import until
 from proof.receivers import Received, web_receiver
 from proof.video import frames_rise
@@ -133,7 +133,7 @@ async def _send_tip(browser: Browser, url: str) -> str:
         await context.close()
 
 
-def _pixel(longitude: float, latitude: float, box: dict[str, float]) -> tuple[float, float]:
+def _pixel(longitude: float, latitude: float, box: tuple[float, float, float, float]) -> tuple[float, float]:
     """Where a place lies on that map (Web Mercator, 512 px a tile)."""
 
     def mercator(lon: float, lat: float) -> tuple[float, float]:
@@ -141,14 +141,14 @@ def _pixel(longitude: float, latitude: float, box: dict[str, float]) -> tuple[fl
 
     scale = 512 * 2**ZOOM
     (x, y), (x0, y0) = mercator(longitude, latitude), mercator(*MIDDLE)
-    return box["x"] + box["width"] / 2 + (x - x0) * scale, box["y"] + box["height"] / 2 + (y - y0) * scale
+    left, top, width, height = box
+    return left + width / 2 + (x - x0) * scale, top + height / 2 + (y - y0) * scale
 
 
 async def _draw_the_line(page: Page) -> None:
-    box = await page.get_by_test_id("map").bounding_box()
-    assert box is not None
+    box = await drawn_map(page)
     for longitude in (WEST, EAST):
-        await page.mouse.click(*_pixel(longitude, LINE_NORTH - 60 * METRE_DEG, dict(box)))
+        await page.mouse.click(*_pixel(longitude, LINE_NORTH - 60 * METRE_DEG, box))
 
 
 @pytest.mark.timeout(300)
@@ -198,7 +198,8 @@ async def test_she_is_found_along_the_bus_line(world: World, browser: Browser, s
         assert buses.asked
 
         # the cameras along its line, in the order of the way, four at a time
-        await open_map_at(desk, world.platform.url, *MIDDLE, ZOOM)
+        await begin_at(desk, (*MIDDLE, ZOOM))
+        await desk.goto(f"{world.platform.url}/map")
         await desk.get_by_test_id("cameras-along").click()
         along = desk.get_by_test_id("along")
         await along.wait_for()

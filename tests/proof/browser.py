@@ -1,7 +1,8 @@
 """Real Chromium for proofs: started as the console's operators would have it, with a person's own signed-in window."""
 
+import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from proof.world import World
 from rtcc.registry.v1 import registry_pb2
 from rtcc_standalone.development.chromium import find_chromium
 
+View = tuple[float, float, float]
+"""Of a map: longitude, latitude, zoom."""
 FLAGS = (
     "--no-sandbox",
     "--enable-unsafe-swiftshader",
@@ -48,14 +51,29 @@ async def chromium_or_none() -> AsyncIterator[Browser | None]:
 
 
 @asynccontextmanager
-async def window(browser: Browser, world: World, person: registry_pb2.Person, path: str = "/map", **options: int) -> AsyncIterator[Page]:
-    """A new window in which `person` signed in. `options`: width and height in pixels."""
-    size = {"width": options.get("width", 1600), "height": options.get("height", 1000)}
+async def window(
+    browser: Browser,
+    world: World,
+    person: registry_pb2.Person,
+    path: str = "/map",
+    *,
+    width: int = 1600,
+    height: int = 1000,
+    view: View | None = None,
+    opened: Callable[[Page], None] = lambda page: None,
+) -> AsyncIterator[Page]:
+    """A new window, its size in pixels, in which `person` signed in. Its maps begin at `view`; `opened` meets it before it loads."""
     context = await browser.new_context(
-        viewport=size, locale="en-GB", timezone_id="Europe/Helsinki", ignore_https_errors=world.platform.believed is not None
+        viewport={"width": width, "height": height},
+        locale="en-GB",
+        timezone_id="Europe/Helsinki",
+        ignore_https_errors=world.platform.believed is not None,
     )
     try:
         page = await context.new_page()
+        opened(page)
+        if view is not None:
+            await begin_at(page, view)
         await world.enter(page, person, path)
         yield page
     except BaseException:
@@ -67,15 +85,20 @@ async def window(browser: Browser, world: World, person: registry_pb2.Person, pa
         await context.close()
 
 
-async def open_map_at(page: Page, url: str, longitude_deg: float, latitude_deg: float, zoom: float) -> None:
-    """The live map with this place in its middle, drawn and connected."""
-    await page.goto(f"{url}/map")
-    await page.locator('[data-testid="map"][data-ready]').wait_for()
-    view = {"longitude": longitude_deg, "latitude": latitude_deg, "zoom": zoom}
-    await page.evaluate("(view) => sessionStorage.setItem('rtcc.view', JSON.stringify(view))", view)
-    await page.reload()
+async def begin_at(page: Page, view: View) -> None:
+    """Every page that loads from now on begins its map there."""
+    longitude, latitude, zoom = view
+    stored = json.dumps(json.dumps({"longitude": longitude, "latitude": latitude, "zoom": zoom}))
+    await page.add_init_script(f"sessionStorage.setItem('rtcc.view', {stored})")
+
+
+async def drawn_map(page: Page) -> tuple[float, float, float, float]:
+    """The map, drawn and connected; its box: left, top, width, height."""
     await page.locator('[data-testid="map"][data-ready]').wait_for()
     await page.locator('[data-testid="link-state"][data-state="live"]').wait_for()
+    box = await page.get_by_test_id("map").bounding_box()
+    assert box is not None
+    return box["x"], box["y"], box["width"], box["height"]
 
 
 async def picture(page: Page, name: str) -> None:
