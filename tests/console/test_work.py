@@ -295,6 +295,20 @@ async def test_a_role_sees_only_its_screens(furnished: World, console_browser: B
         await expect(page.get_by_role("heading", name="Not part of your role")).to_be_visible()
 
 
+async def test_a_screen_whose_file_is_gone_says_so_and_the_others_go_on(furnished: World, console_browser: Browser) -> None:
+    """As in a window that was open while the console was renewed."""
+    world = furnished
+    async with window(console_browser, world, await world.person(OWNER, "operator"), "/incident") as page:
+        screens = page.get_by_role("navigation", name="Screens")
+        await screens.get_by_role("link", name="Audit").wait_for()
+        await page.route("**/assets/audit-*.js", lambda route: route.fulfill(status=404))
+        await screens.get_by_role("link", name="Audit").click()
+        await expect(page.get_by_test_id("screen-failed")).to_contain_text("Load it again")
+        await screens.get_by_role("link", name="Units").click()
+        await expect(page.get_by_role("heading", name="Units")).to_be_visible()
+        await expect(page.get_by_test_id("screen-failed")).to_have_count(0)
+
+
 async def test_the_first_walk_leads_from_an_agency_to_its_cameras(furnished: World, console_browser: Browser) -> None:
     world = furnished
     runner = await world.person(OWNER, "platform_operator", "administrator")

@@ -104,7 +104,7 @@ def described(rule: pb.AlertRule) -> pb.AlertRule:
     row = BY_NAME[rule.rule]
     rule.description = DESCRIPTIONS[rule.rule]
     if rule.rule == "tip" and not rule.words:
-        rule.description += f" As delivered: {', '.join(sorted(URGENT_TIPS))}."
+        rule.description += f" As delivered: {', '.join(sorted({word.replace('_', ' ') for word in URGENT_TIPS}))}."
     rule.severity_settable, rule.words_settable = row.severity_settable, row.words_settable
     return rule
 

@@ -109,14 +109,14 @@ const AlertRow = memo(function AlertRow({ item, selected, open, marked, onChoose
             {details}
           </span>
           {alert.signals > 1 && <span className="badge">{alert.signals} signals</span>}
-          {item.shared && <span className="badge" data-tone="partner">⇄ {sharedBy}</span>}
+          {item.shared && <span className="badge" data-tone="partner" title={`Shared by ${sharedBy}`}>⇄ {sharedBy}</span>}
           {unacknowledged && escalationWords(item) && (
             <span className="badge" data-tone="bad">
               {escalationWords(item)}
             </span>
           )}
           {alert.partnerAcknowledgements.length > 0 && <span className="badge" data-tone="partner">⇄ {alert.partnerAcknowledgements.length} know</span>}
-          {unacknowledged ? alert.severity === 1 && <Waiting sinceMs={item.receivedAtMs} /> : <span className="badge">{holder ? `${stateName(item)} · ${holder}` : stateName(item)}</span>}
+          {unacknowledged ? alert.severity === 1 && <Waiting sinceMs={item.receivedAtMs} /> : <span className="badge" title={holder && `${stateName(item)} · ${holder}`}>{holder ? `${stateName(item)} · ${holder}` : stateName(item)}</span>}
         </div>
       </div>
     </div>

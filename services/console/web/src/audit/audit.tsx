@@ -152,7 +152,7 @@ function Entries({ entries }: { entries: readonly StoredEntry[] }) {
   const own = useOwnAgency();
   if (!entries.length) return <p className="empty card">No entries.</p>;
   return (
-    <div className="table-frame" tabIndex={0} role="region" aria-label="Audit entries">
+    <div className="table-frame table-cards" tabIndex={0} role="region" aria-label="Audit entries">
       <table className="audit">
         <thead>
           <tr>
@@ -171,14 +171,20 @@ function Entries({ entries }: { entries: readonly StoredEntry[] }) {
             const opened = open === stored.leafIndex;
             return [
               <tr key={entry.entryId} data-testid="audit-row" data-action={entry.action} data-outcome={OUTCOME_NAMES[entry.outcome]} data-principal-agency={entry.principalAgencyId}>
-                <td className="mono nowrap">{dayAndTime(entry.recordedAt)}</td>
-                <td>
+                <td className="mono nowrap" data-title="Time">
+                  {dayAndTime(entry.recordedAt)}
+                </td>
+                <td data-title="Who">
                   {entry.principalName || entry.principalId} {partner && <PartnerBadge agency={agencies.get(entry.principalAgencyId)?.name ?? entry.principalAgencyId} />}
                 </td>
-                <td className="mono">{entry.action}</td>
-                <td className="mono audit-object">{entry.objectIds.slice(0, 2).join(", ")}{entry.objectIds.length > 2 && ` +${entry.objectIds.length - 2}`}</td>
-                <td>{[entry.purpose, entry.caseNumber].filter(Boolean).join(" · ")}</td>
-                <td>
+                <td className="mono" data-title="Action">
+                  {entry.action}
+                </td>
+                <td className="mono audit-object" data-title="Object">
+                  {entry.objectIds.slice(0, 2).join(", ")}{entry.objectIds.length > 2 && ` +${entry.objectIds.length - 2}`}
+                </td>
+                <td data-title="Purpose">{[entry.purpose, entry.caseNumber].filter(Boolean).join(" · ")}</td>
+                <td data-title="Outcome">
                   <span className="badge" data-tone={entry.outcome === Outcome.ALLOWED ? undefined : "act"}>
                     {OUTCOME_NAMES[entry.outcome]}
                   </span>

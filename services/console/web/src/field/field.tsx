@@ -128,7 +128,7 @@ function FieldCard({ item, here, now }: { item: QueueItem; here: { latitudeDeg: 
         <div style={{ minWidth: 0, flex: 1 }}>
           <h2>{alert.title}</h2>
           <p className="secondary">
-            {alert.context?.place} · {age(alert.occurredAt, now)} ago{at && here ? ` · ${kilometres(distanceMetres(at, here))}` : ""}
+            {[alert.context?.place, `${age(alert.occurredAt, now)} ago`, at && here && kilometres(distanceMetres(at, here))].filter(Boolean).join(" · ")}
           </p>
           {item.shared && <PartnerBadge agency={agency} />}
         </div>

@@ -24,6 +24,7 @@ export default function Quarantine() {
   const sourceName = (entry: QuarantineEntry) => sources.data?.sources.find((source) => source.sourceId === entry.sourceId)?.name ?? (entry.sourceId || entry.service);
   return (
     <Page title="Quarantine">
+      <p className="secondary">Signed messages of known sources that could not be understood. Correct the sender or its mapping, then replay; nothing is lost meanwhile.</p>
       <Tabs label="Status" tabs={TABS} value={status} onValue={setStatus} />
       <Read query={query}>
         {(data) => (

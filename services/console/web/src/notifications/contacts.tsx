@@ -58,7 +58,7 @@ export function Contacts() {
                       </Button>
                     )}
                     {mayRemove && (
-                      <Button size="small" look="danger" onClick={() => remove.mutate(contact, { onError: notifyProblem })} aria-label={`Remove ${contact.name}`}>
+                      <Button size="small" look="danger" onClick={() => confirm(`Tell ${contact.name} nothing any more?`) && remove.mutate(contact, { onError: notifyProblem })} aria-label={`Remove ${contact.name}`}>
                         Remove
                       </Button>
                     )}

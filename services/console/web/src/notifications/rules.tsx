@@ -27,10 +27,10 @@ export function Rules() {
             columns={[
               { title: "Rule", cell: (rule) => <strong>{rule.rule.replaceAll("_", " ")}</strong> },
               { title: "Raises an alert when", cell: (rule) => rule.description },
-              { title: "Severity", cell: (rule) => (rule.severity ? <SeverityMark severity={rule.severity} size={22} /> : <span className="muted">as described</span>) },
+              { title: "Severity", cell: (rule) => (rule.severity ? <SeverityMark severity={rule.severity} size={22} /> : <span className="muted nowrap">as described</span>) },
               { title: "Narrowed to", cell: narrowed },
               { title: "State", cell: (rule) => (rule.enabled ? "on" : <span className="badge" data-tone="act">off</span>) },
-              { title: "Changed", cell: (rule) => (rule.changedAt ? `${dayAndTime(rule.changedAt)} ${rule.changedByName}` : <span className="muted">as delivered</span>) },
+              { title: "Changed", cell: (rule) => (rule.changedAt ? `${dayAndTime(rule.changedAt)} ${rule.changedByName}` : <span className="muted nowrap">as delivered</span>) },
               {
                 title: "",
                 cell: (rule) =>

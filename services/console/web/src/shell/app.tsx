@@ -4,6 +4,7 @@ import { obtainPurpose, obtainReauthentication, usePurpose } from "../purpose/st
 import { LockScreen } from "../session/lock";
 import { useSession } from "../session/store";
 import { Button, Loading } from "../ui/parts";
+import { Boundary } from "./boundary";
 import "./desk";
 import { go, usePath } from "./router";
 
@@ -44,9 +45,11 @@ export function App() {
   }, [phase, path, atDoor, person]);
 
   return (
-    <Suspense fallback={<Loading what="Loading" />}>
-      <Screen path={path} />
-    </Suspense>
+    <Boundary path={path}>
+      <Suspense fallback={<Loading what="Loading" />}>
+        <Screen path={path} />
+      </Suspense>
+    </Boundary>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Suspense, useEffect, useMemo } from "react";
+import { Suspense, useEffect, useMemo, useRef } from "react";
 import { isUnacknowledged } from "../alerts/queue";
 import { armSound, silence } from "../alerts/sound";
 import { span } from "../contract/time";
@@ -10,6 +10,7 @@ import { Icon } from "../ui/icons";
 import { Notices } from "../ui/notices";
 import { Button, Loading } from "../ui/parts";
 import { useNow } from "../ui/use-now";
+import { Boundary } from "./boundary";
 import { useDesk } from "./desk";
 import { Help } from "./help";
 import { useKeys } from "./keys";
@@ -23,8 +24,11 @@ export function Frame({ path }: { path: string }) {
   const screen = screenAt(path);
   const allowed = screen && open.includes(screen);
   const theme = useDesk((state) => state.theme);
+  const rail = useRef<HTMLElement>(null);
   useEffect(() => {
     document.title = `${screen?.title ?? "Not found"} – OpenRTCC`;
+    // On a phone, and on a low screen, not all of them have room at once.
+    rail.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [screen]);
   useKeys({
     "Control+k": () => useDesk.setState({ paletteOpen: true }),
@@ -39,7 +43,7 @@ export function Frame({ path }: { path: string }) {
         Skip to content
       </a>
       <Header />
-      <nav className="rail" aria-label="Screens">
+      <nav ref={rail} className="rail" aria-label="Screens">
         {open.map((entry) => (
           <a key={entry.path} href={entry.path} onClick={follow} aria-current={entry === screen ? "page" : undefined} title={`${entry.title} (G ${entry.letter.toUpperCase()})`} data-primary={entry.primary}>
             <Icon name={entry.icon} />
@@ -49,7 +53,9 @@ export function Frame({ path }: { path: string }) {
       </nav>
       <main id="main" className="main" tabIndex={-1}>
         <LinkBanner />
-        <Suspense fallback={<Loading what="Loading" />}>{allowed && Component ? <Component key={screen.component === screenAt("/map")?.component ? "desk" : screen.path} /> : <NotHere known={screen !== undefined} />}</Suspense>
+        <Boundary path={path}>
+          <Suspense fallback={<Loading what="Loading" />}>{allowed && Component ? <Component key={screen.component === screenAt("/map")?.component ? "desk" : screen.path} /> : <NotHere known={screen !== undefined} />}</Suspense>
+        </Boundary>
       </main>
       <Palette screens={open} />
       <Help screens={open} />
