@@ -6,6 +6,8 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from rtcc_chassis.settings import InvalidSetting
+
 _LOG = logging.getLogger(__name__)
 EXIT_CLEAN = 0
 EXIT_FAILED = 70  # EX_SOFTWARE: a part that must not end ended; the supervisor restarts us
@@ -75,5 +77,9 @@ class Lifecycle:
             return
         error = task.exception()
         if error is not None and not self.stopping.is_set():
-            _LOG.critical("%s ended with an error", task.get_name(), exc_info=error)
+            if isinstance(error, InvalidSetting):
+                # its text is about what an operator wrote, and says what to do; that of other errors stays out of the log
+                _LOG.critical("%s can't run: %s", task.get_name(), error.message)
+            else:
+                _LOG.critical("%s ended with an error", task.get_name(), exc_info=error)
             self.stop(EXIT_FAILED)

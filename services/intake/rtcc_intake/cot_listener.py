@@ -14,6 +14,7 @@ from rtcc_chassis.access import Access, AuditDraft, Outcome
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import RtccError, Unauthenticated
 from rtcc_chassis.scope import Scope
+from rtcc_chassis.settings import InvalidSetting
 from rtcc_intake.adapters.cot import STREAM_HEADER, read_varint
 from rtcc_intake.app.deliveries import IntakeApp
 from rtcc_intake.app.ports import SourceStore
@@ -49,7 +50,11 @@ class CotListener:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._tls.verify_mode = ssl.CERT_REQUIRED
-        self._tls.load_cert_chain(certificate_file, key_file)
+        try:
+            self._tls.load_cert_chain(certificate_file, key_file)
+        except OSError as error:
+            reason = f"{certificate_file} and {key_file} are no certificate with its key ({error.strerror or error})"
+            raise InvalidSetting("RTCC_INTAKE_COT_CERTIFICATE_FILE", reason) from error
         self._known: dict[str, _Known] = {}
         self._trusted: set[str] = set()
         self._maximum = maximum_connections

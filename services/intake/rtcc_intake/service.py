@@ -10,7 +10,7 @@ from rtcc.intake.v1.retention_pb2_grpc import add_RetentionServiceServicer_to_se
 from rtcc.registry.v1.registry_pb2 import Camera
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError
-from rtcc_chassis.settings import read
+from rtcc_chassis.settings import InvalidSetting, read
 from rtcc_chassis.signed_sources import RegistrySources
 from rtcc_intake.app.certificates import Certificates
 from rtcc_intake.app.deliveries import IntakeApp
@@ -117,8 +117,16 @@ def _servicer(
         feeds,
         certificates,
         cot_address=settings.cot_address or settings.cot_listen,
-        cot_authority=Path(authority).read_text(encoding="utf-8") if settings.cot_listen and authority else "",
+        cot_authority=_authority(authority) if settings.cot_listen and authority else "",
     )
+
+
+def _authority(path: str) -> str:
+    """Raises InvalidSetting."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidSetting("RTCC_INTAKE_COT_AUTHORITY_FILE", f"{path} can't be read ({error.strerror})") from error
 
 
 async def _follow_recordings(kit: ConnectorKit) -> None:
