@@ -41,7 +41,10 @@ class Objects:
     @classmethod
     def connect(cls, settings: ChassisSettings) -> "Objects":
         pool = urllib3.PoolManager(
-            maxsize=8, retries=urllib3.Retry(total=2, backoff_factor=0.2), timeout=urllib3.Timeout(connect=2, read=20)
+            maxsize=8,
+            retries=urllib3.Retry(total=2, backoff_factor=0.2),
+            timeout=urllib3.Timeout(connect=2, read=20),
+            ca_certs=settings.s3_authority or None,
         )
         client = Minio(
             settings.s3_endpoint,

@@ -90,6 +90,8 @@ class ChassisSettings:
     s3_access_key: str = ""
     s3_secret_key: str = field(default="", repr=False)
     s3_secure: bool = False
+    # CA file of the object store's certificate; empty: whom the system believes
+    s3_authority: str = ""
     s3_bucket_prefix: str = "rtcc-"
     # where this process's gRPC server listens; port 0: any free one
     rpc_listen: str = "127.0.0.1:0"

@@ -1,8 +1,17 @@
 """Objects on a real S3 (SeaweedFS): by agency, checked at start."""
 
+import asyncio
+import dataclasses
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
 import pytest
 
-from rtcc_chassis.errors import NotFound, Refused
+from proof.door import Door, door_at
+from rtcc_chassis.errors import NotFound, Refused, Unavailable
+from rtcc_chassis.objects import Objects
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import TestPlatform
 
@@ -23,3 +32,51 @@ async def test_an_agency_reads_and_writes_its_own_bucket_alone(small_platform: T
 async def test_the_embedded_store_can_do_what_is_relied_on(small_platform: TestPlatform) -> None:
     await small_platform.servers.s3_endpoint()
     await (await small_platform.context("intake")).objects.check_capabilities()
+
+
+@asynccontextmanager
+async def _tls_in_front_of(endpoint: str, door: Door, folder: Path) -> AsyncIterator[str]:
+    """What a load balancer or the store's own listener does; the answer is where it listens."""
+    certificate, key = folder / "s3.crt", folder / "s3.key"
+    certificate.write_text(door.certificate)
+    key.write_text(door.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    host, _, port = endpoint.rpartition(":")
+
+    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer), return_exceptions=True)
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(64 * 1024):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
+
+
+async def test_a_store_with_an_authority_of_its_own_is_believed_by_who_was_told_it_alone(small_platform: TestPlatform, tmp_path: Path) -> None:
+    # R14
+    plain = await small_platform.servers.s3_endpoint()
+    scope = Scope.service("intake", "anchor")
+    async with _tls_in_front_of(plain, door_at("127.0.0.1"), tmp_path) as endpoint:
+        settings = dataclasses.replace(await small_platform.settings("intake"), s3_endpoint=endpoint, s3_secure=True)
+        told = Objects.connect(dataclasses.replace(settings, s3_authority=str(tmp_path / "s3.crt")))
+        untold = Objects.connect(settings)
+        try:
+            await told.put(scope, "anchor", "over/tls", b"picture", "image/jpeg")
+            assert await told.get(scope, "anchor", "over/tls") == b"picture"
+            with pytest.raises(Unavailable):
+                await untold.get(scope, "anchor", "over/tls")
+        finally:
+            told.close()
+            untold.close()

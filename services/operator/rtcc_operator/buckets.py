@@ -21,7 +21,10 @@ class S3Buckets:
 
     def __init__(self, settings: ChassisSettings, objects: Objects) -> None:
         pool = urllib3.PoolManager(
-            maxsize=4, retries=urllib3.Retry(total=1, backoff_factor=0.2), timeout=urllib3.Timeout(connect=2, read=20)
+            maxsize=4,
+            retries=urllib3.Retry(total=1, backoff_factor=0.2),
+            timeout=urllib3.Timeout(connect=2, read=20),
+            ca_certs=settings.s3_authority or None,
         )
         provider = StaticProvider(settings.s3_access_key, settings.s3_secret_key)
         self._client = Minio(settings.s3_endpoint, credentials=provider, secure=settings.s3_secure, http_client=pool)
