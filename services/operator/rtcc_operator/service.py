@@ -40,7 +40,7 @@ async def serve(settings: OperatorSettings, chassis: ChassisSettings, lifecycle:
     channels, objects, resolver = Channels(chassis), Objects.connect(chassis), NatsResolver(chassis)
     registry = RegistryClient(channels, TokenIssuer.from_file(NAME, chassis.token_key_file))
     operator, platform = Key(settings.nats_operator_seed, "operator"), Key(settings.nats_platform_seed, "account")
-    bus = AgencyBus(cluster, resolver, operator, platform, utc_now, settings.nats_public_url)
+    bus = AgencyBus(cluster, resolver, operator, platform, utc_now, settings.nats_public_url, settings.nats_mqtt_address)
     reconcilers: dict[str, Reconciler] = {
         "agencies": Agencies(cluster, registry, bus, S3Buckets(chassis, objects), utc_now),
         "sharingagreements": Agreements(registry),

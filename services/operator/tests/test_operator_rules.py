@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from rtcc_operator.bootstrap import bootstrap
 from rtcc_operator.bootstrap import main as bootstrap_main
 from rtcc_operator.buckets import S3Buckets
 from rtcc_operator.cluster import own_namespace
-from rtcc_operator.domain.accounts import agency_account, devices_user
+from rtcc_operator.domain.accounts import agency_account, devices_user, source_user, source_user_key
 from rtcc_operator.domain.agreements import agreement_id, made_by, plan, same_terms
 from rtcc_operator.domain.back_off import back_off_s
 from rtcc_operator.domain.conditions import Condition, merged, summary
@@ -96,6 +97,23 @@ def test_the_same_account_minted_later_is_the_same_and_another_limit_is_not() ->
     closed = claims_of(token(1, BusLimits(), opened=False))["nats"]
     assert closed["limits"]["conn"] == 0
     assert "imports" not in closed
+
+
+def test_a_sources_login_is_always_the_same_user_and_another_agencys_is_not() -> None:
+    other = Key.new("account")
+    assert source_user_key(_ACCOUNT, "panel") == source_user_key(Key(_ACCOUNT.seed, "account"), "panel")
+    assert len({source_user_key(_ACCOUNT, "panel"), source_user_key(_ACCOUNT, "sensor"), source_user_key(other, "panel")}) == 3
+    token = source_user(_ACCOUNT, "panel", 1)
+    assert (claims_of(token)["iss"], claims_of(token)["sub"]) == (_ACCOUNT.public, source_user_key(_ACCOUNT, "panel"))
+
+
+def test_revoked_users_stay_revoked_at_every_look() -> None:
+    def token(when: int, *revoked: str) -> str:
+        return agency_account(_OPERATOR, _PLATFORM, _ACCOUNT.public, "west", BusLimits(), when, revoked=revoked)
+
+    assert same_meaning(token(1, "UB", "UA"), token(2, "UA", "UB"))
+    assert not same_meaning(token(1, "UA"), token(1))
+    assert all(until_s > time.time() + 10 * 365 * 86400 for until_s in claims_of(token(1, "UA"))["nats"]["revocations"].values())
 
 
 def test_an_activation_is_for_one_account_and_one_subject() -> None:

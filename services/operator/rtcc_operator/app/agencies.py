@@ -120,7 +120,11 @@ class Agencies:
         facts |= {"firstAdministratorId": person.person_id, "enrolledAt": stamp(self._clock())}
 
     async def _on_bus(self, spec: AgencySpec, status: dict[str, Any], facts: dict[str, Any]) -> list[Condition]:
-        condition, account = await self._bus.bring_about(spec, str(status.get("account", "")))
+        former = [str(source_id) for source_id in status.get("mqttSources") or ()]
+        if ever := sorted({*former, *spec.mqtt_sources}):
+            # noted even when the bus fails half-way: whoever may have a login must be known to be cut off
+            facts["mqttSources"] = ever
+        condition, account = await self._bus.bring_about(spec, str(status.get("account", "")), former)
         facts["account"] = account
         return [condition]
 

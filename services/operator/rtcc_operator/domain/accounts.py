@@ -6,19 +6,36 @@ activation, signed by the platform's account for exactly this agency's account, 
 platform's own account never changes when agencies come and go.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from rtcc_operator.domain.keys import Key
-from rtcc_operator.domain.nats_jwt import signed
+from rtcc_operator.domain.nats_jwt import claims_of, signed
 from rtcc_operator.domain.resources import BusLimits
 
+# nats-server keeps the sessions of an agency's MQTT devices in streams of its account
+MQTT_SESSIONS_BYTES, _MQTT_MEMORY_BYTES = 64 * 1024 * 1024, 1024 * 1024
+# a user is revoked whose token is older than this (1 January 2100): for ever, and the same at every look
+_FOR_EVER_S = 4_102_444_800
 _UNLIMITED = {"subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}
 
 
 def agency_account(
-    operator: Key, platform: Key, account: str, agency_id: str, limits: BusLimits, issued_at_s: int, *, open_: bool = True
+    operator: Key,
+    platform: Key,
+    account: str,
+    agency_id: str,
+    limits: BusLimits,
+    issued_at_s: int,
+    *,
+    open_: bool = True,
+    mqtt: bool = False,
+    revoked: Iterable[str] = (),
 ) -> str:
-    """The account of an agency (public key `account`). `open_` False: no connection is let in and those there are cut."""
+    """The account of an agency (public key `account`). `open_` False: no connection is let in and those there are cut.
+
+    `mqtt`: devices may speak MQTT. `revoked`: public keys of users who may not sign in any more, and are cut.
+    """
     claims: dict[str, Any] = {
         "type": "account",
         "version": 2,
@@ -34,12 +51,21 @@ def agency_account(
         "default_permissions": {"pub": {}, "sub": {}},
         "authorization": {},
     }
+    if mqtt:
+        claims["limits"] |= {"mem_storage": _MQTT_MEMORY_BYTES, "disk_storage": MQTT_SESSIONS_BYTES, "streams": -1, "consumer": -1}
+    if gone := sorted(revoked):
+        claims["revocations"] = dict.fromkeys(gone, _FOR_EVER_S)
     if open_:
         claims["imports"] = [
             _import(platform, account, "source", "service", f"agency.{agency_id}.source.>", "source.>", issued_at_s),
             _import(platform, account, "shared", "stream", f"shared.{agency_id}.>", "shared.>", issued_at_s),
         ]
     return signed(operator, account, f"agency-{agency_id}", claims, issued_at_s)
+
+
+def revoked_users(token: str) -> set[str]:
+    """Public keys of those that an account's token keeps out."""
+    return set(claims_of(token).get("nats", {}).get("revocations") or ())
 
 
 def _import(platform: Key, account: str, name: str, kind: str, subject: str, local: str, issued_at_s: int) -> dict[str, Any]:
@@ -91,6 +117,30 @@ def devices_user(account: Key, user: Key, agency_id: str, issued_at_s: int) -> s
         "payload": -1,
     }
     return signed(account, user.public, f"{agency_id}-devices", claims, issued_at_s)
+
+
+def source_user(account: Key, source_id: str, issued_at_s: int) -> str:
+    """A source's own login over MQTT: it publishes on its subject and nothing else, and hears nothing.
+
+    MQTT can sign no challenge, so whoever holds the token is the source (a bearer token; NATS documentation, "MQTT").
+    """
+    claims = {
+        "type": "user",
+        "version": 2,
+        "pub": {"allow": [f"source.{source_id}.event", f"source.{source_id}.event.>"]},
+        "sub": {"deny": [">"]},
+        "subs": -1,
+        "data": -1,
+        "payload": -1,
+        "bearer_token": True,
+        "allowed_connection_types": ["MQTT"],
+    }
+    return signed(account, source_user_key(account, source_id), source_id, claims, issued_at_s)
+
+
+def source_user_key(account: Key, source_id: str) -> str:
+    """The public key of a source's login: known without a store, so that it can be revoked when its Secret is gone."""
+    return account.derived(f"mqtt {source_id}").public
 
 
 def service_user(account: Key, user: Key, name: str, issued_at_s: int) -> str:

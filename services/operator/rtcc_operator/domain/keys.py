@@ -1,5 +1,7 @@
 """NATS keys (nkeys): Ed25519 pairs with a type in their text form (github.com/nats-io/nkeys)."""
 
+import hashlib
+import hmac
 import os
 from typing import Literal
 
@@ -36,6 +38,10 @@ class Key:
     @classmethod
     def new(cls, kind: KeyKind) -> "Key":
         return cls(nkeys.encode_seed(os.urandom(32), _PREFIXES[kind]).decode(), kind)
+
+    def derived(self, label: str) -> "Key":
+        """A user's key that only the holder of this one can make, and always the same for a label."""
+        return Key(nkeys.encode_seed(hmac.digest(self.seed.encode(), label.encode(), hashlib.sha256), _PREFIXES["user"]).decode(), "user")
 
     def sign(self, data: bytes) -> bytes:
         return bytes(self._pair.sign(data))

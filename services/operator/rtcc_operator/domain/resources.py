@@ -20,6 +20,7 @@ DELETE_DATA = f"{GROUP}/delete-data"
 KINDS = {"agencies": "Agency", "sharingagreements": "SharingAgreement"}
 
 _AGENCY_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])\Z")
+_SOURCE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 class InvalidResource(RtccError):
@@ -80,6 +81,8 @@ class AgencySpec:
     declared: frozenset[str]
     administrator: Administrator
     bus: BusLimits = field(default_factory=BusLimits)
+    # sources that sign in over MQTT
+    mqtt_sources: tuple[str, ...] = ()
     quota_bytes: int = 0
 
     @property
@@ -131,6 +134,7 @@ def agency_spec(resource: Mapping[str, Any]) -> AgencySpec:
             _number(bus, "payloadBytesMost", BusLimits().payload_bytes_most),
             _number(bus, "subscriptionsMost", BusLimits().subscriptions_most),
         ),
+        mqtt_sources=_source_ids(bus),
         quota_bytes=_number(objects, "quotaBytes", 0),
     )
 
@@ -185,6 +189,14 @@ def _texts(holder: Mapping[str, Any], name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         raise InvalidResource(f"{name} is no list of texts.")
     return list(value)
+
+
+def _source_ids(bus: Mapping[str, Any]) -> tuple[str, ...]:
+    found = sorted(set(_texts(bus, "mqttSources")))
+    for source_id in found:
+        if not _SOURCE_ID.match(source_id):
+            raise InvalidResource(f"bus.mqttSources: {source_id[:60]!r} is no id of a source.")
+    return tuple(found)
 
 
 def _number(holder: Mapping[str, Any], name: str, default: int) -> int:
