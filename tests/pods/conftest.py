@@ -15,10 +15,11 @@ import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from playwright.async_api import Browser
 
-from pods.pod_world import PodWorld, door_certificate, written
+from pods.pod_world import PodWorld, written
 from pods.pods import BRIDGE, Pods, addresses, bridge_kept, container_store, pod_network
 from pods.relay import relayed
 from proof.browser import chromium
+from proof.door import Door, door_at
 from proof.platform import UNBOUNDED, proven
 from rtcc_chassis.rpc.probes import LIVE
 from rtcc_demo.render.clips import draw_clip
@@ -86,7 +87,7 @@ def _services() -> list[str]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def consortium(built: float, _bridge: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
+async def consortium(built: float, _bridge: None, door: Door, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
     """The example of charts/examples, with the stores of a throwaway installation."""
     root, where = checkout_root(), addresses(_services())
     folder = tmp_path_factory.mktemp("pods")
@@ -98,15 +99,17 @@ async def consortium(built: float, _bridge: None, tmp_path_factory: pytest.TempP
     async with throwaway_platform(processes=(), settings=settings) as supervisor:
         installation = supervisor.installation
         credentials, ports = installation.credentials, installation.ports
-        certificate, key, believed = door_certificate(where["gateway"])
         plan = Plan(
             installation=_INSTALLATION,
             namespace=_INSTALLATION,
             database=f"{BRIDGE}:{ports['postgres']}/rtcc",
             database_options="",
             object_keys=(credentials.s3_access_key, credentials.s3_secret_key),
-            door=(certificate, key),
-            extra={"gateway": {"oidc-client-secret": "nobody-asks"}},
+            door=(door.certificate, door.key),
+            extra={
+                "gateway": {"oidc-client-secret": "nobody-asks"},
+                "intake": {"cot.crt": door.certificate, "cot.key": door.key, "cot-ca.crt": door.certificate},
+            },
         )
         given = manifests(credentials, plan)
         _believe_the_test(given, credentials.trust.read_text())
@@ -123,7 +126,7 @@ async def consortium(built: float, _bridge: None, tmp_path_factory: pytest.TempP
                 for service in where:
                     await _ready(pods, service)
                 ready_s = time.monotonic() - began
-                async with proven(supervisor, believed) as platform:
+                async with proven(supervisor, door.believed) as platform:
                     yield Consortium(pods, PodWorld(platform), built, ready_s)
             finally:
                 await asyncio.to_thread(pods.remove)
@@ -173,10 +176,16 @@ async def _ready(pods: Pods, service: str) -> None:
     pytest.fail(f"{service} isn't ready after 120 s ({told}):\n{pods.logs(service)}")
 
 
+@pytest.fixture(scope="session")
+def door(_possible: None) -> Door:
+    """Where the gateway's pod will stand."""
+    return door_at(addresses(_services())["gateway"])
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(_possible: None) -> AsyncIterator[Browser]:
-    """Real Chromium."""
-    async with chromium() as started:
+async def browser(door: Door) -> AsyncIterator[Browser]:
+    """Real Chromium that believes the pods' door."""
+    async with chromium(door.browser_flag) as started:
         yield started
 
 

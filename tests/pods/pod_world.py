@@ -1,18 +1,11 @@
 """People of an installation that is no demo: they sign in with password and code, at a door whose certificate is the test's own."""
 
-import ipaddress
-import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel
 from pathlib import Path
 
 import aiohttp
 import pyotp
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from playwright.async_api import Page
 
 from proof.world import World
@@ -57,27 +50,6 @@ class PodWorld(World):
             assert response.status == 200, await response.text()
             (cookie,) = response.cookies.values()
             return cookie
-
-
-def door_certificate(address: str) -> tuple[str, str, ssl.SSLContext]:
-    """A certificate for the door at an IP address, its key, and who believes it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the consortium's door")]), datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    return pem, private, ssl.create_default_context(cadata=pem)
 
 
 def written(folder: Path, name: str, text: str) -> Path:

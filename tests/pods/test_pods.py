@@ -1,13 +1,23 @@
 """What the charts render runs: images without tools, nobody's user, a read-only root, and the stolen truck's whole way."""
 
+import asyncio
+import contextlib
+import ssl
 import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
 
 from pods.conftest import Consortium
+from pods.pod_world import written
 from pods.pods import podman
+from proof.door import Door
+from proof.platform import until
 from proof.stolen_truck import stolen_truck
+from proof.world import add_agency
+from rtcc.intake.v1 import intake_pb2
 from rtcc_demo.rtsp_server import RtspServer
 
 pytestmark = pytest.mark.soak
@@ -27,6 +37,41 @@ async def test_a_stolen_truck_crosses_the_border_in_pods(consortium: Consortium,
         for service in consortium.pods.started:
             print(f"--- {service}\n{consortium.pods.logs(service)}")
         raise
+
+
+@pytest.mark.timeout(900)
+async def test_a_tak_device_comes_in_by_the_port_that_the_chart_opens(consortium: Consortium, door: Door, tmp_path: Path) -> None:
+    world, agency_id = consortium.world, "lagoon"
+    await add_agency(world, agency_id)
+    source = await world.source(agency_id, "cot")
+    request = intake_pb2.IssueSourceCertificateRequest(source_id=source.source_id)
+    issued = await world.platform.ask("IssueSourceCertificate", world.everything(agency_id), request)
+    assert (issued.address, issued.authority) == ("tak.region.example:8089", door.certificate)
+    certificate, key = written(tmp_path, "device.pem", issued.certificate), written(tmp_path, "device.key", issued.private_key)
+    context = ssl.create_default_context(cadata=issued.authority)
+    context.load_cert_chain(certificate, key)
+    # the test's one certificate names the gateway's address
+    named = consortium.pods.addresses["gateway"]
+
+    async def shown() -> bool:
+        with contextlib.suppress(OSError):
+            # the listener learns of a new certificate within 2 seconds
+            _, writer = await asyncio.open_connection(consortium.pods.addresses["intake"], 8089, ssl=context, server_hostname=named)
+            writer.write(marker("spot-7"))
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        answer = await world.platform.ask("ListNewestEvents", world.everything(agency_id), intake_pb2.ListNewestEventsRequest(limit=10))
+        return [event.marker.uid for event in answer.events] == ["spot-7"]
+
+    await until(shown, deadline_s=60, every_s=1)
+
+
+def marker(uid: str) -> bytes:
+    now = datetime.now(UTC)
+    times = f'time="{now:%FT%TZ}" start="{now:%FT%TZ}" stale="{now + timedelta(hours=1):%FT%TZ}"'
+    point = '<point lat="60.17" lon="24.94" hae="9999999.0" ce="15" le="9999999.0"/>'
+    return f'<event version="2.0" uid="{uid}" type="a-u-G" how="h-e" {times}>{point}<detail/></event>'.encode()
 
 
 @pytest.mark.timeout(900)

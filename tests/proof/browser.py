@@ -27,23 +27,23 @@ FLAGS = (
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """The machine's Chromium; skips, saying so, where there is none."""
-    async with chromium_or_none() as browser:
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """The machine's Chromium, with `flags` beside the usual ones; skips, saying so, where there is none."""
+    async with chromium_or_none(*flags) as browser:
         if browser is None:
             pytest.skip("no Chromium on this machine: install chromium, or set RTCC_CHROMIUM to one")
         yield browser
 
 
 @asynccontextmanager
-async def chromium_or_none() -> AsyncIterator[Browser | None]:
-    """The machine's Chromium; None where there is none."""
+async def chromium_or_none(*flags: str) -> AsyncIterator[Browser | None]:
+    """The machine's Chromium, with `flags` beside the usual ones; None where there is none."""
     executable = find_chromium()
     if executable is None:
         yield None
         return
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(executable), args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=str(executable), args=[*FLAGS, *flags])
         try:
             yield browser
         finally:
