@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -48,13 +49,16 @@ class TraceCollector(trace_service_pb2_grpc.TraceServiceServicer):
 
 
 @asynccontextmanager
-async def trace_collector() -> AsyncIterator[TraceCollector]:
-    """Listens on loopback."""
+async def trace_collector(certificate: Path | None = None, key: Path | None = None) -> AsyncIterator[TraceCollector]:
+    """Listens on loopback, by TLS when certificate and key (PEM files) are given."""
     collector, server = TraceCollector(), grpc.aio.server()
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if certificate and key:
+        shown = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+        collector.endpoint = f"https://127.0.0.1:{server.add_secure_port('127.0.0.1:0', shown)}"
+    else:
+        collector.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
-    collector.endpoint = f"http://127.0.0.1:{port}"
     try:
         yield collector
     finally:

@@ -92,7 +92,7 @@ async def run(services: Mapping[str, Serve], environment: Mapping[str, str] | No
     first = all_settings[names[0]]
     process_name = "+".join(names)
     configure_logging(process_name, first.log_level)
-    configure_tracing(process_name, first.otlp_endpoint)
+    configure_tracing(process_name, first.otlp_endpoint, first.tls_authority_file)
     probes = ProbeServer()
     await probes.start(first.health_listen)
     bus = await Bus.connect(first, process_name)

@@ -7,16 +7,19 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
+from pathlib import Path
 
+import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from rtcc_chassis.scope import agency_in_scope
+from rtcc_chassis.settings import INTERNAL_NAME
 
 _TRACER = trace.get_tracer("openrtcc")
 
@@ -26,16 +29,25 @@ MESSAGES = Counter("rtcc_messages_total", "Messages handled by consumers and tai
 DECISIONS = Counter("rtcc_decisions_total", "Access decisions.", ["action", "outcome"])
 
 
-def configure_tracing(service: str, otlp_endpoint: str) -> None:
+def configure_tracing(service: str, otlp_endpoint: str, authority_file: str = "") -> None:
     """Send spans to an OTLP collector; without an endpoint spans cost next to nothing."""
     if not otlp_endpoint:
         return
+    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "openrtcc"}))
+    provider.add_span_processor(BatchSpanProcessor(span_exporter(otlp_endpoint, authority_file), schedule_delay_millis=500))
+    trace.set_tracer_provider(provider)
+
+
+def span_exporter(endpoint: str, authority_file: str = "") -> SpanExporter:
+    """To http://host:port, or https:// with a certificate of the installation's own authority (PEM), as the services show each other."""
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "openrtcc"}))
-    exporter = OTLPSpanExporter(endpoint=otlp_endpoint, insecure=otlp_endpoint.startswith("http://"))
-    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
-    trace.set_tracer_provider(provider)
+    if endpoint.startswith("http://"):
+        return OTLPSpanExporter(endpoint=endpoint, insecure=True)
+    if not authority_file:
+        return OTLPSpanExporter(endpoint=endpoint, credentials=grpc.ssl_channel_credentials())
+    credentials = grpc.ssl_channel_credentials(Path(authority_file).read_bytes())
+    return OTLPSpanExporter(endpoint=endpoint, credentials=credentials, channel_options=(("grpc.ssl_target_name_override", INTERNAL_NAME),))
 
 
 def flush_tracing() -> None:

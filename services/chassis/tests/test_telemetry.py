@@ -12,16 +12,35 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from prometheus_client import REGISTRY
 
+from proof.trace_collector import trace_collector
 from rtcc_chassis import measures
 from rtcc_chassis.consumer import ConsumerSpec
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.measures import note_certificate
 from rtcc_chassis.scope import enter_scope
 from rtcc_chassis.streams import EVENTS
-from rtcc_chassis.telemetry import _JsonFormatter
+from rtcc_chassis.telemetry import _JsonFormatter, span_exporter
 from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_standalone.certificates import ensure_certificates
+
+
+async def test_traces_go_to_a_collector_with_a_certificate_of_the_installations_authority(tmp_path: Path) -> None:
+    # R14
+    tls = ensure_certificates(tmp_path)
+    async with trace_collector(tls.certificate, tls.key) as collector:
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(span_exporter(collector.endpoint, str(tls.authority))))
+
+        def tell() -> None:
+            provider.get_tracer("test").start_span("told").end()
+            provider.shutdown()
+
+        await asyncio.to_thread(tell)
+        assert [span.name for span in collector.spans] == ["told"]
 
 
 def _line(error: BaseException | None = None) -> dict[str, str]:

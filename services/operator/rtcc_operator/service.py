@@ -67,7 +67,7 @@ async def run(environment: Mapping[str, str] | None = None) -> int:
     # every other service needs a database
     chassis = read(ChassisSettings, NAME, {"RTCC_OPERATOR_DATABASE_URL": "", **given})
     configure_logging(NAME, chassis.log_level)
-    configure_tracing(NAME, chassis.otlp_endpoint)
+    configure_tracing(NAME, chassis.otlp_endpoint, chassis.tls_authority_file)
     lifecycle, probes = Lifecycle(), ProbeServer()
     await probes.start(chassis.health_listen)
     lifecycle.handle_signals()
