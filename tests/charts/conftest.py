@@ -28,6 +28,12 @@ def _consortium(root: Path, helm: Path) -> list[Object]:
     return rendered(helm, root, root / EXAMPLES / "consortium", newest_kubernetes())
 
 
+@pytest.fixture(scope="session")
+def single_agency(root: Path, helm: Path) -> list[Object]:
+    """To be read only."""
+    return rendered(helm, root, root / EXAMPLES / "single-agency", newest_kubernetes())
+
+
 @pytest.fixture
 def consortium(_consortium: list[Object]) -> list[Object]:
     """A copy that a test may break."""

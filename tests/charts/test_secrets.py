@@ -29,11 +29,15 @@ def given(tmp_path: Path) -> list[str]:
     names = (
         "database-authority",
         "nats-authority",
+        "objects-authority",
         "objects-access-key",
         "objects-secret-key",
         "certificate",
         "certificate-key",
         "oidc-client-secret",
+        "tak-certificate",
+        "tak-certificate-key",
+        "tak-authority",
     )
     options = []
     for name in names:

@@ -38,13 +38,14 @@ CHOICES = (
     "",
     "global.nats.signIn=password",
     "global.telemetry.endpoint=http://collector:4317",
+    "global.objects.authority=s3.crt",
     "secretSettings.oidc_client_secret=oidc-client-secret",
     "secretSettings.cot_certificate_file=cot.crt",
     "secretSettings.cot_key_file=cot.key",
     "secretSettings.cot_authority_file=cot-ca.crt",
 )
 NEVER = {"files_folder"}
-OF_THE_OBJECT_STORE = {"s3_endpoint", "s3_access_key", "s3_secret_key", "s3_secure", "s3_bucket_prefix"}
+OF_THE_OBJECT_STORE = {"s3_endpoint", "s3_access_key", "s3_secret_key", "s3_secure", "s3_authority", "s3_bucket_prefix"}
 
 
 def _not_for(service: str, environment: dict[str, str]) -> set[str]:

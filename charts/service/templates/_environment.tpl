@@ -74,6 +74,10 @@
   value: /etc/rtcc/objects/access-key
 - name: RTCC_S3_SECRET_KEY_FILE
   value: /etc/rtcc/objects/secret-key
+{{- with $global.objects.authority }}
+- name: RTCC_S3_AUTHORITY
+  value: /etc/rtcc/authorities/{{ . }}
+{{- end }}
 {{- end }}
 {{- if $global.telemetry.endpoint }}
 - name: RTCC_OTLP_ENDPOINT

@@ -71,6 +71,9 @@ spec:
 {{- end }}
 
 {{- define "service.mediaService" -}}
+{{- if and (eq .Values.media.type "LoadBalancer") (gt (int .Values.replicas) 1) }}
+{{- fail "media.type LoadBalancer: one address can't lead to the pod that answered; several pods need NodePort or hostPort" }}
+{{- end }}
 apiVersion: v1
 kind: Service
 metadata:

@@ -12,6 +12,12 @@ spec:
     {{- if .Values.single }}
     # two of it at once would do each other's work
     type: Recreate
+    {{- else if .Values.media }}
+    # the new one takes the port of an old one on its node
+    type: RollingUpdate
+    rollingUpdate:
+      maxUnavailable: 1
+      maxSurge: 0
     {{- else }}
     type: RollingUpdate
     rollingUpdate:
@@ -48,6 +54,16 @@ spec:
         fsGroup: 65532
         seccompProfile:
           type: RuntimeDefault
+      {{- if and .Values.media (gt (int .Values.replicas) 1) }}
+      # one a node: each announces its node's address, and traffic to the port of a node stays on it
+      affinity:
+        podAntiAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+            - topologyKey: kubernetes.io/hostname
+              labelSelector:
+                matchLabels:
+                  {{- include "service.selector" . | nindent 18 }}
+      {{- end }}
       {{- if not .Values.single }}
       topologySpreadConstraints:
         {{- range tuple "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}

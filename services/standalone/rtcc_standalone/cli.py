@@ -127,11 +127,15 @@ def _developer_verbs(verbs: Verbs) -> None:
     for name, text in (
         ("database-authority", "the CA of PostgreSQL"),
         ("nats-authority", "the CA of NATS"),
+        ("objects-authority", "the CA of the object store, unless it is a public one"),
         ("objects-access-key", "a file with the object store's access key"),
         ("objects-secret-key", "a file with the object store's secret key"),
         ("certificate", "the certificate of the public address, unless cert-manager makes it"),
         ("certificate-key", "its key"),
         ("oidc-client-secret", "a file with the secret that the single sign-on knows us by"),
+        ("tak-certificate", "the certificate of the address that TAK devices connect to; none: the services' own, which names rtcc.internal"),
+        ("tak-certificate-key", "its key"),
+        ("tak-authority", "the CA that TAK devices are told to believe"),
     ):
         secrets.add_argument(f"--{name}", metavar="FILE", help=text)
     charts = _add(verbs, "charts", "development:charts", "render the Kubernetes charts and check what comes out", data=False)

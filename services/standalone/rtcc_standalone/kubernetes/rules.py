@@ -12,7 +12,7 @@ DECLARED_KEYS: dict[str, frozenset[str]] = {
     "objects": frozenset({"access-key", "secret-key"}),
     "internal-tls": frozenset({"tls.crt", "tls.key", "ca.crt"}),
     "trust": frozenset({"trust.json"}),
-    "authorities": frozenset({"nats.crt", "postgresql.crt"}),
+    "authorities": frozenset({"nats.crt", "postgresql.crt", "s3.crt"}),
     "gateway-door": frozenset({"tls.crt", "tls.key"}),
 }
 SERVICE_KEYS = frozenset({"token.pem", "database-url", "nats-password", "nats.creds"})

@@ -30,7 +30,7 @@ class Plan:
     # the query of the database's addresses, without "?"
     database_options: str = "sslmode=verify-full&sslrootcert=/etc/rtcc/authorities/postgresql.crt"
     object_keys: tuple[str, str] = ("", "")
-    # name in the ConfigMap -> PEM: nats.crt, postgresql.crt
+    # name in the ConfigMap -> PEM: nats.crt, postgresql.crt, s3.crt
     authorities: Mapping[str, str] = field(default_factory=dict)
     # certificate and key of the public address; empty: made by others (cert-manager)
     door: tuple[str, str] = ("", "")

@@ -29,6 +29,7 @@ GIVEN_BY_CHART = frozenset(
         "s3_access_key",
         "s3_secret_key",
         "s3_secure",
+        "s3_authority",
         "s3_bucket_prefix",
         "rpc_listen",
         "rpc_addresses",

@@ -34,12 +34,13 @@ def secrets(options: argparse.Namespace) -> int:
         raise InsideCheckoutError(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     credentials, nats = cluster_material(folder)
-    authorities = {
-        name: _text(path) for name, path in (("nats.crt", options.nats_authority), ("postgresql.crt", options.database_authority)) if path
-    }
+    named = {"nats.crt": options.nats_authority, "postgresql.crt": options.database_authority, "s3.crt": options.objects_authority}
+    authorities = {name: _text(path) for name, path in named.items() if path}
     extra = {service: dict(keys) for service, keys in nats.items()}
     if options.oidc_client_secret:
         extra.setdefault("gateway", {})["oidc-client-secret"] = _text(options.oidc_client_secret)
+    tak = {"cot.crt": options.tak_certificate, "cot.key": options.tak_certificate_key, "cot-ca.crt": options.tak_authority}
+    extra.setdefault("intake", {}).update({key: _text(path) for key, path in tak.items() if path})
     verified = "sslmode=verify-full&sslrootcert=/etc/rtcc/authorities/postgresql.crt"
     plan = Plan(
         installation=options.installation,
