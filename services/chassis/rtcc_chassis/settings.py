@@ -12,7 +12,6 @@ from typing import Any
 
 from rtcc_chassis.errors import RtccError
 
-
 # what the certificates inside of an installation name, whatever host answers
 INTERNAL_NAME = "rtcc.internal"
 

@@ -25,7 +25,10 @@ async def test_a_setting_that_cant_be_used_is_named_with_its_reason(caplog: pyte
         lifecycle = await _ended_by(InvalidSetting("RTCC_INTAKE_COT_KEY_FILE", "/etc/rtcc/secret/cot.key can't be read"))
     assert lifecycle.exit_code == EXIT_FAILED
     (record,) = caplog.records
-    assert record.getMessage() == "intake can't run: The setting RTCC_INTAKE_COT_KEY_FILE can't be used: /etc/rtcc/secret/cot.key can't be read."
+    assert (
+        record.getMessage()
+        == "intake can't run: The setting RTCC_INTAKE_COT_KEY_FILE can't be used: /etc/rtcc/secret/cot.key can't be read."
+    )
     assert record.exc_info is None
 
 

@@ -64,7 +64,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def test_a_store_with_an_authority_of_its_own_is_believed_by_who_was_told_it_alone(small_platform: TestPlatform, tmp_path: Path) -> None:
+async def test_a_store_with_an_authority_of_its_own_is_believed_by_who_was_told_it_alone(
+    small_platform: TestPlatform, tmp_path: Path
+) -> None:
     # R14
     plain = await small_platform.servers.s3_endpoint()
     scope = Scope.service("intake", "anchor")

@@ -27,9 +27,8 @@ async def _declared(cluster: Cluster, *sources: str) -> None:
 async def _panel(cluster: Cluster, source_id: str) -> AsyncIterator[aiomqtt.Client]:
     """A device with what its Secret holds."""
     login = cluster.secret(f"{cluster.harbor}-mqtt-{source_id}")
-    async with aiomqtt.Client(
-        "127.0.0.1", cluster.platform.mqtt_port, username=login["username"], password=login["password"], identifier=f"panel-{new_id()}", timeout=5,
-    ) as client:  # fmt: skip
+    named = {"username": login["username"], "password": login["password"], "identifier": f"panel-{new_id()}"}
+    async with aiomqtt.Client("127.0.0.1", cluster.platform.mqtt_port, timeout=5, **named) as client:
         yield client
 
 
@@ -62,7 +61,13 @@ async def test_a_declared_source_speaks_for_itself_alone(cluster: Cluster) -> No
                 await client.subscribe("#", timeout=2)
 
             async def told() -> bool:
-                for topic in (f"source/{colleague}/event", "source/x", f"source/{own}", f"source/{own}/event", f"source/{own}/event/panel-3"):
+                for topic in (
+                    f"source/{colleague}/event",
+                    "source/x",
+                    f"source/{own}",
+                    f"source/{own}/event",
+                    f"source/{own}/event/panel-3",
+                ):
                     await client.publish(topic, b"alarm", qos=1)
                 return len({message.subject for message in received}) >= 2
 

@@ -133,7 +133,7 @@ def _developer_verbs(verbs: Verbs) -> None:
         ("certificate", "the certificate of the public address, unless cert-manager makes it"),
         ("certificate-key", "its key"),
         ("oidc-client-secret", "a file with the secret that the single sign-on knows us by"),
-        ("tak-certificate", "the certificate of the address that TAK devices connect to; none: the services' own, which names rtcc.internal"),
+        ("tak-certificate", "the certificate of the address of TAK devices; none: the services' own, which names rtcc.internal"),
         ("tak-certificate-key", "its key"),
         ("tak-authority", "the CA that TAK devices are told to believe"),
     ):

@@ -55,7 +55,14 @@ class AgencyBus:
         await self._push(account, agency_id, limits, opened=False)
 
     async def _push(
-        self, account: str, agency_id: str, limits: BusLimits, *, opened: bool, mqtt: Set[str] = frozenset(), revoked: Set[str] = frozenset()
+        self,
+        account: str,
+        agency_id: str,
+        limits: BusLimits,
+        *,
+        opened: bool,
+        mqtt: Set[str] = frozenset(),
+        revoked: Set[str] = frozenset(),
     ) -> None:
         """`mqtt`, `revoked`: users by their public keys. Who was revoked before stays so, even if the resource was gone meanwhile."""
         held = await self._accounts.current(account)
