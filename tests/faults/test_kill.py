@@ -139,7 +139,7 @@ async def test_all_at_once_is_survived(mortal_platform: RunningPlatform, mortal_
         for target in TARGETS:
             strike(platform, target)
 
-    await under_load(load, strike_all, per_second=PER_SECOND, seconds=SECONDS, deadline_s=2 * RECOVERED_WITHIN_S)
+    await under_load(load, strike_all, per_second=PER_SECOND, seconds=SECONDS, deadline_s=2 * RECOVERED_WITHIN_S, every=GUNSHOT_EVERY)
     await everything_answers(platform, world)
     await found_and_single(world, load)
 
