@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pylibsrtp import Policy, Session
 
 from rtcc_video.engine.dtls import DtlsFailed, DtlsIdentity, DtlsSession
+from rtcc_video.engine.frames import Run
 from rtcc_video.engine.rtp import build_goodbye, build_rtp_header
 from rtcc_video.engine.srtp import (
     AEAD_AES_128_GCM,
@@ -46,7 +47,7 @@ def test_gcm_bytes_equal_libsrtp_across_the_sequence_wrap(key: bytes, salt: byte
     # libsrtp learns of a wrap from consecutive packets within its window.
     for index in range(first, 65_536 + 40, 97):
         header = build_rtp_header(99, False, index, 1000, SSRC)
-        assert b"".join(ours.protect([header], [payload], [SSRC << 48 | index])) == theirs.protect(header + payload)
+        assert b"".join(ours.protect(Run([header], [payload], index, SSRC, len(payload)), 0)) == theirs.protect(header + payload)
 
 
 def keys_of(profile: SrtpProfile, is_server: bool) -> SrtpKeys:
@@ -71,7 +72,7 @@ def test_rtcp_noise_does_not_authenticate(noise: bytes) -> None:
 def test_aes_cm_packets_are_read_by_libsrtp_and_may_be_repeated() -> None:
     protector = LibsrtpProtector(keys_of(AES128_CM_SHA1_80, True))
     header = build_rtp_header(99, True, 7, 1000, SSRC)
-    first, again = (protector.protect([header], [b"picture"], [0]) for _ in range(2))
+    first, again = (protector.protect(Run([header], [b"picture"], 7, SSRC, 7), 0) for _ in range(2))
     assert first == again
     client = keys_of(AES128_CM_SHA1_80, False)
     policy = Policy(

@@ -70,10 +70,11 @@ async def test_a_joiner_gets_the_group_so_far_and_not_a_second_of_nothing(endpoi
     async with watch(endpoint, player.stream) as watching:
         first = (await watching.frames(1))[0]
         assert first.key_frame
-        assert watching.viewer._first_index is not None
-        assert watching.viewer._first_index <= begun or player.stream.group[0].first_index != begun
-        assert watching.viewer.times.first_frame_s is not None
-        assert watching.viewer.times.first_frame_s - watching.viewer.times.opened_s < 5
+        outlet = watching.viewer.outlet
+        assert outlet.first_index is not None
+        assert outlet.first_index <= begun or player.stream.group[0].first_index != begun
+        assert outlet.first_frame_s is not None
+        assert outlet.first_frame_s - watching.viewer.times.opened_s < 5
 
 
 async def test_many_viewers_share_one_identity_and_each_can_leave(endpoint: Endpoint, player: Any) -> None:
@@ -122,21 +123,20 @@ class LossySend:
         self._seen: dict[tuple[int, int], set[bytes]] = {}
         sender = endpoint._sender
         assert sender is not None
-        self._send_one = sender._send_singly
-        sender.send_run = self._send_run  # type: ignore[method-assign] # the network's losses, put where the network begins
+        self._sendmsg = sender.sendmsg
+        # One packet a call; where the network begins, its losses begin.
+        sender.offload = False
+        sender.sendmsg = self._lossy  # type: ignore[method-assign, assignment] # same call, fewer arguments
 
-    def _send_run(self, buffers: Any, packets: int, segment_bytes: int, address: Any) -> bool:
-        each = len(buffers) // packets
-        for start in range(0, len(buffers), each):
-            data = b"".join(buffers[start : start + each])
-            packet = parse_rtp(data)
-            self._seen.setdefault((packet.ssrc, packet.sequence), set()).add(data)
-            self._count += 1
-            if self._count % self._every == 0:
-                self.dropped += 1
-            else:
-                self._send_one([data], 1, address)
-        return True
+    def _lossy(self, buffers: Any, control: Any, flags: int, address: Any) -> int:
+        data = b"".join(buffers)
+        packet = parse_rtp(data)
+        self._seen.setdefault((packet.ssrc, packet.sequence), set()).add(data)
+        self._count += 1
+        if self._count % self._every == 0:
+            self.dropped += 1
+            return len(data)
+        return self._sendmsg([data], (), 0, address)
 
     def contents_by_number_are_unique(self) -> bool:
         return all(len(contents) == 1 for contents in self._seen.values())

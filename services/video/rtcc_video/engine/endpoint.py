@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from rtcc_video.engine import stun
+from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.dtls import DtlsIdentity
 from rtcc_video.engine.paths import Address, Path, TcpPath, UdpPath, UdpSender
 from rtcc_video.engine.sdp import AnswerParameters, build_answer, parse_offer
@@ -66,8 +67,11 @@ class _Entry:
 class Endpoint:
     """See the module. Runs on one event loop; `clock` gives monotonic seconds."""
 
-    def __init__(self, settings: EndpointSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: EndpointSettings, clock: Callable[[], float] = time.monotonic, accelerator: Accelerator | None = None
+    ) -> None:
         self._settings = settings
+        self._accelerator = accelerator
         self._clock = clock
         self._identity = DtlsIdentity(datetime.datetime.now(datetime.UTC))
         self._entries: dict[str, _Entry] = {}
@@ -146,7 +150,7 @@ class Endpoint:
         parameters = stream.sequence_parameters
         chosen = offer.choose_format(parameters.profile_level_id if parameters else None)
         setup = ViewerSetup(viewer_id, offer, chosen)
-        viewer = Viewer(setup, stream, self._identity, self._clock, asyncio.get_running_loop().call_later)
+        viewer = Viewer(setup, stream, self._identity, self._clock, asyncio.get_running_loop().call_later, self._accelerator)
         entry = _Entry(viewer, on_closed, expires_s, {})
         self._entries[viewer_id] = entry
         self._by_ufrag[setup.ice_ufrag] = entry
@@ -244,7 +248,7 @@ class Endpoint:
                 _log.exception("The relay's second tick failed; it goes on with the next")
 
     def _tick(self) -> None:
-        now_s = self._clock()
+        now_s, unix_s = self._clock(), time.time()
         reports: dict[int, bytes | None] = {}
         for entry in list(self._entries.values()):
             reason = self._due(entry, now_s)
@@ -255,10 +259,9 @@ class Endpoint:
             viewer.forget_old()
             if viewer.secured:
                 if viewer.stream.ssrc not in reports:
-                    reports[viewer.stream.ssrc] = viewer.stream.sender_report(time.time())
-                report = reports[viewer.stream.ssrc]
-                if report is not None:
-                    viewer.send_report(report)
+                    reports[viewer.stream.ssrc] = viewer.stream.sender_report(unix_s)
+                viewer.judge_link()
+                viewer.send_report(reports[viewer.stream.ssrc], unix_s)
 
     def _due(self, entry: _Entry, now_s: float) -> CloseReason | None:
         viewer = entry.viewer

@@ -10,7 +10,8 @@ from typing import Final, Protocol
 
 _UDP_SEGMENT: Final = 103
 _TCP_BACKLOG_LIMIT_BYTES: Final = 1_000_000
-_OFFLOAD_REFUSED: Final = frozenset({errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT})
+_TCP_CONGESTED_BYTES: Final = 250_000
+OFFLOAD_REFUSED: Final = frozenset({errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT})
 
 type Address = tuple[str, int] | tuple[str, int, int, int]
 
@@ -20,6 +21,11 @@ class Path(Protocol):
 
     host: str
     port: int
+
+    @property
+    def congested(self) -> bool:
+        """Whether more waits here than the next picture is worth."""
+        ...
 
     def send(self, datagram: bytes) -> None:
         """One datagram; lost silently when it can't leave now."""
@@ -39,9 +45,19 @@ class UdpSender:
 
     def __init__(self, udp: socket.socket) -> None:
         self._udp = udp
-        self._sendmsg = udp.sendmsg
+        self.sendmsg = udp.sendmsg
+        self.fileno = udp.fileno
+        self.family = int(udp.family)
         self._controls: dict[int, list[tuple[int, int, bytes]]] = {}
         self.offload = sys.platform == "linux"
+
+    def control(self, segment_bytes: int) -> list[tuple[int, int, bytes]]:
+        """The ancillary data that lets the kernel cut one buffer into packets of `segment_bytes`."""
+        found = self._controls.get(segment_bytes)
+        if found is None:
+            found = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("=H", segment_bytes))]
+            self._controls[segment_bytes] = found
+        return found
 
     def send(self, datagram: bytes, address: Address) -> None:
         """One datagram, dropped when the socket's buffer is full or the network is away."""
@@ -54,17 +70,13 @@ class UdpSender:
         """See `Path.send_run`."""
         try:
             if packets == 1:
-                self._sendmsg(buffers, (), 0, address)
+                self.sendmsg(buffers, (), 0, address)
                 return True
             if self.offload:
-                control = self._controls.get(segment_bytes)
-                if control is None:
-                    control = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("=H", segment_bytes))]
-                    self._controls[segment_bytes] = control
-                self._sendmsg(buffers, control, 0, address)
+                self.sendmsg(buffers, self.control(segment_bytes), 0, address)
                 return True
         except OSError as error:
-            if packets == 1 or error.errno not in _OFFLOAD_REFUSED:
+            if packets == 1 or error.errno not in OFFLOAD_REFUSED:
                 return False
             self.offload = False
         return self._send_singly(buffers, packets, address)
@@ -73,7 +85,7 @@ class UdpSender:
         each = len(buffers) // packets
         try:
             for start in range(0, len(buffers), each):
-                self._sendmsg(buffers[start : start + each], (), 0, address)
+                self.sendmsg(buffers[start : start + each], (), 0, address)
         except OSError:
             return False
         return True
@@ -83,17 +95,19 @@ class UdpPath:
     """A viewer's UDP address on the shared socket."""
 
     def __init__(self, sender: UdpSender, address: Address) -> None:
-        self._sender = sender
-        self._address = address
+        self.sender = sender
+        self.address = address
         self.host, self.port = address[0], address[1]
+        # The kernel drops what a full socket doesn't take; nothing waits.
+        self.congested = False
 
     def send(self, datagram: bytes) -> None:
         """See `Path.send`."""
-        self._sender.send(datagram, self._address)
+        self.sender.send(datagram, self.address)
 
     def send_run(self, buffers: Sequence[bytes], packets: int, segment_bytes: int) -> bool:
         """See `Path.send_run`."""
-        return self._sender.send_run(buffers, packets, segment_bytes, self._address)
+        return self.sender.send_run(buffers, packets, segment_bytes, self.address)
 
     def close(self) -> None:
         """The socket is shared: nothing to end."""
@@ -106,6 +120,11 @@ class TcpPath:
         self._transport = transport
         peer: Address = transport.get_extra_info("peername")
         self.host, self.port = peer[0], peer[1]
+
+    @property
+    def congested(self) -> bool:
+        """See `Path.congested`: what waits for longer than a second of video only makes it later."""
+        return self._transport.get_write_buffer_size() > _TCP_CONGESTED_BYTES
 
     def send(self, datagram: bytes) -> None:
         """See `Path.send`."""

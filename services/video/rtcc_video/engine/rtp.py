@@ -13,6 +13,10 @@ _DESCRIPTION = 202
 _BYE = 203
 _TRANSPORT_FEEDBACK = 205
 _PAYLOAD_FEEDBACK = 206
+_PICTURE_LOSS = 1
+_FULL_INTRA = 4
+_APPLICATION = 15
+_LONGEST_ROUND_TRIP_TICKS = 30 * 65536
 
 _HEADER = struct.Struct("!BBHII")
 _REPORT = struct.Struct("!IIIIII")
@@ -68,6 +72,17 @@ class ReceptionReport:
     packets_lost: int
     highest_sequence: int
     jitter_ticks: int
+    # The middle 32 bits of the NTP time of our last report that it has, and 1/65536 s since; 0: it has none.
+    last_sender_report: int = 0
+    delay_since: int = 0
+
+    def round_trip_s(self, unix_s: float) -> float | None:
+        """The time there and back (RFC 3550, 6.4.1) when the report came at `unix_s`; None when it can't be told."""
+        if not self.last_sender_report:
+            return None
+        now = int((unix_s + _NTP_EPOCH_OFFSET_S) * 65536) & 0xFFFFFFFF
+        ticks = (now - self.delay_since - self.last_sender_report) & 0xFFFFFFFF
+        return ticks / 65536 if ticks < _LONGEST_ROUND_TRIP_TICKS else None
 
 
 @dataclass(slots=True)
@@ -78,12 +93,13 @@ class Feedback:
     lost_sequences: list[int] = field(default_factory=list)
     key_frame_wanted: bool = False
     goodbye: bool = False
+    estimate_bps: float | None = None
 
 
-def parse_rtcp(data: bytes) -> Feedback:
-    """Reads a compound packet (RFC 3550, 6; NACK and PLI of RFC 4585, 6; FIR of RFC 5104, 4.3.1).
+def parse_rtcp(data: bytes, about: int | None = None) -> Feedback:
+    """Reads a compound packet (RFC 3550, 6; NACK and PLI of RFC 4585, 6; FIR of RFC 5104, 4.3.1; REMB of draft-alvestrand-rmcat-remb-03).
 
-    Unknown kinds are skipped. Raises `MalformedPacket`.
+    `about`: only what is said of this SSRC. Unknown kinds are skipped. Raises `MalformedPacket`.
     """
     feedback = Feedback()
     offset = 0
@@ -93,28 +109,37 @@ def parse_rtcp(data: bytes) -> Feedback:
         length = 4 + 4 * int.from_bytes(data[offset + 2 : offset + 4], "big")
         if offset + length > len(data):
             raise MalformedPacket("RTCP packet is longer than its datagram")
-        _read_rtcp(data[offset + 1], data[offset] & 0x1F, data[offset + 4 : offset + length], feedback)
+        _read_rtcp(data[offset + 1], data[offset] & 0x1F, data[offset + 4 : offset + length], feedback, about)
         offset += length
     return feedback
 
 
-def _read_rtcp(kind: int, count: int, body: bytes, feedback: Feedback) -> None:
+def _read_rtcp(kind: int, count: int, body: bytes, feedback: Feedback, about: int | None) -> None:
     if kind in (_SENDER_REPORT, _RECEIVER_REPORT):
         start = 24 if kind == _SENDER_REPORT else 4
         if len(body) < start + 24 * count:
             raise MalformedPacket("RTCP report has fewer blocks than it counts")
         for index in range(count):
-            ssrc, loss, highest, jitter, _, _ = _REPORT.unpack_from(body, start + 24 * index)
+            ssrc, loss, highest, jitter, last_report, delay = _REPORT.unpack_from(body, start + 24 * index)
+            if about not in (None, ssrc):
+                continue
             total = loss & 0xFFFFFF
             total -= 0x1000000 if total & 0x800000 else 0
-            feedback.reports.append(ReceptionReport(ssrc, (loss >> 24) / 256, total, highest, jitter))
+            feedback.reports.append(ReceptionReport(ssrc, (loss >> 24) / 256, total, highest, jitter, last_report, delay))
     elif kind == _TRANSPORT_FEEDBACK and count == 1:
+        if about is not None and body[4:8] != about.to_bytes(4, "big"):
+            return
         for position in range(8, len(body) - 3, 4):
             lost, mask = struct.unpack_from("!HH", body, position)
             feedback.lost_sequences.append(lost)
             feedback.lost_sequences += [(lost + 1 + bit) & 0xFFFF for bit in range(16) if mask >> bit & 1]
-    elif kind == _PAYLOAD_FEEDBACK and count in (1, 4):
-        feedback.key_frame_wanted = True
+    elif kind == _PAYLOAD_FEEDBACK and count in (_PICTURE_LOSS, _FULL_INTRA):
+        # The picture loss names the stream in its header, the intra request in its entries.
+        named = body[4:8] if count == _PICTURE_LOSS else body[8:12]
+        feedback.key_frame_wanted |= about is None or named == about.to_bytes(4, "big")
+    elif kind == _PAYLOAD_FEEDBACK and count == _APPLICATION and body[8:12] == b"REMB" and len(body) >= 16:
+        packed = int.from_bytes(body[13:16], "big")
+        feedback.estimate_bps = float((packed & 0x3FFFF) << (packed >> 18))
     elif kind == _BYE:
         feedback.goodbye = True
 

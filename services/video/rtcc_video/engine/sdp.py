@@ -233,6 +233,7 @@ def _video_section(offer: ViewerOffer, chosen: H264Format, ours: AnswerParameter
         f"a=rtcp-fb:{number} nack",
         f"a=rtcp-fb:{number} nack pli",
         f"a=rtcp-fb:{number} ccm fir",
+        *([f"a=rtcp-fb:{number} goog-remb"] if _offers_estimate(offer, number) else []),
         f"a=ssrc:{ours.ssrc} cname:{ours.cname}",
         f"a=msid:{ours.cname} video",
     ]
@@ -247,6 +248,11 @@ def _video_section(offer: ViewerOffer, chosen: H264Format, ours: AnswerParameter
             lines.append(f"a=candidate:{position + 101} 1 tcp {tcp_priority} {address} {ours.port} typ host tcptype passive")
     lines.append("a=end-of-candidates")
     return lines
+
+
+def _offers_estimate(offer: ViewerOffer, payload_type: int) -> bool:
+    feedback = offer.description.media[offer.video_index].all("rtcp-fb")
+    return any(line.split() in ([str(payload_type), "goog-remb"], ["*", "goog-remb"]) for line in feedback)
 
 
 @dataclass(frozen=True, slots=True)

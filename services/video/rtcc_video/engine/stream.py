@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.frames import Frame, Ring
 from rtcc_video.engine.h264 import AccessUnit, ParameterSets, SequenceParameters, is_b_slice
+from rtcc_video.engine.lanes import Lane, LaneKey, Lanes, Seat
 from rtcc_video.engine.packetizer import packetize
 from rtcc_video.engine.rtp import CLOCK_HZ, build_sender_report
 
 # A source's clock may jump when it reconnects or loops; beyond this the time stamps continue by our own clock.
 _JUMP_TICKS = 2 * CLOCK_HZ
 _LONGEST_SILENCE_S = 3600.0
+_RATE_WINDOW_S = 2.0
 
 
 class UnforwardableVideo(Exception):
@@ -23,8 +26,8 @@ class UnforwardableVideo(Exception):
 class StreamViewer(Protocol):
     """What a stream needs of a viewer."""
 
-    def deliver(self, frame: Frame) -> None:
-        """Takes the next frame of the stream."""
+    def deliver(self, frame: Frame, stream: "LiveStream") -> None:
+        """Takes the next frame of a stream that it is attached to."""
         ...
 
     def begin(self, group: list[Frame]) -> None:
@@ -63,6 +66,9 @@ class LiveStream:
         self._clock = clock
         self._viewers: dict[int, StreamViewer] = {}
         self.taps: list[Tap] = []
+        # Those who don't sit in a lane.
+        self._apart: dict[int, StreamViewer] = {}
+        self._lanes = Lanes()
         self._parameter_sets = ParameterSets()
         self._group: list[Frame] = []
         self._group_bytes = 0
@@ -74,6 +80,8 @@ class LiveStream:
         self.ring.next_index = secrets.randbits(14)
         self.ssrc = secrets.randbits(31) | 1
         self.cname = secrets.token_hex(8)
+        # The same camera in fewer bits, for viewers with thin links.
+        self.smaller: LiveStream | None = None
         self.key_picture: KeyPicture | None = None
         self.first_key_picture = asyncio.Event()
         self.last_unit_s: float | None = None
@@ -81,6 +89,8 @@ class LiveStream:
         self.octets_total = 0
         self.packets_total = 0
         self.undecodable_units = 0
+        self._rate_bps = 0.0
+        self._rate_since = (0.0, 0)
 
     @property
     def sequence_parameters(self) -> SequenceParameters | None:
@@ -117,32 +127,68 @@ class LiveStream:
         self.frames_total += 1
         self.octets_total += frame.octets
         self.packets_total += len(payloads)
-        for viewer in tuple(self._viewers.values()):
-            viewer.deliver(frame)
+        self._measure_rate(now_s)
+        self._lanes.send(frame)
+        for viewer in tuple(self._apart.values()):
+            viewer.deliver(frame, self)
+        frame.forget_runs()
         for tap in self.taps:
             tap(complete)
 
-    def attach(self, viewer: StreamViewer) -> None:
-        """Adds a viewer, who gets the group so far at once and every frame from now on."""
-        self._viewers[id(viewer)] = viewer
-        viewer.begin(self._group)
+    def attach(self, viewer: StreamViewer, from_now: bool = False) -> None:
+        """Adds a viewer, who gets the group so far at once (unless it wants to begin from now) and every frame from now on."""
+        self._viewers[id(viewer)] = self._apart[id(viewer)] = viewer
+        if not from_now:
+            viewer.begin(self._group)
 
     def detach(self, viewer: StreamViewer) -> None:
         """Removes a viewer; unknown ones are ignored."""
         self._viewers.pop(id(viewer), None)
+        self._apart.pop(id(viewer), None)
+
+    def enter_lane(self, viewer: StreamViewer, key: LaneKey, accelerator: Accelerator | None, seat: Seat) -> Lane:
+        """From the next frame on the viewer is served in a lane, and no more asked itself."""
+        self._apart.pop(id(viewer), None)
+        return self._lanes.enter(key, accelerator, seat)
+
+    def leave_lane(self, viewer: StreamViewer) -> None:
+        """From the next frame on the viewer is asked itself again, if it is still attached."""
+        if id(viewer) in self._viewers:
+            self._apart[id(viewer)] = viewer
+
+    @property
+    def bits_per_s(self) -> float:
+        """What the stream carried lately, over about two seconds."""
+        return self._rate_bps
+
+    @property
+    def last_timestamp(self) -> int:
+        """The time stamp of the newest frame."""
+        return self._last_timestamp
 
     @property
     def group(self) -> list[Frame]:
         """The pictures since the newest key picture, or nothing when they exceed the cache."""
         return self._group
 
-    def sender_report(self, unix_s: float) -> bytes | None:
-        """The RTCP sender report of this moment, before encryption; None before the first picture."""
+    def sender_report(self, unix_s: float, ssrc: int | None = None, ticks: int = 0) -> bytes | None:
+        """The RTCP sender report of this moment, before encryption; None before the first picture.
+
+        `ssrc` and `ticks`: for a viewer who knows the stream by another name and with time stamps so much lower.
+        """
         if self.last_unit_s is None:
             return None
         elapsed = min(self._clock() - self.last_unit_s, _LONGEST_SILENCE_S)
-        timestamp = self._last_timestamp + int(elapsed * CLOCK_HZ)
-        return build_sender_report(self.ssrc, unix_s, timestamp, self.packets_total, self.octets_total, self.cname)
+        timestamp = self._last_timestamp + int(elapsed * CLOCK_HZ) - ticks
+        return build_sender_report(self.ssrc if ssrc is None else ssrc, unix_s, timestamp, self.packets_total, self.octets_total, self.cname)
+
+    def _measure_rate(self, now_s: float) -> None:
+        since_s, octets = self._rate_since
+        elapsed_s = now_s - since_s
+        if elapsed_s >= _RATE_WINDOW_S:
+            if elapsed_s < 3 * _RATE_WINDOW_S:
+                self._rate_bps = (self.octets_total - octets) * 8 / elapsed_s
+            self._rate_since = (now_s, self.octets_total)
 
     def _refuse_reordering(self, unit: AccessUnit) -> None:
         parameters = self._parameter_sets.sequence

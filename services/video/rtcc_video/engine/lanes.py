@@ -1,0 +1,160 @@
+"""The hot path: a stream's pictures to all viewers that simply follow it, in one loop (or one call of the C helper).
+
+A viewer sits in a lane while nothing sets it apart: UDP, AES-GCM, no backlog, the stream's own numbers. Everybody else is served by
+`Viewer.deliver`, with the same bytes.
+"""
+
+import ctypes
+from dataclasses import dataclass, field
+from typing import Final
+
+from rtcc_video.engine.accelerator import Accelerator, NativeFrame, NativeViewer, socket_address
+from rtcc_video.engine.frames import Frame, Run
+from rtcc_video.engine.paths import OFFLOAD_REFUSED, Address, UdpSender
+from rtcc_video.engine.srtp import GcmProtector, nonce_splitter
+
+_OVERHEAD_BYTES: Final = GcmProtector.overhead_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LaneKey:
+    """What the viewers of a lane have in common."""
+
+    sender: UdpSender
+    payload_type: int
+    roll_over_base: int
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A viewer's place in a lane: its keys, where its packets go, and how many the network didn't take."""
+
+    protector: GcmProtector
+    address: Address
+    packets_dropped: int = 0
+    packets_before: int = 0
+    octets_before: int = 0
+    native: NativeViewer | None = field(default=None, repr=False)
+
+
+class Lane:
+    """See the module; `packets` and `octets` count what every seat was sent, so that no viewer need be counted for itself."""
+
+    def __init__(self, key: LaneKey, accelerator: Accelerator | None) -> None:
+        self._key = key
+        self._accelerator = accelerator
+        self._seats: dict[int, Seat] = {}
+        self._native_seats: ctypes.Array[ctypes._Pointer[NativeViewer]] | None = None
+        self.packets = 0
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    def enter(self, seat: Seat) -> None:
+        """The seat's viewer gets every frame from now on."""
+        seat.packets_before, seat.octets_before = self.packets, self.octets
+        if self._accelerator is not None:
+            address = socket_address(self._key.sender.family, seat.address)
+            seat.native = self._accelerator.viewer(seat.protector.session_key, seat.protector.session_salt, address)
+            self._native_seats = None
+        self._seats[id(seat)] = seat
+
+    def leave(self, seat: Seat) -> tuple[int, int]:
+        """The seat's viewer gets nothing more from here. Packets and octets that it was sent."""
+        if self._seats.pop(id(seat), None) is None:
+            return 0, 0
+        if self._accelerator is not None and seat.native is not None:
+            self._accelerator.release(seat.native)
+            seat.native, self._native_seats = None, None
+        return self.sent(seat)
+
+    def sent(self, seat: Seat) -> tuple[int, int]:
+        """Packets and octets that a seat was sent since it was taken."""
+        packets = self.packets - seat.packets_before
+        octets = self.octets - seat.octets_before
+        if not seat.packets_dropped or not packets:
+            return packets, octets
+        # Which packets were dropped isn't kept: they count with the mean size.
+        return packets - seat.packets_dropped, octets - octets * seat.packets_dropped // packets
+
+    def send(self, frame: Frame) -> None:
+        """The frame to every seat."""
+        if not self._seats:
+            return
+        runs = frame.runs(self._key.payload_type)
+        if self._accelerator is not None:
+            self._send_native(frame, self._accelerator)
+        else:
+            for run in runs:
+                self._send_run(run)
+        self.packets += len(frame.payloads)
+        self.octets += frame.octets + _OVERHEAD_BYTES * len(frame.payloads)
+
+    def _send_run(self, run: Run) -> None:
+        sender = self._key.sender
+        if run.count > 1 and not sender.offload:
+            self._send_run_singly(run)
+            return
+        count, length = run.count, 12 * run.count
+        numbers, split = run.numbers(self._key.roll_over_base), nonce_splitter(run.count)
+        buffers, payloads, headers = run.buffers, run.payloads, run.headers
+        control = sender.control(run.size + _OVERHEAD_BYTES) if count > 1 else ()
+        sendmsg = sender.sendmsg
+        for seat in self._seats.values():
+            protector = seat.protector
+            nonces = split((protector.salts(count) ^ numbers).to_bytes(length, "big"))
+            buffers[1::2] = map(protector.encrypt, nonces, payloads, headers)
+            try:
+                sendmsg(buffers, control, 0, seat.address)
+            except OSError as error:
+                if count > 1 and error.errno in OFFLOAD_REFUSED:
+                    sender.offload = False
+                    if sender.send_run(buffers, count, run.size + _OVERHEAD_BYTES, seat.address):
+                        continue
+                seat.packets_dropped += count
+
+    def _send_run_singly(self, run: Run) -> None:
+        sender, base = self._key.sender, self._key.roll_over_base
+        for seat in self._seats.values():
+            buffers = seat.protector.protect(run, base)
+            if not sender.send_run(buffers, run.count, run.size + _OVERHEAD_BYTES, seat.address):
+                seat.packets_dropped += run.count
+
+    def _send_native(self, frame: Frame, accelerator: Accelerator) -> None:
+        if self._native_seats is None:
+            taken = [seat.native for seat in self._seats.values() if seat.native is not None]
+            self._native_seats = (ctypes.POINTER(NativeViewer) * len(taken))(*map(ctypes.pointer, taken))
+        sender = self._key.sender
+        native = NativeFrame(frame, self._key.payload_type, self._key.roll_over_base)
+        dropped, sender.offload = accelerator.send(sender.fileno(), self._native_seats, native, sender.offload)
+        if dropped:
+            for seat in self._seats.values():
+                if seat.native is not None:
+                    seat.packets_dropped += seat.native.dropped
+
+
+class Lanes:
+    """A stream's lanes by what their viewers have in common."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[LaneKey, Lane] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes.values()))
+
+    def enter(self, key: LaneKey, accelerator: Accelerator | None, seat: Seat) -> Lane:
+        """Takes a seat in the lane of that key."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key, accelerator)
+        lane.enter(seat)
+        return lane
+
+    def send(self, frame: Frame) -> None:
+        """The frame to everybody who sits in a lane."""
+        for key, lane in tuple(self._lanes.items()):
+            if len(lane):
+                lane.send(frame)
+            else:
+                del self._lanes[key]

@@ -1,0 +1,163 @@
+"""The relays written in Python that are measured, each in a process of its own: `python _video_relays.py KIND CLIP`.
+
+Kinds: `ours` (pure Python), `ours-helper` (with the C helper), `aiortc-passthrough`, `aiortc-reencode`. JSON lines on standard input ask,
+JSON lines on standard output answer: {"do": "open", "offer": SDP} -> {"answer": SDP}, {"do": "usage"} -> CPU seconds and megabytes.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import secrets
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from _video_stream import FRAMES_PER_SECOND, own_address, paced, read_units
+
+from rtcc_video.engine.h264 import AccessUnit
+
+type OpenViewer = Callable[[str], Awaitable[str]]
+
+BACKGROUND: list[asyncio.Task[None]] = []
+
+
+async def serve_ours(units: list[AccessUnit], with_helper: bool) -> OpenViewer:
+    """The video service's own use cases: every viewer is a partner whose right is decided at the start and again every second."""
+    from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agreement, Camera
+    from rtcc_chassis.access import Access
+    from rtcc_chassis.access.policies import PolicyEngine
+    from rtcc_chassis.scope import Scope
+    from rtcc_video.app import Rights, VideoApp
+    from rtcc_video.engine.accelerator import load
+    from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
+    from rtcc_video.engine.stream import StreamLimits
+    from rtcc_video.feed import Feed
+    from rtcc_video.settings import VideoSettings
+    from rtcc_video.snapshots import Snapshots
+
+    class Mirror(dict[str, Any]):
+        def values(self) -> list[Any]:  # type: ignore[override] # as a directory mirror gives them
+            return list(super().values())
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    feed = Feed("c1", "east", never, StreamLimits(), time.monotonic)
+
+    class Feeds:
+        def get(self, camera_id: str) -> Feed:
+            return feed
+
+        def measure(self, viewers: dict[str, int]) -> list[Any]:
+            return [feed.measure(sum(viewers.values()))]
+
+    settings = VideoSettings(viewer_limit=2000, agency_viewer_limit=2000)
+    accelerator = load() if with_helper else None
+    endpoint = Endpoint(
+        EndpointSettings(bind_host="0.0.0.0", public_addresses=(own_address(),), viewer_limit=2000), accelerator=accelerator
+    )
+    await endpoint.start()
+    cameras = Mirror(c1=Camera(camera_id="c1", agency_id="east", enabled=True, has_stream=True))
+    agreement = Agreement(
+        agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE, camera_ids=["c1"],
+        cameras_live=True,
+    )  # fmt: skip
+    access = Access(PolicyEngine.load(), None)  # type: ignore[arg-type] # nothing is recorded: the audit log is another service
+    rights = Rights(access, cameras, Mirror(a1=agreement), Mirror(), lambda: datetime.now(UTC))
+    snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
+    app = VideoApp(settings, rights, Feeds(), endpoint, snapshots, lambda: datetime.now(UTC), lambda *_: None)  # type: ignore[arg-type] # one feed
+
+    def publish(number: int, unit: AccessUnit) -> None:
+        feed.stream.publish(AccessUnit(unit.nals, number * 90_000 // FRAMES_PER_SECOND, unit.key))
+
+    async def tick_forever() -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            app.measure()
+            app.end_views_without_right(lambda view: view.scope.agency_id != view.owner_agency_id)
+
+    BACKGROUND.append(asyncio.create_task(paced(units, publish)))
+    BACKGROUND.append(asyncio.create_task(tick_forever()))
+
+    async def open_viewer(offer: str) -> str:
+        name = secrets.token_hex(8)
+        scope = Scope(
+            "west", f"person-{name}", "person", frozenset({"operator"}), display_name=name, session_id=name,
+            signed_in_at=datetime.now(UTC), purpose="stolen vehicle", case_number="W-1",
+        )  # fmt: skip
+        return app.open_viewer(scope, "c1", offer)[1]
+
+    return open_viewer
+
+
+async def serve_aiortc(units: list[AccessUnit], reencode: bool) -> OpenViewer:
+    """aiortc forwarding the same pictures: as they are (MediaPlayer(decode=False)), or decoded once and encoded for each viewer."""
+    from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+    from aiortc.contrib.media import MediaRelay
+
+    class Source(MediaStreamTrack):
+        kind = "video"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.queue: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def recv(self) -> Any:
+            return await self.queue.get()
+
+    source, relay = Source(), MediaRelay()
+    decoder = av.CodecContext.create("h264", "r")
+
+    def publish(number: int, unit: AccessUnit) -> None:
+        packet = av.Packet(unit.annex_b())
+        packet.pts, packet.time_base = number * 90_000 // FRAMES_PER_SECOND, Fraction(1, 90_000)
+        if not reencode:
+            source.queue.put_nowait(packet)
+            return
+        for frame in decoder.decode(packet):
+            frame.pts, frame.time_base = packet.pts, packet.time_base
+            source.queue.put_nowait(frame)
+
+    BACKGROUND.append(asyncio.create_task(paced(units, publish)))
+    kept: list[RTCPeerConnection] = []
+
+    async def open_viewer(offer: str) -> str:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        kept.append(connection)
+        connection.addTrack(relay.subscribe(source, buffered=not reencode))
+        await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await connection.setLocalDescription(await connection.createAnswer())
+        return str(connection.localDescription.sdp)
+
+    return open_viewer
+
+
+async def serve_relay(kind: str, clip: Path) -> None:
+    """The child: opens viewers and reports its own use of the machine until its standard input ends."""
+    units = read_units(clip)
+    if kind.startswith("ours"):
+        open_viewer = await serve_ours(units, kind == "ours-helper")
+    else:
+        open_viewer = await serve_aiortc(units, kind == "aiortc-reencode")
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        request = json.loads(line)
+        if request["do"] == "open":
+            answer: dict[str, Any] = {"answer": await open_viewer(request["offer"])}
+        else:
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            answer = {"cpu_s": used.ru_utime + used.ru_stime}
+        print(json.dumps(answer), flush=True)
+    # Taking leave of dozens of peers one by one is no part of the measurement.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve_relay(sys.argv[1], Path(sys.argv[2])))
