@@ -38,10 +38,11 @@ class PeerUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A running relay: `connect` opens one viewer of its stream."""
+    """A running relay: `connect` opens one viewer of its stream, with the options of `Viewer`; `ask` asks a child of ours."""
 
     pid: int
-    connect: Callable[[], Awaitable[Viewer]]
+    connect: Callable[..., Awaitable[Viewer]]
+    ask: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
 
     def cpu_s(self) -> float:
         """User and system time of all its threads so far, as the scheduler counted it."""
@@ -54,9 +55,10 @@ class Relay:
 
 
 @asynccontextmanager
-async def python_relay(kind: str, clip: Path, codec: str = "H264") -> AsyncIterator[Relay]:
-    """One of `_video_relays.py`."""
-    async with _asked([sys.executable, str(Path(__file__).with_name("_video_relays.py")), kind, str(clip)], codec) as relay:
+async def python_relay(kind: str, clip: Path, codec: str = "H264", streams: int = 1) -> AsyncIterator[Relay]:
+    """One of `_video_relays.py`; `streams` is for ours."""
+    command = [sys.executable, str(Path(__file__).with_name("_video_relays.py")), kind, str(clip), str(streams)]
+    async with _asked(command, codec) as relay:
         yield relay
 
 
@@ -75,9 +77,7 @@ async def pion_relay(clip: Path) -> AsyncIterator[Relay]:
         (source / "main.go").write_bytes(Path(__file__).with_name("_pion_relay.go").read_bytes())
         environment = {**os.environ, "GO111MODULE": "off", "GOPATH": f"{folder}:{GO_PATH}", "GOFLAGS": ""}
         command = [go, "build", "-o", str(program), "."]
-        built = await asyncio.to_thread(
-            subprocess.run, command, cwd=source, env=environment, capture_output=True, text=True, check=False
-        )
+        built = await asyncio.to_thread(subprocess.run, command, cwd=source, env=environment, capture_output=True, text=True, check=False)
         if built.returncode != 0:
             raise PeerUnavailable(f"Pion's relay doesn't build: {built.stderr[:300]}")
         write_units(read_units(clip), units)
@@ -98,13 +98,15 @@ async def janus_relay(clip: Path) -> AsyncIterator[Relay]:
         child = await asyncio.create_subprocess_exec(
             program, "-F", folder, "-C", f"{folder}/janus.jcfg", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        feeder = RtpFeeder(read_units(clip), rtp_port)
+        feeder: RtpFeeder | None = None
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{http_port}") as http:
                 await _janus_answers(http)
+                feeder = RtpFeeder(read_units(clip), rtp_port)
                 yield Relay(child.pid, lambda: _watch_janus(http))
         finally:
-            feeder.close()
+            if feeder is not None:
+                feeder.close()
             child.kill()
             await child.wait()
 
@@ -169,16 +171,19 @@ async def _asked(command: list[str], codec: str) -> AsyncIterator[Relay]:
     assert child.stdout is not None
     requests, answers = child.stdin, child.stdout
 
-    async def exchange(offer: str) -> str:
-        requests.write(json.dumps({"do": "open", "offer": offer}).encode() + b"\n")
+    async def ask(request: dict[str, Any]) -> Any:
+        requests.write(json.dumps(request).encode() + b"\n")
         await requests.drain()
         async with asyncio.timeout(SETUP_LIMIT_S):
             line = await answers.readline()
-        assert line, f"{command[-2]} ended: see its error above"
-        return str(json.loads(line)["answer"])
+        assert line, f"{command[:3]} ended: see its error above"
+        return json.loads(line)
+
+    async def exchange(offer: str) -> str:
+        return str((await ask({"do": "open", "offer": offer}))["answer"])
 
     try:
-        yield Relay(child.pid, lambda: Viewer(codec).offer_to(exchange))
+        yield Relay(child.pid, lambda **options: Viewer(codec, **options).offer_to(exchange), ask)
     finally:
         requests.close()
         try:

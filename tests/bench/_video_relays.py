@@ -1,13 +1,14 @@
-"""The relays written in Python that are measured, each in a process of its own: `python _video_relays.py KIND CLIP`.
+"""The relays written in Python that are measured, each in a process of its own: `python _video_relays.py KIND CLIP [STREAMS]`.
 
 Kinds: `ours` (pure Python), `ours-helper` (with the C helper), `aiortc-passthrough`, `aiortc-reencode`. JSON lines on standard input ask,
-JSON lines on standard output answer: {"do": "open", "offer": SDP} -> {"answer": SDP}, {"do": "usage"} -> CPU seconds and megabytes.
+JSON lines on standard output answer: {"do": "open", "offer": SDP} -> {"answer": SDP}; {"do": "published"} -> the time of day at which each
+of ours' pictures came in, by its RTP time stamp.
 """
 
 import asyncio
+import itertools
 import json
 import os
-import resource
 import secrets
 import sys
 import time
@@ -25,10 +26,14 @@ from rtcc_video.engine.h264 import AccessUnit
 type OpenViewer = Callable[[str], Awaitable[str]]
 
 BACKGROUND: list[asyncio.Task[None]] = []
+PUBLISHED: dict[int, float] = {}
 
 
-async def serve_ours(units: list[AccessUnit], with_helper: bool) -> OpenViewer:
-    """The video service's own use cases: every viewer is a partner whose right is decided at the start and again every second."""
+async def serve_ours(units: list[AccessUnit], with_helper: bool, streams: int = 1) -> OpenViewer:
+    """The video service's own use cases: every viewer is a partner whose right is decided at the start and again every second.
+
+    Viewers are dealt out to `streams` cameras, which all play the clip, a little after one another.
+    """
     from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agreement, Camera
     from rtcc_chassis.access import Access
     from rtcc_chassis.access.policies import PolicyEngine
@@ -48,14 +53,15 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool) -> OpenViewer:
     async def never() -> Any:
         await asyncio.Event().wait()
 
-    feed = Feed("c1", "east", never, StreamLimits(), time.monotonic)
+    names = [f"c{number}" for number in range(streams)]
+    feeds = {name: Feed(name, "east", never, StreamLimits(), time.monotonic) for name in names}
 
     class Feeds:
         def get(self, camera_id: str) -> Feed:
-            return feed
+            return feeds[camera_id]
 
         def measure(self, viewers: dict[str, int]) -> list[Any]:
-            return [feed.measure(sum(viewers.values()))]
+            return [feed.measure(viewers.get(name, 0)) for name, feed in feeds.items()]
 
     settings = VideoSettings(viewer_limit=2000, agency_viewer_limit=2000)
     accelerator = load() if with_helper else None
@@ -63,9 +69,9 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool) -> OpenViewer:
         EndpointSettings(bind_host="0.0.0.0", public_addresses=(own_address(),), viewer_limit=2000), accelerator=accelerator
     )
     await endpoint.start()
-    cameras = Mirror(c1=Camera(camera_id="c1", agency_id="east", enabled=True, has_stream=True))
+    cameras = Mirror({name: Camera(camera_id=name, agency_id="east", enabled=True, has_stream=True) for name in names})
     agreement = Agreement(
-        agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE, camera_ids=["c1"],
+        agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE, camera_ids=names,
         cameras_live=True,
     )  # fmt: skip
     access = Access(PolicyEngine.load(), None)  # type: ignore[arg-type] # nothing is recorded: the audit log is another service
@@ -73,8 +79,14 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool) -> OpenViewer:
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
     app = VideoApp(settings, rights, Feeds(), endpoint, snapshots, lambda: datetime.now(UTC), lambda *_: None)  # type: ignore[arg-type] # one feed
 
-    def publish(number: int, unit: AccessUnit) -> None:
-        feed.stream.publish(AccessUnit(unit.nals, number * 90_000 // FRAMES_PER_SECOND, unit.key))
+    async def play(feed: Feed, after_s: float) -> None:
+        def publish(number: int, unit: AccessUnit) -> None:
+            now_s = time.time()
+            feed.stream.publish(AccessUnit(unit.nals, number * 90_000 // FRAMES_PER_SECOND, unit.key))
+            PUBLISHED[feed.stream.last_timestamp & 0xFFFFFFFF] = now_s
+
+        await asyncio.sleep(after_s)
+        await paced(units, publish)
 
     async def tick_forever() -> None:
         while True:
@@ -82,8 +94,10 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool) -> OpenViewer:
             app.measure()
             app.end_views_without_right(lambda view: view.scope.agency_id != view.owner_agency_id)
 
-    BACKGROUND.append(asyncio.create_task(paced(units, publish)))
+    for position, feed in enumerate(feeds.values()):
+        BACKGROUND.append(asyncio.create_task(play(feed, position / streams)))
     BACKGROUND.append(asyncio.create_task(tick_forever()))
+    turns = itertools.cycle(names)
 
     async def open_viewer(offer: str) -> str:
         name = secrets.token_hex(8)
@@ -91,7 +105,7 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool) -> OpenViewer:
             "west", f"person-{name}", "person", frozenset({"operator"}), display_name=name, session_id=name,
             signed_in_at=datetime.now(UTC), purpose="stolen vehicle", case_number="W-1",
         )  # fmt: skip
-        return app.open_viewer(scope, "c1", offer)[1]
+        return app.open_viewer(scope, next(turns), offer).answer_sdp
 
     return open_viewer
 
@@ -138,11 +152,11 @@ async def serve_aiortc(units: list[AccessUnit], reencode: bool) -> OpenViewer:
     return open_viewer
 
 
-async def serve_relay(kind: str, clip: Path) -> None:
+async def serve_relay(kind: str, clip: Path, streams: int) -> None:
     """The child: opens viewers and reports its own use of the machine until its standard input ends."""
     units = read_units(clip)
     if kind.startswith("ours"):
-        open_viewer = await serve_ours(units, kind == "ours-helper")
+        open_viewer = await serve_ours(units, kind == "ours-helper", streams)
     else:
         open_viewer = await serve_aiortc(units, kind == "aiortc-reencode")
     reader = asyncio.StreamReader(limit=1 << 20)
@@ -152,12 +166,11 @@ async def serve_relay(kind: str, clip: Path) -> None:
         if request["do"] == "open":
             answer: dict[str, Any] = {"answer": await open_viewer(request["offer"])}
         else:
-            used = resource.getrusage(resource.RUSAGE_SELF)
-            answer = {"cpu_s": used.ru_utime + used.ru_stime}
+            answer = {"published": PUBLISHED}
         print(json.dumps(answer), flush=True)
     # Taking leave of dozens of peers one by one is no part of the measurement.
     os._exit(0)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve_relay(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(serve_relay(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1))

@@ -1,6 +1,7 @@
 """The stream that every relay of a measurement sends: encoded once, paced from memory."""
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import struct
@@ -96,5 +97,6 @@ class RtpFeeder:
         for position, payload in enumerate(payloads):
             marker = position == len(payloads) - 1
             header = build_rtp_header(self._payload_type, marker, self._sequence, number * 90_000 // FRAMES_PER_SECOND, 0x5EED)
-            self._udp.send(header + payload)
+            with contextlib.suppress(ConnectionError):
+                self._udp.send(header + payload)
             self._sequence += 1

@@ -6,7 +6,6 @@ import ctypes
 import secrets
 import socket
 import struct
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -24,6 +23,7 @@ OWN_SSRC = 0x0BADCAFE
 # linux/filter.h: drop datagrams whose first byte, behind the 8 of the UDP header, is 128 or more: SRTP and SRTCP.
 DROP_MEDIA = ((0x30, 0, 0, 8), (0x35, 0, 1, 128), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFF))
 SO_ATTACH_FILTER = 26
+SO_TIMESTAMPNS = 35
 CODECS = {
     "H264": ("a=rtpmap:96 H264/90000", "a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"),
     "VP8": ("a=rtpmap:96 VP8/90000",),
@@ -36,7 +36,7 @@ type Exchange = Callable[[str], Awaitable[str]]
 class Viewer:
     """A controlling ICE agent with one socket and a DTLS client, that reports once a second what it received.
 
-    `keeps_media`: every SRTP datagram goes there with its time instead of being dropped.
+    `keeps_media`: every SRTP datagram goes there with the time of day at which the kernel had it, instead of being dropped.
     """
 
     def __init__(self, codec: str = "H264", keeps_media: Callable[[bytes, float], None] | None = None) -> None:
@@ -44,6 +44,8 @@ class Viewer:
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._udp.setblocking(False)
         self._udp.bind(("0.0.0.0", 0))
+        if keeps_media is not None:
+            self._udp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._identity = shared_identity()
         self._ufrag, self._password = secrets.token_hex(4), secrets.token_hex(12)
         self._remote: tuple[str, int] = ("", 0)
@@ -53,12 +55,10 @@ class Viewer:
         self._seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._media_packets, self._media_ssrc, self._highest = 0, 0, 0
         self._tasks: list[asyncio.Task[None]] = []
-        self.begun_s = time.monotonic()
-        self.first_media_s: float | None = None
 
     async def offer_to(self, exchange: Exchange) -> "Viewer":
         """Offers, reads the relay's answer and begins to check; media comes when ICE and DTLS are through."""
-        self._begin(parse_session(await exchange(self._description("actpass"))))
+        self._begin(parse_session(await exchange(self._description("active"))))
         return self
 
     def answer(self, offer: str) -> str:
@@ -79,11 +79,6 @@ class Viewer:
         for task in self._tasks:
             task.cancel()
         self._udp.close()
-
-    @property
-    def keys(self) -> object:
-        """The SRTP keys, for those who read the media."""
-        return self._dtls.keys if self._dtls else None
 
     def _begin(self, remote: SessionDescription) -> None:
         video = remote.media[0]
@@ -141,10 +136,12 @@ class Viewer:
     def _on_readable(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                data, address = self._udp.recvfrom(2048)
-                self._on_datagram(data, address)
+                data, ancillary, _, address = self._udp.recvmsg(2048, 64)
+                stamp = next((value for level, kind, value in ancillary if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)), None)
+                seconds, nanoseconds = struct.unpack("qq", stamp) if stamp else (0, 0)
+                self._on_datagram(data, address, seconds + nanoseconds / 1e9)
 
-    def _on_datagram(self, data: bytes, address: tuple[str, int]) -> None:
+    def _on_datagram(self, data: bytes, address: tuple[str, int], received_s: float) -> None:
         if data[0] < 4:
             message = stun.parse_stun(data)
             if message.kind == stun.BINDING_REQUEST:
@@ -156,16 +153,13 @@ class Viewer:
             for datagram in self._dtls.receive(data):
                 self._send(datagram)
         elif data[0] >= 128 and not 192 <= data[1] <= 223:
-            self._on_media(data)
+            self._on_media(data, received_s)
 
-    def _on_media(self, data: bytes) -> None:
-        now_s = time.monotonic()
-        if self.first_media_s is None:
-            self.first_media_s = now_s
+    def _on_media(self, data: bytes, received_s: float) -> None:
         self._media_packets += 1
         self._highest, self._media_ssrc = int.from_bytes(data[2:4], "big"), int.from_bytes(data[8:12], "big")
         if self._keeps_media is not None:
-            self._keeps_media(data, now_s)
+            self._keeps_media(data, received_s)
         if self._media_packets >= 20 and not self._seen.done():
             if self._keeps_media is None:
                 drop_media(self._udp)

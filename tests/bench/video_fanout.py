@@ -7,7 +7,8 @@ partners under an agreement, decided on at the start and again every second. Jan
 one shared track, default interceptors; aiortc: decoded once and encoded for each viewer (VP8, its default, and H.264), or passed
 through. A peer counts with its best row, we with the row of most viewers.
 
-`./rtcc bench video-fanout [--viewers 1 10 100 400] [--peer-viewers 1 10 100] [--seconds 5] [--only ours ours-helper ...] [--plot FILE]`
+`./rtcc bench video-fanout [--viewers 1 10 100 400] [--peer-viewers 1 10 100] [--seconds 5] [--streams 1 16 64]
+[--only ours ours-helper ...] [--plot FILE]`
 """
 
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from _video_stream import CLIP_SECONDS, encode_clip, read_units
 REENCODED = ("aiortc-vp8", "aiortc-h264")
 KINDS = ("ours", "ours-helper", *REENCODED, "aiortc-passthrough", "janus", "pion")
 _STARTED_AT_ONCE = 25
+_DEALT_OUT = 64
 
 type Row = dict[str, float]
 
@@ -38,6 +41,9 @@ def run(argv: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--peer-viewers", type=int, nargs="+", default=[1, 10, 100], help="numbers of viewers for the others")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured time for each row")
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument(
+        "--streams", type=int, nargs="*", default=[1, 16, 64], help="numbers of streams among which 64 viewers are dealt out"
+    )
     parser.add_argument("--plot", type=Path, help="write the growth as SVG")
     arguments = parser.parse_args(list(argv))
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +56,10 @@ def run(argv: Sequence[str]) -> dict[str, Any]:
 async def _measure(clip: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     units = read_units(clip)
     kbit_per_s = sum(len(nal) for unit in units for nal in unit.nals) * 8 / CLIP_SECONDS / 1000
-    print(f"1280x720, 30 fps, {kbit_per_s:.0f} kbit/s H.264; {os.cpu_count()} cores, Python {sys.version.split()[0]}, loopback UDP", file=sys.stderr)
+    print(
+        f"1280x720, 30 fps, {kbit_per_s:.0f} kbit/s H.264; {os.cpu_count()} cores, Python {sys.version.split()[0]}, loopback UDP",
+        file=sys.stderr,
+    )
     table: dict[str, dict[int, Row]] = {}
     missing: dict[str, str] = {}
     for kind in arguments.only:
@@ -68,9 +77,19 @@ async def _measure(clip: Path, arguments: argparse.Namespace) -> dict[str, Any]:
                 f"{row['mb_each']:5.2f} MB and {row['setup_ms']:5.1f} ms for each to join",
                 file=sys.stderr,
             )
+    figures: dict[str, Any] = {}
+    for kind in ("ours", "ours-helper"):
+        for streams in arguments.streams if kind in arguments.only else []:
+            row = await measure_relay(partial(python_relay, kind, clip, "H264", streams), _DEALT_OUT, arguments.seconds)
+            total = row["ms"] * _DEALT_OUT
+            print(f"{kind:20} {streams:4} streams to {_DEALT_OUT} viewers {total:8.1f} ms/s in all, {row['mb']:5.0f} MB", file=sys.stderr)
+            figures |= {
+                f"{kind.replace('-', '_')}_ms_{streams}_streams": round(total, 1),
+                f"{kind.replace('-', '_')}_mb_{streams}_streams": round(row["mb"]),
+            }
     if arguments.plot:
         arguments.plot.write_text(plot(table))
-    return figures_of(table) | {f"missing_{kind}": why for kind, why in missing.items()}
+    return figures | figures_of(table) | {f"missing_{kind}": why for kind, why in missing.items()}
 
 
 def starter(kind: str, clip: Path) -> Callable[[], AbstractAsyncContextManager[Relay]]:

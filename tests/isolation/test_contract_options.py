@@ -11,6 +11,8 @@ from rtcc_gateway.http.server import application
 
 # R1: what answers without a session. A new route must come from a contract, or be added here and defended.
 PUBLIC_ROUTES = {
+    # what a WHEP player may send; nothing of any camera
+    "OPTIONS /v1/whep/{camera_id}",
     # signing in
     "GET /auth/banner",
     "GET /auth/session",
@@ -46,6 +48,9 @@ SESSION_ROUTES = {
     "POST /auth/password",
     "POST /auth/sign-out",
     "GET /v1/live",
+    "POST /v1/whep/{camera_id}",
+    "PATCH /v1/whep/{camera_id}/{viewer_id}",
+    "DELETE /v1/whep/{camera_id}/{viewer_id}",
 }
 
 

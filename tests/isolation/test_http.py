@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from proof.platform import RunningPlatform
-from proof.requests import OF_A_THING, OFFER
+from proof.requests import ICE_RESTART, OF_A_THING, OFFER
 from proof.world import OWNER, ROLES, STRANGER, World
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
 from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, OUTCOME_FAILED
@@ -24,6 +24,7 @@ RULES = sorted((rule for rule in all_rules().values() if rule.http_path and rule
 ROUTES = sorted(canonical_paths())
 SESSION_ROUTES = [
     "POST /auth/activity", "POST /auth/lock", "POST /auth/reauthenticate", "POST /auth/password", "POST /auth/sign-out", "GET /v1/live",
+    "POST /v1/whep/{camera_id}", "PATCH /v1/whep/{camera_id}/{viewer_id}", "DELETE /v1/whep/{camera_id}/{viewer_id}",
 ]  # fmt: skip
 CHANGES = {"Rtcc-Request": "1"}
 REASON = {"Rtcc-Purpose": "investigation", "Rtcc-Case-Number": "26-0001"}
@@ -189,8 +190,8 @@ async def test_another_agency_is_turned_away_and_the_try_is_audited(
             and entry.outcome in (OUTCOME_DENIED, OUTCOME_FAILED)
         )
     )
-    if rule.method == "CloseViewer":
-        return  # a view is its viewer's: colleagues can't close it either
+    if rule.method in ("CloseViewer", "UpdateViewer"):
+        return  # a view is its viewer's: colleagues can't touch it either
     # the owner's own people reach it by the same request
     status, kind, _ = await answered(platform, browsers.all[OWNER].client, method, path, {**CHANGES, **REASON}, body)
     assert kind not in ("not-found", "refused", "invalid-input", "internal"), f"{status} {kind}"
@@ -201,8 +202,11 @@ async def test_another_agency_gets_no_picture_by_whep(platform: RunningPlatform,
     headers = {**CHANGES, **REASON, "Content-Type": "application/sdp"}
     async with browsers.all[STRANGER].client.post(f"{platform.url}/v1/whep/{camera_id}", data=OFFER, headers=headers) as response:
         assert response.status in (403, 404)
-    viewer_id = await world.open_viewer(OWNER, camera_id, OFFER)
-    async with browsers.all[STRANGER].client.delete(f"{platform.url}/v1/whep/{camera_id}/{viewer_id}", headers=headers) as response:
+    view = f"{platform.url}/v1/whep/{camera_id}/{await world.open_viewer(OWNER, camera_id, OFFER)}"
+    restart = headers | {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
+    async with browsers.all[STRANGER].client.patch(view, data=ICE_RESTART, headers=restart) as response:
+        assert response.status == 404
+    async with browsers.all[STRANGER].client.delete(view, headers=headers) as response:
         assert response.status == 404
 
 

@@ -21,7 +21,7 @@ from rtcc.location.v1 import location_pb2, location_pb2_grpc
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.video.v1 import video_pb2, video_pb2_grpc
 from rtcc_chassis.context import ServiceContext
-from rtcc_chassis.errors import RtccError, Unavailable
+from rtcc_chassis.errors import Conflict, RtccError, Unavailable
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope, current_scope
 from rtcc_chassis.streams import AUDIT, directory_subject
@@ -143,7 +143,20 @@ class _Video(video_pb2_grpc.VideoServiceServicer):
 
     async def OpenViewer(self, request: Any, context: Any) -> video_pb2.OpenViewerResponse:
         self.state.asked.append(("OpenViewer", request, current_scope()))
-        return video_pb2.OpenViewerResponse(viewer_id="viewer-1", answer_sdp="v=0\r\n")
+        servers = [
+            video_pb2.IceServer(url="stun:turn.example:3478"),
+            video_pb2.IceServer(url="turn:turn.example:3478?transport=udp", username="99:viewer-1", credential="c2VjcmV0"),
+        ]
+        return video_pb2.OpenViewerResponse(viewer_id="viewer-1", answer_sdp="v=0\r\n", etag="first", ice_servers=servers)
+
+    async def UpdateViewer(self, request: Any, context: Any) -> video_pb2.UpdateViewerResponse:
+        self.state.asked.append(("UpdateViewer", request, current_scope()))
+        if request.etag not in ("first", "*"):
+            raise Conflict("The ICE session was restarted meanwhile.")
+        restarted = request.etag == "*"
+        return video_pb2.UpdateViewerResponse(
+            sdp_fragment="a=ice-ufrag:new1\r\n" if restarted else "", etag="second" if restarted else "first"
+        )
 
 
 class _Registry(registry_pb2_grpc.RegistryServiceServicer):

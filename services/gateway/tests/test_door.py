@@ -21,6 +21,7 @@ from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
 from rtcc_chassis.rpc import all_rules
 from rtcc_chassis.settings import InvalidSetting
 from rtcc_chassis.testing import TestPlatform
+from rtcc_gateway.http import whep
 from rtcc_gateway.http.rest import canonical_paths
 from rtcc_gateway.settings import GatewaySettings
 
@@ -56,6 +57,7 @@ async def test_every_route_of_the_contracts_is_served_and_none_answers_nobody(ga
     }
     served = {tuple(path.split(" ", 1)) for path in canonical_paths()}
     assert expected <= served
+    served |= {(route.method, route.path) for route in whep.routes() if route.method != "OPTIONS"}
     for method, path in sorted(served):
         stranger = gateway.browser()
         answer = await stranger.request(method, path.replace("{", "").replace("}", ""), json={})
@@ -185,13 +187,47 @@ async def test_pictures_are_answered_as_pictures(gateway: Gateway) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_whep_answers_with_a_location(gateway: Gateway) -> None:
+FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
+
+
+async def test_whep_answers_with_what_a_player_needs(gateway: Gateway) -> None:
     browser, _ = await gateway.enrolled("ada", "operator")
     answer = await browser.post("/v1/whep/c1", data="v=0\r\n", headers={"Content-Type": "application/sdp"})
     assert answer.status == 201 and answer.content_type == "application/sdp"
     assert answer.headers["Location"] == "/v1/whep/c1/viewer-1"
+    assert answer.headers["ETag"] == '"first"'
+    assert answer.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag"
+    assert answer.headers.getall("Link") == [
+        '<stun:turn.example:3478>; rel="ice-server"',
+        '<turn:turn.example:3478?transport=udp>; rel="ice-server"; username="99:viewer-1"; credential="c2VjcmV0"; '
+        'credential-type="password"',
+    ]
     assert gateway.services.asked[-1][1].camera_id == "c1"
-    assert (await browser.post("/v1/whep/c1", json={})).status == 400
+    refused = await browser.post("/v1/whep/c1", json={})
+    assert refused.status == 400 and refused.content_type == "application/problem+json"
+    asked = await gateway.browser().request("OPTIONS", "/v1/whep/c1")
+    assert asked.status == 204 and asked.headers["Accept-Post"] == "application/sdp"
+
+
+async def test_whep_patch_tells_candidates_from_restarts(gateway: Gateway) -> None:
+    browser, _ = await gateway.enrolled("ada", "operator")
+    path = "/v1/whep/c1/viewer-1"
+    candidate = "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n"
+    trickled = await browser.request("PATCH", path, data=candidate, headers=FRAGMENT | {"If-Match": '"first"'})
+    assert (trickled.status, trickled.headers["ETag"]) == (204, '"first"')
+    assert gateway.services.asked[-1][1].sdp_fragment == candidate
+    restarted = await browser.request("PATCH", path, data="a=ice-ufrag:abcd\r\n", headers=FRAGMENT | {"If-Match": "*"})
+    assert (restarted.status, restarted.headers["ETag"]) == (200, '"second"')
+    assert restarted.content_type == "application/trickle-ice-sdpfrag"
+    assert await restarted.text() == "a=ice-ufrag:new1\r\n"
+    for headers, status in (
+        (FRAGMENT, 428),
+        (FRAGMENT | {"If-Match": '"older"'}, 412),
+        ({"Content-Type": "application/sdp", "If-Match": '"first"'}, 415),
+    ):
+        refused = await browser.request("PATCH", path, data=candidate, headers=headers)
+        assert (refused.status, (await refused.json(content_type=None))["status"]) == (status, status)
+        assert refused.content_type == "application/problem+json"
 
 
 async def test_unknown_paths_and_methods_are_problems(gateway: Gateway) -> None:

@@ -3,22 +3,25 @@
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
 from rtcc_chassis.access import Access, Decision, Grant, Resource, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, RtccError, Unavailable
+from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound, Refused, RtccError, Unavailable
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.sharing import camera_grant
 from rtcc_video.domain import CameraHealth, CameraState, View
-from rtcc_video.engine.endpoint import Endpoint, TooManyViewers
+from rtcc_video.engine.endpoint import Endpoint, OtherIceSession, TooManyViewers
+from rtcc_video.engine.fragments import UnusableFragment
 from rtcc_video.engine.sdp import UnusableOffer
-from rtcc_video.engine.viewer import CloseReason, Viewer, ViewerCounters
+from rtcc_video.engine.viewer import CloseReason, LinkFacts, Viewer, ViewerCounters
 from rtcc_video.feed import Feed
 from rtcc_video.feeds import Feeds
+from rtcc_video.ice_servers import IceServer, ice_servers
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import NoPicture, Snapshot, Snapshots
 
@@ -29,6 +32,16 @@ SNAPSHOT = "camera.snapshot"
 
 # Told of every view that ended: the view, why, and what was sent.
 type ViewEnded = Callable[[View, CloseReason, ViewerCounters], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedView:
+    """A view that was opened: the answer to its offer, its ICE session's name, and the STUN and TURN servers to try."""
+
+    viewer_id: str
+    answer_sdp: str
+    etag: str
+    ice_servers: list[IceServer]
 
 
 class Mirror[M](Protocol):
@@ -113,8 +126,9 @@ class VideoApp:
         """Every open view."""
         return list(self._views.values())
 
-    def open_viewer(self, scope: Scope, camera_id: str, offer_sdp: str) -> tuple[str, str]:
-        """A live view of a camera: its id and the SDP answer.
+    def open_viewer(self, scope: Scope, camera_id: str, offer_sdp: str) -> OpenedView:
+        """A live view of a camera. Its ICE credentials are what enters the media plane: made for this one view, and worth nothing when
+        they aren't used within seconds (`EndpointSettings.setup_timeout_s`).
 
         Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Exhausted`, `Unavailable`.
         """
@@ -127,7 +141,7 @@ class VideoApp:
         viewer_id = new_id()
         ends_s = self._endpoint.clock() + self._settings.view_limit_s
         try:
-            _, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, ends_s)
+            viewer, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, ends_s)
         except UnusableOffer as error:
             raise InvalidInput.one("offer_sdp", str(error)) from error
         except TooManyViewers as error:
@@ -135,14 +149,27 @@ class VideoApp:
         feed.start()
         agreement_id = resource.grant.agreement_id if resource.grant else ""
         self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, self._clock())
-        return viewer_id, answer
+        servers = ice_servers(self._settings, viewer_id, self._clock().timestamp())
+        return OpenedView(viewer_id, answer, viewer.credentials.ice_ufrag, servers)
+
+    def update_viewer(self, scope: Scope, camera_id: str, viewer_id: str, etag: str, fragment: str) -> tuple[str, str]:
+        """Candidates or an ICE restart of the caller's own view: our fragment (empty for candidates) and the ICE session's name.
+
+        Raises `NotFound` for any other view, `Refused` when the right is gone, `Conflict` for an ended ICE session, `InvalidInput`.
+        """
+        view = self._own_view(scope, camera_id, viewer_id)
+        if self.end_views_without_right(lambda known: known is view):
+            raise Refused(VIEW_LIVE, "The right to this view has ended.")
+        try:
+            return self._endpoint.update(viewer_id, etag, fragment)
+        except UnusableFragment as error:
+            raise InvalidInput.one("sdp_fragment", str(error)) from error
+        except OtherIceSession as error:
+            raise Conflict("The ICE session was restarted meanwhile: use the ETag of its last answer, or * to restart it.") from error
 
     def close_viewer(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
         """Ends the caller's own view. Raises `NotFound` for any other."""
-        view = self._views.get(viewer_id)
-        if view is None or view.camera_id != camera_id or not view.belongs_to(scope):
-            raise NotFound("view", viewer_id[:80])
-        touched(f"camera:{view.camera_id}", owner_agency_id=view.owner_agency_id, agreement_id=view.agreement_id)
+        self._own_view(scope, camera_id, viewer_id)
         self._endpoint.close(viewer_id, CloseReason.CLIENT_LEFT)
 
     async def snapshot(self, scope: Scope, camera_id: str) -> tuple[Snapshot, datetime]:
@@ -174,9 +201,14 @@ class VideoApp:
                 found.append(health)
         return found
 
-    def list_viewers(self, scope: Scope) -> list[View]:
-        """Who watches the caller agency's cameras now, partners included."""
-        return [view for view in self._views.values() if view.owner_agency_id == scope.agency_id]
+    def list_viewers(self, scope: Scope) -> list[tuple[View, LinkFacts]]:
+        """Who watches the caller agency's cameras now, partners included, and how well it reaches them."""
+        mine = [view for view in self._views.values() if view.owner_agency_id == scope.agency_id]
+        return [(view, self._endpoint.link_facts(view.viewer_id)) for view in mine]
+
+    def limited_views(self) -> int:
+        """How many views get less than the whole stream."""
+        return sum(bool(viewer.link_facts.limited_by) for viewer in self._endpoint.viewers)
 
     def end_views_without_right(self, concerned: Callable[[View], bool]) -> list[View]:
         """Asks again for every view that `concerned` picks, and ends those that would be refused. Returns the ended."""
@@ -213,6 +245,13 @@ class VideoApp:
     def health(self) -> Iterable[CameraHealth]:
         """Every camera as last measured."""
         return self._health.values()
+
+    def _own_view(self, scope: Scope, camera_id: str, viewer_id: str) -> View:
+        view = self._views.get(viewer_id)
+        if view is None or view.camera_id != camera_id or not view.belongs_to(scope):
+            raise NotFound("view", viewer_id[:80])
+        touched(f"camera:{view.camera_id}", owner_agency_id=view.owner_agency_id, agreement_id=view.agreement_id)
+        return view
 
     def _feed(self, camera: Camera) -> Feed:
         feed = self._feeds.get(camera.camera_id)

@@ -8,8 +8,10 @@ from rtcc_chassis.errors import InvalidInput
 from rtcc_chassis.scope import current_scope
 from rtcc_video.app import VideoApp
 from rtcc_video.domain import CameraHealth, CameraState, View
+from rtcc_video.engine.viewer import LinkFacts
 
 _OFFER_LIMIT = 64 * 1024
+_FRAGMENT_LIMIT = 16 * 1024
 
 _STATES: dict[CameraState, pb.CameraState.ValueType] = {
     CameraState.IDLE: pb.CAMERA_STATE_IDLE,
@@ -31,8 +33,17 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
         _need(request.offer_sdp, "offer_sdp")
         if len(request.offer_sdp) > _OFFER_LIMIT:
             raise InvalidInput.one("offer_sdp", f"at most {_OFFER_LIMIT} characters are taken")
-        viewer_id, answer = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp)
-        return pb.OpenViewerResponse(viewer_id=viewer_id, answer_sdp=answer)
+        opened = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp)
+        servers = [pb.IceServer(url=server.url, username=server.username, credential=server.credential) for server in opened.ice_servers]
+        return pb.OpenViewerResponse(viewer_id=opened.viewer_id, answer_sdp=opened.answer_sdp, etag=opened.etag, ice_servers=servers)
+
+    async def UpdateViewer(self, request: pb.UpdateViewerRequest, context: object) -> pb.UpdateViewerResponse:
+        _need(request.viewer_id, "viewer_id")
+        _need(request.etag, "etag")
+        if len(request.sdp_fragment) > _FRAGMENT_LIMIT:
+            raise InvalidInput.one("sdp_fragment", f"at most {_FRAGMENT_LIMIT} characters are taken")
+        fragment, etag = self._app.update_viewer(current_scope(), request.camera_id, request.viewer_id, request.etag, request.sdp_fragment)
+        return pb.UpdateViewerResponse(sdp_fragment=fragment, etag=etag)
 
     async def CloseViewer(self, request: pb.CloseViewerRequest, context: object) -> pb.CloseViewerResponse:
         _need(request.viewer_id, "viewer_id")
@@ -69,15 +80,18 @@ def health_message(health: CameraHealth) -> pb.CameraHealth:
     )
 
 
-def _viewer_messages(views: Iterable[View]) -> list[pb.Viewer]:
+def _viewer_messages(views: Iterable[tuple[View, LinkFacts]]) -> list[pb.Viewer]:
     messages: list[pb.Viewer] = []
-    for view in views:
+    for view, link in views:
         message = pb.Viewer(
             viewer_id=view.viewer_id,
             camera_id=view.camera_id,
             viewer_agency_id=view.scope.agency_id,
             viewer_name=view.scope.display_name,
             agreement_id=view.agreement_id,
+            limited_by=link.limited_by,
+            packets_lost=round(link.packets_lost, 3),
+            round_trip_s=round(link.round_trip_s or 0.0, 3),
         )
         message.since.FromDatetime(view.since)
         messages.append(message)

@@ -1,6 +1,7 @@
 """Wiring of the video service."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import read
 from rtcc_video.app import Rights, VideoApp
 from rtcc_video.domain import CameraState, View
+from rtcc_video.engine.accelerator import Accelerator, HelperUnavailable, load
 from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
 from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, publish_health
@@ -27,11 +29,14 @@ from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
 from rtcc_video.sources.source import SourceFailed
 
+_log = logging.getLogger(__name__)
+
 _HEALTH_TICK_S = 1.0
 _HEALTH_REPEAT_TICKS = 10
 _ADDRESS_CALLS_AT_ONCE = 8
 
 VIEWERS = Gauge("rtcc_video_viewers", "Open live views.")
+LIMITED = Gauge("rtcc_video_viewers_limited", "Open live views that get less than the whole stream, for their network carries no more.")
 CAMERAS = Gauge("rtcc_video_cameras", "Cameras by state.", ["state"])
 DROPPED = Counter("rtcc_video_packets_dropped", "Packets that the network didn't take, counted when a view ends.")
 RESENT = Counter("rtcc_video_packets_resent", "Packets resent to viewers who missed them, counted when a view ends.")
@@ -44,7 +49,7 @@ async def serve(ctx: ServiceContext) -> None:
     cameras = ctx.directory.mirror("camera", Camera)
     agreements = ctx.directory.mirror("agreement", Agreement)
     people = ctx.directory.mirror("person", Person)
-    endpoint = Endpoint(settings.endpoint())
+    endpoint = Endpoint(settings.endpoint(), accelerator=await _accelerator(settings))
     feeds = Feeds(settings, _address_reader(ctx))
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
     # an entry for each open alert that the exchange shares: some agreements grant cameras only then
@@ -97,6 +102,17 @@ async def serve(ctx: ServiceContext) -> None:
     await ctx.lifecycle.stopping.wait()
 
 
+async def _accelerator(settings: VideoSettings) -> Accelerator | None:
+    """The C helper, where it is wanted and can be had; building it takes a second, once."""
+    if settings.accelerate() == "off":
+        return None
+    try:
+        return await asyncio.to_thread(load)
+    except HelperUnavailable as reason:
+        _log.info("viewers are served without the C helper, at about twice the cost: %s", reason)
+        return None
+
+
 def _address_reader(ctx: ServiceContext) -> ReadAddress:
     at_once = asyncio.Semaphore(_ADDRESS_CALLS_AT_ONCE)
 
@@ -129,5 +145,6 @@ async def _tick_forever(ctx: ServiceContext, app: VideoApp, snapshots: Snapshots
         app.end_views_without_right(lambda view: view.scope.agency_id != view.owner_agency_id)
         await snapshots.end_when_idle()
         VIEWERS.set(len(app.views))
+        LIMITED.set(app.limited_views())
         for state in CameraState:
             CAMERAS.labels(state.value).set(sum(health.state is state for health in app.health()))

@@ -1,6 +1,6 @@
 """Every setting of the video service, read from RTCC_VIDEO_<NAME>."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,14 @@ class VideoSettings:
     media_listen: str = "127.0.0.1:0"
     # where browsers reach media_listen; empty: its host
     public_addresses: tuple[str, ...] = ()
+    # offered to viewers whose network needs them: "stun:host:port", "turn:host:port?transport=udp", "turns:..." (RFC 7064, RFC 7065)
+    ice_servers: tuple[str, ...] = ()
+    # the TURN servers' shared secret (coturn's static-auth-secret), from which each viewer's own account is made; empty: no account
+    turn_secret: str = field(default="", repr=False)
+    # how long such an account can be used to begin
+    turn_account_s: int = 3600
+    # the optional C helper that halves what a viewer costs: "auto" uses it where it can be had, "off" never
+    helper: str = "auto"
     # ICE over TCP for networks that block UDP
     media_tcp: bool = True
     viewer_limit: int = 400
@@ -60,6 +68,14 @@ class VideoSettings:
             viewer_limit=self.viewer_limit,
             consent_timeout_s=self.consent_timeout_s,
         )
+
+    def accelerate(self) -> Literal["auto", "off"]:
+        """Whether the C helper is wanted. Raises `InvalidSetting`."""
+        if self.helper == "auto":
+            return "auto"
+        if self.helper == "off":
+            return "off"
+        raise InvalidSetting("RTCC_VIDEO_HELPER", f"{self.helper!r} is neither auto nor off")
 
     def stream_limits(self) -> StreamLimits:
         """The bounds of one camera's memory."""

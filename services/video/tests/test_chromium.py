@@ -1,18 +1,26 @@
 """Real Chromium as the viewer: a page with the WHEP exchange of the console."""
 
 import asyncio
+import json
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
-from rtcc_chassis.testing import poll
+from rtcc_chassis.testing import free_port, poll
 from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
+from rtcc_video.engine.quality import Quality
 from rtcc_video.engine.viewer import CloseReason
+from rtcc_video.ice_servers import ice_servers
+from rtcc_video.settings import VideoSettings
 
 FLAGS = [
     "--no-sandbox",
@@ -24,11 +32,12 @@ FLAGS = [
     "--no-first-run",
 ]
 
-PAGE = """<!doctype html><video id=video autoplay muted playsinline></video><script>
-const connection = new RTCPeerConnection();
+PAGE = r"""<!doctype html><video id=video autoplay muted playsinline></video><script>
+const wanted = JSON.parse(decodeURIComponent(location.search.slice(1)) || '{}');
+const connection = new RTCPeerConnection(wanted.connection);
 const video = document.getElementById('video');
 const facts = {};
-if (location.search === '?audio') connection.addTransceiver('audio', { direction: 'recvonly' });
+if (wanted.audio) connection.addTransceiver('audio', { direction: 'recvonly' });
 connection.addTransceiver('video', { direction: 'recvonly' });
 connection.ontrack = (event) => {
   video.srcObject = new MediaStream([event.track]);
@@ -39,6 +48,17 @@ async function start() {
   const answer = await fetch('/whep', { method: 'POST', body: connection.localDescription.sdp });
   await connection.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
 }
+async function restart() {
+  const offer = await connection.createOffer({ iceRestart: true });
+  await connection.setLocalDescription(offer);
+  const [, ufrag] = offer.sdp.match(/a=ice-ufrag:(.*)\r/), [, password] = offer.sdp.match(/a=ice-pwd:(.*)\r/);
+  const fragment = await (await fetch('/whep', { method: 'PATCH', body: `a=ice-ufrag:${ufrag}\r\na=ice-pwd:${password}\r\n` })).text();
+  const ours = Object.fromEntries(['ice-ufrag', 'ice-pwd'].map((name) => [name, fragment.match(new RegExp(`a=${name}:(.*)`))[1].trim()]));
+  let sdp = connection.remoteDescription.sdp;
+  for (const [name, value] of Object.entries(ours)) sdp = sdp.replaceAll(new RegExp(`a=${name}:.*`, 'g'), `a=${name}:${value}`);
+  await connection.setRemoteDescription({ type: 'answer', sdp });
+  return ours['ice-ufrag'];
+}
 async function read() {
   const found = { ...facts, width: video.videoWidth, time: video.currentTime, state: connection.connectionState,
     dtls: connection.getReceivers().find((receiver) => receiver.track.kind === 'video').transport?.state };
@@ -47,7 +67,9 @@ async function read() {
     if (report.type === 'inbound-rtp') Object.assign(found, { framesDecoded: report.framesDecoded, freezes: report.freezeCount,
       keyFrames: report.keyFramesDecoded, lost: report.packetsLost });
     const pair = report.type === 'transport' && reports.get(report.selectedCandidatePairId);
-    if (pair) found.protocol = reports.get(pair.remoteCandidateId)?.protocol;
+    if (!pair) continue;
+    found.protocol = reports.get(pair.remoteCandidateId)?.protocol;
+    found.by = reports.get(pair.localCandidateId)?.candidateType;
   }
   return found;
 }
@@ -65,7 +87,7 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def watching(
-    browser: Browser, player: Any, settings: EndpointSettings, only_tcp: bool = False, query: str = ""
+    browser: Browser, player: Any, settings: EndpointSettings, only_tcp: bool = False, **wanted: Any
 ) -> AsyncIterator[tuple[Page, Endpoint]]:
     endpoint = Endpoint(settings)
     await endpoint.start()
@@ -81,8 +103,12 @@ async def watching(
             answer = "".join(line for line in answer.splitlines(keepends=True) if " udp " not in line)
         return web.Response(text=answer, content_type="application/sdp")
 
+    async def whep_update(request: web.Request) -> web.Response:
+        fragment, _ = endpoint.update(endpoint.viewers[0].setup.viewer_id, "*", await request.text())
+        return web.Response(text=fragment, content_type="application/trickle-ice-sdpfrag")
+
     application = web.Application()
-    application.add_routes([web.get("/", page), web.post("/whep", whep)])
+    application.add_routes([web.get("/", page), web.post("/whep", whep), web.patch("/whep", whep_update)])
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -90,7 +116,7 @@ async def watching(
     port = runner.addresses[0][1]
     tab = await browser.new_page()
     try:
-        await tab.goto(f"http://127.0.0.1:{port}/{query}")
+        await tab.goto(f"http://127.0.0.1:{port}/?{quote(json.dumps(wanted))}")
         yield tab, endpoint
     finally:
         await tab.close()
@@ -150,7 +176,73 @@ async def test_chromium_plays_over_tcp_where_udp_is_blocked(browser: Browser, pl
         assert facts["width"] == 640
 
 
+async def test_chromium_restarts_ice_and_the_picture_goes_on(browser: Browser, player: Any) -> None:
+    async with watching(browser, player, EndpointSettings()) as (page, endpoint):
+        await facts_when(page, "facts.framesDecoded > 20")
+        before = endpoint.viewers[0].credentials.ice_ufrag
+        assert await page.evaluate("restart()") == endpoint.viewers[0].credentials.ice_ufrag != before
+        decoded = (await page.evaluate("read()"))["framesDecoded"]
+        facts = await facts_when(page, f"facts.framesDecoded > {decoded} + 45")
+        assert facts["state"] == "connected"
+        assert facts["freezes"] <= 1
+
+
+async def test_chromium_on_a_bad_link_gets_key_pictures_and_then_everything_again(browser: Browser, player: Any) -> None:
+    async with watching(browser, player, EndpointSettings()) as (page, endpoint):
+        await facts_when(page, "facts.framesDecoded > 20")
+        viewer = endpoint.viewers[0]
+        viewer.outlet.choose(Quality.KEY_PICTURES)
+        viewer.judge_link = lambda: viewer.link.verdict  # type: ignore[method-assign] # the link is good: only the choice is tried
+        before = await page.evaluate("read()")
+        facts = await facts_when(page, f"facts.keyFrames >= {before['keyFrames']} + 3")
+        # What was left out leaves no gap: nothing counts as lost.
+        assert facts["lost"] == before["lost"]
+        assert facts["framesDecoded"] - before["framesDecoded"] < 45
+        assert viewer.counters.pictures_left_out > 30
+        viewer.outlet.choose(Quality.FULL)
+        await facts_when(page, f"facts.framesDecoded > {facts['framesDecoded']} + 60")
+
+
 async def test_a_player_that_also_offers_audio_gets_its_video(browser: Browser, player: Any) -> None:
-    async with watching(browser, player, EndpointSettings(), query="?audio") as (page, _):
+    async with watching(browser, player, EndpointSettings(), audio=True) as (page, _):
         facts = await facts_when(page, "facts.framesDecoded > 20")
         assert facts["width"] == 640
+
+
+@pytest_asyncio.fixture
+async def turn_port() -> AsyncIterator[int]:
+    """A real TURN server (coturn) that shares the secret "word" with us; the test is skipped where none is installed."""
+    program = shutil.which("turnserver")
+    if program is None:
+        pytest.skip("no TURN server on this machine: apt-get install coturn")
+    port = free_port()
+    command = [
+        program, "-n", "--use-auth-secret", "--static-auth-secret=word", "--realm=rtcc", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1",
+        f"--listening-port={port}", "--allow-loopback-peers", "--cli-password=unused", "--no-cli", "--no-tls", "--no-dtls",
+        "--log-file=stdout", "--pidfile=/dev/null", "--userdb=:memory:",
+    ]  # fmt: skip
+    server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    async def listening() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await poll(listening, deadline_s=20)
+    yield port
+    server.kill()
+    await server.wait()
+
+
+async def test_chromium_that_may_only_use_turn_sees_the_stream_by_its_own_account(browser: Browser, player: Any, turn_port: int) -> None:
+    settings = VideoSettings(ice_servers=(f"turn:127.0.0.1:{turn_port}?transport=udp",), turn_secret="word")
+    servers = [
+        {"urls": each.url, "username": each.username, "credential": each.credential} for each in ice_servers(settings, "v", time.time())
+    ]
+    connection = {"iceServers": servers, "iceTransportPolicy": "relay"}
+    async with watching(browser, player, EndpointSettings(), connection=connection) as (page, _):
+        facts = await facts_when(page, "facts.framesDecoded > 30")
+        assert facts["by"] == "relay"

@@ -1,5 +1,6 @@
 """What a viewer on a bad link gets, and the numbers under which it gets it."""
 
+import itertools
 import os
 
 from hypothesis import given, settings
@@ -115,8 +116,8 @@ def test_a_viewer_can_move_to_another_stream_and_back_under_one_name() -> None:
         sequences += [renamed.first_index, renamed.first_index + 1]
         names.add(renamed.ssrc)
     assert names == {large.ssrc}
-    assert [later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)] == [3000] * 4
-    assert [later - earlier for earlier, later in zip(sequences, sequences[1:], strict=False)] == [1] * 9
+    assert [later - earlier for earlier, later in itertools.pairwise(stamps)] == [3000] * 4
+    assert [later - earlier for earlier, later in itertools.pairwise(sequences)] == [1] * 9
     for sequence in sequences:
         assert numbering.find(sequence & 0xFFFF) is not None
     numbering.forget_old()

@@ -22,7 +22,7 @@ from rtcc.video.v1 import video_pb2_grpc
 from rtcc_chassis.clock import utc_now
 from rtcc_chassis.consumer import Delivery
 from rtcc_chassis.context import ServiceContext
-from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, PurposeRequired, Refused, RtccError, Unavailable, from_rpc
+from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound, PurposeRequired, Refused, RtccError, Unavailable, from_rpc
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import AUDIT, directory_subject
@@ -166,6 +166,27 @@ async def test_an_operator_watches_an_own_camera_and_the_log_says_how_long(cente
     assert ended.bytes_out > 1000
     assert ended.session_id == "test-session"
     assert "client left" in ended.reason
+
+
+async def test_a_view_is_updated_by_its_own_viewer_while_the_right_lasts(center: Center) -> None:
+    restart = "a=ice-ufrag:Zz9c\r\na=ice-pwd:9mN6yDJrjHQ4sYbnQm3kQ1Aq\r\n"
+    await center.grant()
+    await center.until(PARTNER, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
+    async with center.watching(PARTNER) as (connection, viewer_id):
+        await frames(connection)
+        request = pb.UpdateViewerRequest(camera_id="c1", viewer_id=viewer_id, etag="*", sdp_fragment=restart)
+        for stranger in (OPERATOR, person("west", "operator", name="Other", purpose="stolen vehicle", case_number="W-1")):
+            with pytest.raises(NotFound):
+                await center.call(stranger, "UpdateViewer", request)
+        updated = await center.call(PARTNER, "UpdateViewer", request)
+        assert f"a=ice-ufrag:{updated.etag}" in updated.sdp_fragment
+        with pytest.raises(Conflict):
+            await center.call(PARTNER, "UpdateViewer", pb.UpdateViewerRequest(camera_id="c1", viewer_id=viewer_id, etag="older"))
+        with pytest.raises(InvalidInput):
+            await center.call(
+                PARTNER, "UpdateViewer", pb.UpdateViewerRequest(camera_id="c1", viewer_id=viewer_id, etag="*", sdp_fragment="x")
+            )
+        await frames(connection, 10)
 
 
 async def test_no_answer_holds_the_cameras_account(center: Center) -> None:

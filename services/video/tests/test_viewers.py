@@ -16,12 +16,15 @@ from rtcc_chassis.testing import poll
 from rtcc_video.engine import stun
 from rtcc_video.engine.endpoint import Endpoint, EndpointSettings, TooManyViewers
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.quality import Quality
 from rtcc_video.engine.rtp import parse_rtp
 from rtcc_video.engine.sdp import UnusableOffer, find_camera_track, parse_offer, parse_session
 from rtcc_video.engine.stream import LiveStream, UnforwardableVideo
 from rtcc_video.engine.viewer import CloseReason, Viewer
 
-# Generous: these tests prove behaviour, `./rtcc bench video` measures speed.
+from .conftest import Player, read_units
+
+# Generous: these tests prove behaviour, `./rtcc bench video-fanout` measures speed.
 LIMIT_S = 30
 
 
@@ -140,6 +143,29 @@ class LossySend:
 
     def contents_by_number_are_unique(self) -> bool:
         return all(len(contents) == 1 for contents in self._seen.values())
+
+
+async def test_a_thin_link_gets_the_smaller_stream_under_the_same_name_and_the_full_one_again(
+    endpoint: Endpoint, player: Any, make_clip: Any
+) -> None:
+    small = Player(read_units(make_clip(frames=60, gop=30, size=(320, 240))))
+    small.start()
+    lossy = LossySend(endpoint, every=10**9)
+    async with watch(endpoint, player.stream) as watching:
+        await watching.frames(10)
+        viewer = watching.viewer
+        viewer.judge_link = lambda: viewer.link.verdict  # type: ignore[method-assign] # the link is good: only the choice is tried
+        for quality, width in ((Quality.SUBSTREAM, 320), (Quality.FULL, 640), (Quality.SUBSTREAM, 320)):
+            viewer.outlet.choose(quality, small.stream)
+            async with asyncio.timeout(LIMIT_S):
+                while (await watching.frames(1))[0].width != width:
+                    pass
+            assert len(await watching.frames(20)) == 20
+        assert not viewer.outlet.in_lane
+        report = await poll_value(lambda: watching.viewer.last_report)
+        assert report.packets_lost == 0
+    assert lossy.contents_by_number_are_unique()
+    await small.stop()
 
 
 async def test_without_offload_the_same_packets_leave_one_by_one(endpoint: Endpoint, player: Any) -> None:

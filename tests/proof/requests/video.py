@@ -30,6 +30,13 @@ OFFER = "\r\n".join(
         "",
     )
 )
+# an ICE restart as WHEP's PATCH brings it (RFC 8840)
+ICE_RESTART = "a=ice-ufrag:Zz9c\r\na=ice-pwd:9mN6yDJrjHQ4sYbnQm3kQ1Aq\r\n"
+
+
+async def _update(world: World, agency_id: str) -> pb.UpdateViewerRequest:
+    camera_id, viewer_id = await _viewer(world, agency_id)
+    return pb.UpdateViewerRequest(camera_id=camera_id, viewer_id=viewer_id, etag="*", sdp_fragment=ICE_RESTART)
 
 
 async def _viewer(world: World, agency_id: str) -> tuple[str, str]:
@@ -41,5 +48,6 @@ async def _viewer(world: World, agency_id: str) -> tuple[str, str]:
 REQUESTS: dict[str, Builder] = {
     "OpenViewer": asks(pb.OpenViewerRequest, camera_id=World.camera, offer_sdp=OFFER),
     "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
+    "UpdateViewer": _update,
     "GetSnapshot": asks(pb.GetSnapshotRequest, camera_id=World.camera),
 }

@@ -87,10 +87,10 @@ def kind_of(error: RtccError) -> str:
     return _kind(error).name
 
 
-def problem_response(error: RtccError) -> web.Response:
-    """The answer for an error."""
+def problem_response(error: RtccError, status: int | None = None) -> web.Response:
+    """The answer for an error; `status` where a protocol wants another one than the table has."""
     kind = _kind(error)
-    status = error.status if isinstance(error, NoSuchPath) else kind.status or http_status(error)
+    status = status or (error.status if isinstance(error, NoSuchPath) else kind.status or http_status(error))
     body: dict[str, object] = {
         "type": f"urn:rtcc:problem:{kind.name}", "title": kind.title, "status": status, "detail": error.message, "help": kind.help,
     }  # fmt: skip

@@ -9,8 +9,7 @@ from aiohttp import web
 from google.protobuf.message import Message
 
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
-from rtcc.video.v1.video_pb2 import CloseViewerRequest, OpenViewerRequest
-from rtcc_chassis.errors import InvalidInput, Unavailable, from_rpc
+from rtcc_chassis.errors import Unavailable, from_rpc
 from rtcc_chassis.rpc import CallRule, all_rules
 from rtcc_chassis.scope import Scope
 from rtcc_gateway.http.door import DOOR, SMALL_BODY_BYTES, Door, read_body
@@ -35,16 +34,12 @@ _LONG_CALLS_S = {
     "audit.verify": 120.0,
     "alert.acknowledge": 10.0,
 }
-_OFFER_BYTES = 64 * 1024
-_WHEP_RULES = ("/rtcc.video.v1.VideoService/OpenViewer", "/rtcc.video.v1.VideoService/CloseViewer")
 
 
 def routes() -> list[web.RouteDef]:
-    """One route per call for people, fixed paths before those with fields; and the WHEP form of the viewer calls."""
+    """One route per call for people, fixed paths before those with fields."""
     rules = [rule for rule in all_rules().values() if rule.http_path and rule.audience == AUDIENCE_PERSON]
     made = [web.route(rule.http_method, _pattern(rule.http_path), _handler(rule)) for rule in sorted(rules, key=_fixed_first)]
-    made.append(web.post("/v1/whep/{camera_id}", open_whep))
-    made.append(web.delete("/v1/whep/{camera_id}/{viewer_id}", close_whep))
     return made
 
 
@@ -110,33 +105,6 @@ async def call(door: Door, rule: CallRule, message: Message, scope: Scope) -> Me
 def rule_for(path: str) -> CallRule:
     """The rule of a method, by its path."""
     return all_rules()[path]
-
-
-async def open_whep(request: web.Request) -> web.StreamResponse:
-    """POST /v1/whep/{camera_id}: draft-ietf-wish-whep."""
-    door = request.app[DOOR]
-    caller = await door.caller(request, changes=True)
-    if request.content_type != "application/sdp":
-        raise InvalidInput.one("Content-Type", "must be application/sdp")
-    body = await read_body(request, _OFFER_BYTES)
-    try:
-        offer = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput.one("", "the offer is not UTF-8 (RFC 8866)") from error
-    message = OpenViewerRequest(camera_id=request.match_info["camera_id"], offer_sdp=offer)
-    answer: Any = await call(door, rule_for(_WHEP_RULES[0]), message, caller.scope)
-    location = f"/v1/whep/{request.match_info['camera_id']}/{answer.viewer_id}"
-    headers = {"Location": location, "Cache-Control": "no-store"}
-    return web.Response(text=answer.answer_sdp, status=201, content_type="application/sdp", headers=headers)
-
-
-async def close_whep(request: web.Request) -> web.StreamResponse:
-    """DELETE on the location that the answer named."""
-    door = request.app[DOOR]
-    caller = await door.caller(request, changes=True)
-    message = CloseViewerRequest(camera_id=request.match_info["camera_id"], viewer_id=request.match_info["viewer_id"])
-    await call(door, rule_for(_WHEP_RULES[1]), message, caller.scope)
-    return web.Response(status=200)
 
 
 def canonical_paths() -> Iterable[str]:

@@ -82,7 +82,9 @@ class Accelerator:
         self._library.fanout_free(viewer.cipher)
         viewer.cipher = None
 
-    def send(self, fd: int, viewers: "ctypes.Array[ctypes._Pointer[NativeViewer]]", frame: "NativeFrame", offload: bool) -> tuple[int, bool]:
+    def send(
+        self, fd: int, viewers: "ctypes.Array[ctypes._Pointer[NativeViewer]]", frame: "NativeFrame", offload: bool
+    ) -> tuple[int, bool]:
         """Sends a picture to all viewers; how many packets were dropped, and whether segmentation is still taken."""
         flag = ctypes.c_int(1 if offload else 0)
         dropped: int = self._send(
@@ -161,7 +163,12 @@ def _build_once(folder: Path) -> Path:
 
 
 def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openrtcc"
+    named = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(named) if named else Path.home() / ".cache") / "openrtcc"
+    except RuntimeError as error:
+        # A container's nobody has no home.
+        raise HelperUnavailable("this process's user has no home folder") from error
 
 
 def _file_name() -> str:

@@ -3,28 +3,30 @@
 import asyncio
 import contextlib
 import datetime
+import itertools
 import logging
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.dtls import DtlsIdentity
-from rtcc_video.engine.paths import Address, Path, TcpPath, UdpPath, UdpSender
-from rtcc_video.engine.sdp import AnswerParameters, build_answer, parse_offer
+from rtcc_video.engine.fragments import UnusableFragment, build_fragment, parse_fragment
+from rtcc_video.engine.paths import Address, Path, UdpPath, UdpSender
+from rtcc_video.engine.sdp import AnswerParameters, build_answer, candidate_lines, parse_offer
+from rtcc_video.engine.sockets import DATAGRAM_LIMIT_BYTES, TcpPeer, bind_tcp, bind_udp
 from rtcc_video.engine.stream import LiveStream
-from rtcc_video.engine.viewer import CloseReason, Viewer, ViewerSetup
+from rtcc_video.engine.viewer import CloseReason, LinkFacts, Viewer, ViewerSetup
 
 _log = logging.getLogger(__name__)
 
 _DATAGRAMS_PER_WAKEUP: Final = 64
-_DATAGRAM_LIMIT_BYTES: Final = 2048
 _ADDRESSES_PER_VIEWER: Final = 8
 _TICK_S: Final = 1.0
-_TCP_INTRODUCTION_S: Final = 10.0
+_TURNS: Final = 10
 _PORT_TRIES: Final = 20
 
 type OnClosed = Callable[[Viewer, CloseReason], None]
@@ -36,6 +38,10 @@ class TooManyViewers(Exception):
     def __init__(self, limit: int) -> None:
         super().__init__(f"This relay already serves its limit of {limit} viewers. Close a view, or raise viewer_limit.")
         self.limit = limit
+
+
+class OtherIceSession(Exception):
+    """The update names an ICE session that a restart has ended."""
 
 
 class NoFreePort(OSError):
@@ -62,6 +68,8 @@ class _Entry:
     on_closed: OnClosed
     expires_s: float | None
     paths: dict[Address, Path]
+    # In which part of the second its turn comes.
+    turn: int
 
 
 class Endpoint:
@@ -77,10 +85,11 @@ class Endpoint:
         self._entries: dict[str, _Entry] = {}
         self._by_ufrag: dict[str, _Entry] = {}
         self._by_address: dict[Address, _Entry] = {}
+        self._opened = 0
         self._udp: socket.socket | None = None
         self._sender: UdpSender | None = None
         self._server: asyncio.Server | None = None
-        self._connections: set[_TcpPeer] = set()
+        self._connections: set[TcpPeer] = set()
         self._ticker: asyncio.Task[None] | None = None
         self.port = settings.port
 
@@ -98,12 +107,12 @@ class Endpoint:
         """Binds both sockets. Raises `NoFreePort` or `OSError`."""
         loop = asyncio.get_running_loop()
         for attempt in range(_PORT_TRIES):
-            udp = self._bind_udp()
+            udp = bind_udp(self._settings.bind_host, self._settings.port, self._settings.send_buffer_bytes)
             port = udp.getsockname()[1]
             if not self._settings.tcp:
                 break
             try:
-                self._server = await loop.create_server(lambda: _TcpPeer(self), self._settings.bind_host, port)
+                self._server = await loop.create_server(lambda: TcpPeer(self), sock=bind_tcp(self._settings.bind_host, port))
             except OSError:
                 udp.close()
                 if self._settings.port or attempt == _PORT_TRIES - 1:
@@ -151,7 +160,8 @@ class Endpoint:
         chosen = offer.choose_format(parameters.profile_level_id if parameters else None)
         setup = ViewerSetup(viewer_id, offer, chosen)
         viewer = Viewer(setup, stream, self._identity, self._clock, asyncio.get_running_loop().call_later, self._accelerator)
-        entry = _Entry(viewer, on_closed, expires_s, {})
+        self._opened += 1
+        entry = _Entry(viewer, on_closed, expires_s, {}, self._opened % _TURNS)
         self._entries[viewer_id] = entry
         self._by_ufrag[setup.ice_ufrag] = entry
         ours = AnswerParameters(
@@ -174,6 +184,35 @@ class Endpoint:
             return False
         self._close(entry, reason)
         return True
+
+    def link_facts(self, viewer_id: str) -> LinkFacts:
+        """How well a viewer is reached; nothing is known of one that isn't there."""
+        entry = self._entries.get(viewer_id)
+        return entry.viewer.link_facts if entry is not None else LinkFacts()
+
+    def update(self, viewer_id: str, etag: str, text: str) -> tuple[str, str]:
+        """A WHEP player's PATCH: our fragment (empty unless ICE restarts) and the ICE session's name from now on.
+
+        `etag` is the session that candidates belong to, "*" for a restart (RFC 9725, 4.3.3). Raises `KeyError`, `OtherIceSession`,
+        `fragments.UnusableFragment`.
+        """
+        entry = self._entries[viewer_id]
+        viewer, fragment = entry.viewer, parse_fragment(text)
+        current = viewer.credentials
+        if etag not in ("*", current.ice_ufrag):
+            raise OtherIceSession(viewer_id)
+        if fragment.ice_ufrag is None or fragment.ice_ufrag == current.peer_ufrag:
+            if etag == "*":
+                raise UnusableFragment("An ICE restart names a new a=ice-ufrag and a=ice-pwd.")
+            return "", current.ice_ufrag
+        if etag != "*":
+            raise OtherIceSession(viewer_id)
+        fresh, dropped = viewer.restart_ice(fragment.ice_ufrag)
+        for ufrag in dropped:
+            self._by_ufrag.pop(ufrag, None)
+        self._by_ufrag[fresh.ice_ufrag] = entry
+        candidates = candidate_lines(self._settings.public_addresses, self.port, self._settings.tcp)
+        return build_fragment(fresh.ice_ufrag, fresh.ice_pwd, viewer.setup.offer.mid, candidates), fresh.ice_ufrag
 
     def on_datagram(self, data: bytes, path: Path | None, address: Address) -> Path | None:
         """Routes one datagram by its first byte (RFC 7983) and source. Returns the path that it was learnt on, if any."""
@@ -232,7 +271,8 @@ class Endpoint:
         viewer = entry.viewer
         if self._entries.pop(viewer.setup.viewer_id, None) is None:
             return
-        self._by_ufrag.pop(viewer.setup.ice_ufrag, None)
+        for ufrag in viewer.ice_ufrags:
+            self._by_ufrag.pop(ufrag, None)
         viewer.close()
         for address, path in entry.paths.items():
             self._by_address.pop(address, None)
@@ -240,17 +280,18 @@ class Endpoint:
         entry.on_closed(viewer, reason)
 
     async def _tick_forever(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
+        for turn in itertools.cycle(range(_TURNS)):
+            await asyncio.sleep(_TICK_S / _TURNS)
             try:
-                self._tick()
+                self._tick(turn)
             except Exception:
-                _log.exception("The relay's second tick failed; it goes on with the next")
+                _log.exception("A turn of the relay's ticks failed; it goes on with the next")
 
-    def _tick(self) -> None:
+    def _tick(self, turn: int) -> None:
+        """Looks after a tenth of the viewers: all at once would hold up the pictures."""
         now_s, unix_s = self._clock(), time.time()
         reports: dict[int, bytes | None] = {}
-        for entry in list(self._entries.values()):
+        for entry in [entry for entry in self._entries.values() if entry.turn == turn]:
             reason = self._due(entry, now_s)
             if reason is not None:
                 self._close(entry, reason)
@@ -273,89 +314,26 @@ class Endpoint:
             return CloseReason.NEVER_CONNECTED if now_s - viewer.times.opened_s > self._settings.setup_timeout_s else None
         return CloseReason.CONSENT_LOST if now_s - viewer.times.heard_s > self._settings.consent_timeout_s else None
 
-    def _bind_udp(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._settings.bind_host else socket.AF_INET
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            udp.setblocking(False)
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._settings.send_buffer_bytes)
-            udp.bind((self._settings.bind_host, self._settings.port))
-        except OSError:
-            udp.close()
-            raise
-        return udp
-
     def _on_readable(self) -> None:
         udp = self._udp
         if udp is None:
             return
         for _ in range(_DATAGRAMS_PER_WAKEUP):
             try:
-                data, address = udp.recvfrom(_DATAGRAM_LIMIT_BYTES)
+                data, address = udp.recvfrom(DATAGRAM_LIMIT_BYTES)
             except BlockingIOError:
                 return
             except OSError:
                 continue
             self.on_datagram(data, None, address)
 
-    def add_connection(self, connection: "_TcpPeer") -> bool:
+    def add_connection(self, connection: TcpPeer) -> bool:
         """Counts a new TCP connection; False when there are too many."""
         if len(self._connections) >= 2 * self._settings.viewer_limit + 64:
             return False
         self._connections.add(connection)
         return True
 
-    def remove_connection(self, connection: "_TcpPeer") -> None:
+    def remove_connection(self, connection: TcpPeer) -> None:
         """A TCP connection has ended."""
         self._connections.discard(connection)
-
-
-class _TcpPeer(asyncio.Protocol):
-    """One accepted ICE-TCP connection (RFC 6544): packets behind two length bytes, checks first."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._transport: asyncio.Transport | None = None
-        self._path: TcpPath | None = None
-        self._address: Address = ("", 0)
-        self._buffer = b""
-        self._introduced = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not self._endpoint.add_connection(self):
-            transport.close()
-            return
-        # uvloop's transports don't derive from asyncio.Transport: a check of the type would turn every peer away
-        self._transport = cast(asyncio.Transport, transport)
-        self._path = TcpPath(self._transport)
-        # Prefixed, so that it never equals a UDP address of the same numbers.
-        self._address = (f"tcp/{self._path.host}", self._path.port)
-        asyncio.get_running_loop().call_later(_TCP_INTRODUCTION_S, self._end_if_silent)
-
-    def data_received(self, data: bytes) -> None:
-        buffer = self._buffer + data
-        offset = 0
-        while len(buffer) - offset >= 2:
-            length = int.from_bytes(buffer[offset : offset + 2], "big")
-            if length > _DATAGRAM_LIMIT_BYTES:
-                self.abort()
-                return
-            if len(buffer) - offset - 2 < length:
-                break
-            learnt = self._endpoint.on_datagram(buffer[offset + 2 : offset + 2 + length], self._path, self._address)
-            self._introduced |= learnt is not None
-            offset += 2 + length
-        self._buffer = buffer[offset:]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._endpoint.remove_connection(self)
-        self._endpoint.forget_path(self._address)
-
-    def abort(self) -> None:
-        """Ends the connection at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _end_if_silent(self) -> None:
-        if not self._introduced:
-            self.abort()

@@ -82,44 +82,47 @@ class Lane:
         """The frame to every seat."""
         if not self._seats:
             return
-        runs = frame.runs(self._key.payload_type)
         if self._accelerator is not None:
             self._send_native(frame, self._accelerator)
+        elif self._key.sender.offload:
+            self._send_runs(frame.runs(self._key.payload_type))
         else:
-            for run in runs:
-                self._send_run(run)
+            self._send_singly(frame.runs(self._key.payload_type))
         self.packets += len(frame.payloads)
         self.octets += frame.octets + _OVERHEAD_BYTES * len(frame.payloads)
 
-    def _send_run(self, run: Run) -> None:
-        sender = self._key.sender
-        if run.count > 1 and not sender.offload:
-            self._send_run_singly(run)
-            return
-        count, length = run.count, 12 * run.count
-        numbers, split = run.numbers(self._key.roll_over_base), nonce_splitter(run.count)
-        buffers, payloads, headers = run.buffers, run.payloads, run.headers
-        control = sender.control(run.size + _OVERHEAD_BYTES) if count > 1 else ()
+    def _send_runs(self, runs: list[Run]) -> None:
+        """Seat by seat, so that who sits in the middle has the whole picture when half of the work is done."""
+        sender, base = self._key.sender, self._key.roll_over_base
         sendmsg = sender.sendmsg
+        prepared = [
+            (
+                run.count, 12 * run.count, run.numbers(base), nonce_splitter(run.count), run.buffers, run.payloads, run.headers,
+                sender.control(run.size + _OVERHEAD_BYTES) if run.count > 1 else (),
+            )
+            for run in runs
+        ]  # fmt: skip
         for seat in self._seats.values():
-            protector = seat.protector
-            nonces = split((protector.salts(count) ^ numbers).to_bytes(length, "big"))
-            buffers[1::2] = map(protector.encrypt, nonces, payloads, headers)
-            try:
-                sendmsg(buffers, control, 0, seat.address)
-            except OSError as error:
-                if count > 1 and error.errno in OFFLOAD_REFUSED:
-                    sender.offload = False
-                    if sender.send_run(buffers, count, run.size + _OVERHEAD_BYTES, seat.address):
+            protector, address = seat.protector, seat.address
+            for count, length, numbers, split, buffers, payloads, headers, control in prepared:
+                nonces = split((protector.salts(count) ^ numbers).to_bytes(length, "big"))
+                buffers[1::2] = map(protector.encrypt, nonces, payloads, headers)
+                try:
+                    sendmsg(buffers, control, 0, address)
+                except OSError as error:
+                    if count == 1 or error.errno not in OFFLOAD_REFUSED:
+                        seat.packets_dropped += count
                         continue
-                seat.packets_dropped += count
+                    sender.offload = False
+                    if not sender.send_run(buffers, count, 0, address):
+                        seat.packets_dropped += count
 
-    def _send_run_singly(self, run: Run) -> None:
+    def _send_singly(self, runs: list[Run]) -> None:
         sender, base = self._key.sender, self._key.roll_over_base
         for seat in self._seats.values():
-            buffers = seat.protector.protect(run, base)
-            if not sender.send_run(buffers, run.count, run.size + _OVERHEAD_BYTES, seat.address):
-                seat.packets_dropped += run.count
+            for run in runs:
+                if not sender.send_run(seat.protector.protect(run, base), run.count, run.size + _OVERHEAD_BYTES, seat.address):
+                    seat.packets_dropped += run.count
 
     def _send_native(self, frame: Frame, accelerator: Accelerator) -> None:
         if self._native_seats is None:

@@ -8,9 +8,9 @@ from typing import Final
 from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.frames import Frame, Run
 from rtcc_video.engine.lanes import Lane, LaneKey, Seat
-from rtcc_video.engine.quality import Quality
 from rtcc_video.engine.numbering import Numbering
 from rtcc_video.engine.paths import Path, UdpPath
+from rtcc_video.engine.quality import Quality
 from rtcc_video.engine.rtp import CLOCK_HZ
 from rtcc_video.engine.srtp import GcmProtector, RtpProtector, SrtpFailed
 from rtcc_video.engine.stream import LiveStream

@@ -239,14 +239,19 @@ def _video_section(offer: ViewerOffer, chosen: H264Format, ours: AnswerParameter
     ]
     if offer.description.media[offer.video_index].first("rtcp-rsize") is not None:
         lines.append("a=rtcp-rsize")
-    for position, address in enumerate(ours.addresses):
+    return [*lines, *candidate_lines(ours.addresses, ours.port, ours.tcp), "a=end-of-candidates"]
+
+
+def candidate_lines(addresses: Sequence[str], port: int, tcp: bool) -> list[str]:
+    """Host candidates with one port for UDP and TCP, the first address preferred."""
+    lines: list[str] = []
+    for position, address in enumerate(addresses):
         # RFC 8445, 5.1.2.1: type preference 126 for host, local preference falling; TCP below every UDP (RFC 6544, 4.2).
         priority = (126 << 24) + ((65535 - position) << 8) + 255
-        lines.append(f"a=candidate:{position + 1} 1 udp {priority} {address} {ours.port} typ host")
-        if ours.tcp:
+        lines.append(f"a=candidate:{position + 1} 1 udp {priority} {address} {port} typ host")
+        if tcp:
             tcp_priority = (90 << 24) + ((4 << 13) + 8191 - position << 8) + 255
-            lines.append(f"a=candidate:{position + 101} 1 tcp {tcp_priority} {address} {ours.port} typ host tcptype passive")
-    lines.append("a=end-of-candidates")
+            lines.append(f"a=candidate:{position + 101} 1 tcp {tcp_priority} {address} {port} typ host tcptype passive")
     return lines
 
 

@@ -80,8 +80,8 @@ class LiveStream:
         self.ring.next_index = secrets.randbits(14)
         self.ssrc = secrets.randbits(31) | 1
         self.cname = secrets.token_hex(8)
-        # The same camera in fewer bits, for viewers with thin links.
-        self.smaller: LiveStream | None = None
+        # The same camera in fewer bits, for viewers with thin links: asked when one wants it, so that it can connect first.
+        self.smaller: Callable[[], LiveStream | None] | None = None
         self.key_picture: KeyPicture | None = None
         self.first_key_picture = asyncio.Event()
         self.last_unit_s: float | None = None
@@ -180,7 +180,9 @@ class LiveStream:
             return None
         elapsed = min(self._clock() - self.last_unit_s, _LONGEST_SILENCE_S)
         timestamp = self._last_timestamp + int(elapsed * CLOCK_HZ) - ticks
-        return build_sender_report(self.ssrc if ssrc is None else ssrc, unix_s, timestamp, self.packets_total, self.octets_total, self.cname)
+        return build_sender_report(
+            self.ssrc if ssrc is None else ssrc, unix_s, timestamp, self.packets_total, self.octets_total, self.cname
+        )
 
     def _measure_rate(self, now_s: float) -> None:
         since_s, octets = self._rate_since

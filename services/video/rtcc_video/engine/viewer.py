@@ -4,7 +4,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rtcc_video.engine import stun
@@ -12,7 +12,7 @@ from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.dtls import DtlsFailed, DtlsIdentity, DtlsSession
 from rtcc_video.engine.outlet import Outlet
 from rtcc_video.engine.paths import Path
-from rtcc_video.engine.quality import Link, Verdict
+from rtcc_video.engine.quality import Link, Quality, Verdict
 from rtcc_video.engine.rtp import MalformedPacket, ReceptionReport, build_goodbye, parse_rtcp
 from rtcc_video.engine.sdp import H264Format, ViewerOffer
 from rtcc_video.engine.srtp import RtcpProtector, SrtpFailed, make_rtp_protector
@@ -44,6 +44,15 @@ class ViewerCounters:
     groups_resent: int = 0
     pictures_left_out: int = 0
     last_report: ReceptionReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """How well the pictures reach a viewer. `limited_by` says why it gets less than all, or nothing."""
+
+    limited_by: str = ""
+    packets_lost: float = 0.0
+    round_trip_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -122,7 +131,11 @@ class Viewer:
     @property
     def counters(self) -> ViewerCounters:
         """What was sent so far, as a copy."""
-        return ViewerCounters(*astuple(self.outlet.counters), self.last_report)
+        sent = self.outlet.counters
+        return ViewerCounters(
+            sent.packets_sent, sent.octets_sent, sent.packets_dropped, sent.packets_resent, sent.groups_resent,
+            sent.pictures_left_out, self.last_report,
+        )  # fmt: skip
 
     @property
     def secured(self) -> bool:
@@ -133,6 +146,11 @@ class Viewer:
     def credentials(self) -> IceCredentials:
         """The newest ICE credentials."""
         return self._credentials[-1]
+
+    @property
+    def ice_ufrags(self) -> list[str]:
+        """Our user fragments that checks may name."""
+        return [known.ice_ufrag for known in self._credentials]
 
     def restart_ice(self, peer_ufrag: str) -> tuple[IceCredentials, list[str]]:
         """New credentials for a viewer who announced its own new half, and our halves that count no more."""
@@ -207,11 +225,17 @@ class Viewer:
         if feedback.key_frame_wanted:
             self.outlet.resend_group()
 
+    @property
+    def link_facts(self) -> LinkFacts:
+        """What its reports say."""
+        lost = self.last_report.fraction_lost if self.last_report else 0.0
+        return LinkFacts(self.link.verdict.reason, lost, self.link.round_trip_s)
+
     def judge_link(self) -> Verdict:
         """Decides how much this viewer gets; to be called about once a second."""
         home = self.outlet.home
-        smaller = home.smaller if home.smaller is not None and home.smaller.group else None
-        verdict = self.link.judge(home.bits_per_s, smaller is not None, self._clock())
+        verdict = self.link.judge(home.bits_per_s, home.smaller is not None, self._clock())
+        smaller = home.smaller() if verdict.quality is Quality.SUBSTREAM and home.smaller is not None else None
         self.outlet.choose(verdict.quality, smaller)
         return verdict
 
