@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from rtcc_chassis.telemetry import COLLECTOR_NAME
 from rtcc_standalone.kubernetes.object_schemas import newest_kubernetes, violations
 from rtcc_standalone.kubernetes.rendering import Object
 from rtcc_standalone.kubernetes.rules import DECLARED_KEYS
@@ -35,6 +36,7 @@ def test_certificates_make_the_secrets_that_the_charts_mount(root: Path) -> None
     assert all(DECLARED_KEYS[name] <= {"tls.crt", "tls.key", "ca.crt"} for name in ("internal-tls", "gateway-door"))
     assert {"internal-tls", "gateway-door"} <= set(made)
     assert made["internal-tls"]["dnsNames"] == ["rtcc.internal"]
+    assert made["collector-tls"]["dnsNames"] == [COLLECTOR_NAME]
 
 
 def _infra(root: Path, *names: str) -> list[Object]:

@@ -30,10 +30,11 @@ class Door:
         return f"--ignore-certificate-errors-spki-list={self.pin}"
 
 
-def door_at(address: str) -> Door:
-    """A door with an IP address for its name."""
+def door_at(address: str, *names: str) -> Door:
+    """A door with an IP address for its name, and DNS names beside it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the test's own")]), datetime.now(UTC)
+    known = [x509.IPAddress(ipaddress.ip_address(address)), *(x509.DNSName(each) for each in names)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -42,7 +43,7 @@ def door_at(address: str) -> Door:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(known), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -12,9 +12,6 @@ from typing import Any
 
 from rtcc_chassis.errors import RtccError
 
-# what the certificates inside of an installation name, whatever host answers
-INTERNAL_NAME = "rtcc.internal"
-
 
 class InvalidSetting(RtccError):
     """A setting that can't be used."""
@@ -108,7 +105,7 @@ class ChassisSettings:
     tls_certificate_file: str = ""
     tls_key_file: str = ""
     tls_authority_file: str = ""
-    # http://host:4317 of an OTLP collector, or https:// with a certificate as the services' own; empty: no traces leave
+    # http://host:4317 of an OTLP collector, or https:// with a certificate of the installation's authority; empty: no traces leave
     otlp_endpoint: str = ""
     # host:port of the Prometheus endpoint; empty: none
     metrics_listen: str = ""

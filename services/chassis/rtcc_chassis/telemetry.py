@@ -19,7 +19,9 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from rtcc_chassis.scope import agency_in_scope
-from rtcc_chassis.settings import INTERNAL_NAME
+
+# what the collector's certificate names: it stands with others, and must not be able to pass for a service
+COLLECTOR_NAME = "collector.rtcc.internal"
 
 _TRACER = trace.get_tracer("openrtcc")
 
@@ -39,7 +41,7 @@ def configure_tracing(service: str, otlp_endpoint: str, authority_file: str = ""
 
 
 def span_exporter(endpoint: str, authority_file: str = "") -> SpanExporter:
-    """To http://host:port, or https:// with a certificate of the installation's own authority (PEM), as the services show each other."""
+    """To http://host:port, or https:// with a certificate of the installation's own authority (PEM) that names COLLECTOR_NAME."""
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
     if endpoint.startswith("http://"):
@@ -47,7 +49,9 @@ def span_exporter(endpoint: str, authority_file: str = "") -> SpanExporter:
     if not authority_file:
         return OTLPSpanExporter(endpoint=endpoint, credentials=grpc.ssl_channel_credentials())
     credentials = grpc.ssl_channel_credentials(Path(authority_file).read_bytes())
-    return OTLPSpanExporter(endpoint=endpoint, credentials=credentials, channel_options=(("grpc.ssl_target_name_override", INTERNAL_NAME),))
+    return OTLPSpanExporter(
+        endpoint=endpoint, credentials=credentials, channel_options=(("grpc.ssl_target_name_override", COLLECTOR_NAME),)
+    )
 
 
 def flush_tracing() -> None:

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from prometheus_client import REGISTRY
 
+from proof.door import door_at
 from proof.trace_collector import trace_collector
 from rtcc_chassis import measures
 from rtcc_chassis.consumer import ConsumerSpec
@@ -23,17 +24,18 @@ from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.measures import note_certificate
 from rtcc_chassis.scope import enter_scope
 from rtcc_chassis.streams import EVENTS
-from rtcc_chassis.telemetry import _JsonFormatter, span_exporter
+from rtcc_chassis.telemetry import COLLECTOR_NAME, _JsonFormatter, span_exporter
 from rtcc_chassis.testing import TestPlatform, person, poll
-from rtcc_standalone.certificates import ensure_certificates
 
 
 async def test_traces_go_to_a_collector_with_a_certificate_of_the_installations_authority(tmp_path: Path) -> None:
     # R14
-    tls = ensure_certificates(tmp_path)
-    async with trace_collector(tls.certificate, tls.key) as collector:
+    door, certificate, key = door_at("127.0.0.1", COLLECTOR_NAME), tmp_path / "tls.crt", tmp_path / "tls.key"
+    certificate.write_text(door.certificate)
+    key.write_text(door.key)
+    async with trace_collector(certificate, key) as collector:
         provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(span_exporter(collector.endpoint, str(tls.authority))))
+        provider.add_span_processor(SimpleSpanProcessor(span_exporter(collector.endpoint, str(certificate))))
 
         def tell() -> None:
             provider.get_tracer("test").start_span("told").end()

@@ -8,7 +8,7 @@ import grpc
 from opentelemetry.trace import SpanKind
 
 from rtcc_chassis.errors import Unavailable
-from rtcc_chassis.settings import INTERNAL_NAME, ChassisSettings
+from rtcc_chassis.settings import ChassisSettings
 from rtcc_chassis.telemetry import inject_trace, span
 
 _TIMEOUT_S = 10.0
@@ -20,7 +20,7 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.enable_retries", 1),
-    ("grpc.ssl_target_name_override", INTERNAL_NAME),
+    ("grpc.ssl_target_name_override", "rtcc.internal"),
 )
 
 S = TypeVar("S")
