@@ -21,12 +21,12 @@ export function Arrival({ incident }: { incident: Incident }) {
   const brief = useRead(IncidentsService.method.getArrivalBriefing, { incidentId: incident.incidentId }, { enabled: mayBrief, purpose });
   return (
     <section className="arrival stack" aria-label="Before arrival" data-testid="arrival-card">
-      {mayCard && !mayBrief && <Read query={card}>{(data) => <People card={data} />}</Read>}
+      {mayCard && !mayBrief && <Read query={card}>{(data) => <People card={data} address={incident.address} />}</Read>}
       {mayBrief && (
         <Read query={brief}>
           {(data) => (
             <>
-              {data.arrivalCard && <People card={data.arrivalCard} />}
+              {data.arrivalCard && <People card={data.arrivalCard} address={incident.address} />}
               <Place brief={data} />
             </>
           )}
@@ -37,7 +37,7 @@ export function Arrival({ incident }: { incident: Incident }) {
   );
 }
 
-function People({ card }: { card: GetArrivalCardResponse }) {
+function People({ card, address }: { card: GetArrivalCardResponse; address: string }) {
   const nothing = !card.warnings.length && !card.persons.length && !card.vehicles.length && !card.priorCalls.length;
   return (
     <>
@@ -49,7 +49,7 @@ function People({ card }: { card: GetArrivalCardResponse }) {
       ))}
       {card.persons.length > 0 && (
         <section className="stack tight">
-          <h3>People{card.place && ` at ${card.place}`}</h3>
+          <h3>People{card.place && ` at ${address || card.place}`}</h3>
           {card.persons.map((one) => {
             const person = personOf(one.person);
             if (!person) return null;

@@ -70,7 +70,7 @@ export function NewIncident({ start, onClose }: { start?: Start; onClose(): void
           )}
         </Field>
       </div>
-      <Field label="Title" problem={reason("title")}>
+      <Field label="Title" hint="Empty: the kind and the address" problem={reason("title")}>
         {(attributes) => <input {...attributes} name="title" maxLength={200} value={title} onChange={(event) => setTitle(event.target.value)} />}
       </Field>
       <Field label="Address" problem={reason("address")}>

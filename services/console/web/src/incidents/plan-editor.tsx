@@ -7,6 +7,7 @@ import { FloorPlanSchema, IncidentsService, type FloorPlan, type FloorPlanMark }
 import { DIRECTIONS } from "../map/aim";
 import { CityMap } from "../map/city-map";
 import { planImage } from "../map/plans";
+import { markLetter } from "../map/symbols";
 import { useMap } from "../map/store";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
 import { cornersOf, fit, LEAST_POINTS, type Tie } from "./affine";
@@ -142,7 +143,7 @@ export function PlanEditor({ plan, onClose }: { plan: FloorPlan | undefined; onC
               ))}
               {waiting && <Pin at={waiting} picture={picture} text={String(ties.length + 1)} kind="" waiting />}
               {marks.map((mark, index) => (
-                <Pin key={`mark-${index}`} at={mark} picture={picture} text={mark.kind === "hazard" ? "!" : (mark.kind[0] ?? "").toUpperCase()} kind={mark.kind} />
+                <Pin key={`mark-${index}`} at={mark} picture={picture} text={markLetter(mark.kind)} kind={mark.kind} />
               ))}
             </PlanImage>
             <div ref={map} className="placement" data-testid="plan-map">

@@ -29,7 +29,7 @@ export function adapterOf(id: string): AdapterEntry {
 export function reachedAt(adapter: string, sourceId: string): string {
   switch (adapterOf(adapter).way) {
     case "fetched":
-      return "asked by intake itself";
+      return "fetched from its address";
     case "certificate":
       return "TLS, with the certificate issued here";
     case "setting":

@@ -122,6 +122,9 @@ const MARKS: Record<string, readonly [letter: string, tone: string]> = {
   other: ["•", "text-1"],
 };
 
+/** What stands for a kind of mark, on the map and on the plan. */
+export const markLetter = (kind: string): string => (MARKS[kind] ?? MARKS["other"])?.[0] ?? "";
+
 export function markIcon(kind: string): string {
   return `mark-${MARKS[kind] ? kind : "other"}`;
 }

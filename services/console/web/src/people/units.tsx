@@ -17,6 +17,9 @@ import { OnceSecret, Page, Read, Table } from "../ui/page";
 import { Button, Dialog, Field, PartnerBadge, ProblemNote } from "../ui/parts";
 
 /** The status board: every unit we may see, with the age of its last fix; and the admission of new devices. */
+/** Buses and trams come after those who can be sent. */
+const isPublic = (kind: string) => kind === "transit";
+
 export default function Units() {
   const mayCreate = useRight("unit.create");
   const mayList = useRight("unit.list");
@@ -43,7 +46,7 @@ export default function Units() {
           <Table
             label="Units on the move"
             rowTestId="unit-row"
-            rows={[...data.positions].sort((one, other) => one.callSign.localeCompare(other.callSign))}
+            rows={[...data.positions].sort((one, other) => Number(isPublic(one.kind)) - Number(isPublic(other.kind)) || one.callSign.localeCompare(other.callSign, undefined, { numeric: true }))}
             rowKey={(unit) => unit.unitId}
             empty="No unit has reported a position yet."
             columns={[
@@ -61,7 +64,7 @@ export default function Units() {
                   </span>
                 ),
               },
-              { title: "Error", cell: (unit) => <span className="mono">{unit.position?.accuracyM ? `± ${Math.round(unit.position.accuracyM)} m` : "unknown"}</span> },
+              { title: "Accuracy", cell: (unit) => <span className="mono">{unit.position?.accuracyM ? `± ${Math.round(unit.position.accuracyM)} m` : "unknown"}</span> },
               {
                 title: "",
                 cell: (unit) => (
