@@ -3,7 +3,7 @@
 Everything comes from memory: cameras, units and zones from the directory's mirrors, positions from the position stream.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -112,7 +112,14 @@ class UnitPositions:
             if known is None or known[2] <= fixed_at_us:
                 rows[unit_id] = (latitude / 1e7, longitude / 1e7, fixed_at_us)
 
-    def nearest(self, agency_id: str, coordinate: Coordinate, now: datetime, limit: int = NEAREST_UNITS) -> list[tuple[str, float, float]]:
+    def nearest(
+        self,
+        agency_id: str,
+        coordinate: Coordinate,
+        now: datetime,
+        limit: int = NEAREST_UNITS,
+        can_be_sent: Callable[[str], bool] = lambda unit_id: True,
+    ) -> list[tuple[str, float, float]]:
         """(unit id, metres, age in seconds), nearest first."""
         rows = self._rows.get(agency_id)
         if not rows:
@@ -124,11 +131,13 @@ class UnitPositions:
         columns = np.array([rows[name] for name in names], dtype=np.float64)
         metres = distances_m(columns[:, 0], columns[:, 1], coordinate)
         now_us = now.timestamp() * 1e6
-        return [
-            (names[row], float(metres[row]), max(0.0, (now_us - float(columns[row, 2])) / 1e6))
-            for row in np.argsort(metres, kind="stable")[:limit].tolist()
-            if metres[row] <= UNIT_REACH_M
-        ]
+        found: list[tuple[str, float, float]] = []
+        for row in np.argsort(metres, kind="stable").tolist():
+            if len(found) == limit or metres[row] > UNIT_REACH_M:
+                break
+            if can_be_sent(names[row]):
+                found.append((names[row], float(metres[row]), max(0.0, (now_us - float(columns[row, 2])) / 1e6)))
+        return found
 
 
 class ContextBuilder:
@@ -159,9 +168,13 @@ class ContextBuilder:
                 coordinate=camera.coordinate,
                 bearing_deg=camera.bearing_deg,
             )
-        for unit_id, metres, age_s in self._positions.nearest(alert.agency_id, coordinate, now):
-            unit = self._units.get(unit_id)
-            context.units.add(unit_id=unit_id, call_sign=unit.call_sign if unit else unit_id, distance_m=metres, age_s=age_s)
+        # buses and trams of public feeds have positions too, but are no units of the registry: nobody sends a bus
+        nearest = self._positions.nearest(
+            alert.agency_id, coordinate, now, can_be_sent=lambda unit_id: self._units.get(unit_id) is not None
+        )
+        for unit_id, metres, age_s in nearest:
+            if unit := self._units.get(unit_id):
+                context.units.add(unit_id=unit_id, call_sign=unit.call_sign, distance_m=metres, age_s=age_s)
         context.place = self._place(alert.agency_id, coordinate, seen_by)
         return context
 

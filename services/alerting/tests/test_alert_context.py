@@ -55,9 +55,14 @@ async def test_the_alert_names_the_best_cameras_and_nearest_units_of_its_own_age
         await directory("camera", f"c{number}", camera)
     await directory("unit", "u1", Unit(unit_id="u1", agency_id="east", call_sign="4A12"))
     now_us = int(utc_now().timestamp() * 1e6)
-    for agency_id, unit_id in (("west", "w1"), ("east", "u1")):
+    # the nearest of all is a bus: location names it, the registry doesn't
+    for agency_id, unit_id in (("west", "w1"), ("east", "bus-550"), ("east", "u1")):
         batch = PositionBatch(
-            agency_id=agency_id, unit_ids=[unit_id], latitude_e7=[601_710_000], longitude_e7=[249_400_000], fixed_at_us=[now_us]
+            agency_id=agency_id,
+            unit_ids=[unit_id],
+            latitude_e7=[601_705_000 if unit_id == "bus-550" else 601_710_000],
+            longitude_e7=[249_400_000],
+            fixed_at_us=[now_us],
         )
         await alerting.context.bus.publish(position_subject(agency_id), batch, message_id=f"p-{unit_id}", agency_id=agency_id)
     await alerting.hot_list("Stolen", "ABC123")
