@@ -166,7 +166,7 @@ async def test_a_privileged_act_with_an_old_sign_in_is_refused_and_audited(platf
 
 def test_every_call_that_names_a_thing_is_tried_across_agencies() -> None:
     naming = {rule.method for rule in RULES if list(ids_named_in(rule.request_type.DESCRIPTOR)) or rule.object_field}
-    assert naming == set(OF_A_THING), "teach tests/proof/requests.py the new call"
+    assert naming == set(OF_A_THING), "teach tests/proof/requests the new call, in the module of its service"
 
 
 @pytest.mark.parametrize("rule", [rule for rule in FOR_PEOPLE if rule.method in OF_A_THING], ids=named)
