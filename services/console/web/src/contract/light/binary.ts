@@ -130,17 +130,19 @@ class Reader {
 export function toBinary(schema: Schema, held: Fields): Uint8Array {
   const bytes: number[] = [];
   for (const [field, value] of set(schema, held)) {
-    const packed = field.repeated && wireOf(field) !== LENGTH;
-    if (packed) writePiece(bytes, field, (value as unknown[]).flatMap((one) => written(field, one)));
-    else for (const one of field.repeated ? (value as unknown[]) : [value]) wireOf(field) === LENGTH ? writePiece(bytes, field, written(field, one)) : bytes.push(...varint(BigInt(field.number << 3 | wireOf(field))), ...written(field, one));
+    const values = field.repeated ? (value as unknown[]) : [value];
+    if (wireOf(field) === LENGTH) for (const one of values) writePiece(bytes, field, written(field, one));
+    else if (field.repeated) writePiece(bytes, field, values.flatMap((one) => written(field, one)));
+    else bytes.push(...tag(field, wireOf(field)), ...written(field, value));
   }
   return Uint8Array.from(bytes);
 }
 
-function writePiece(bytes: number[], field: Field, piece: Iterable<number>): void {
-  const held = [...piece];
-  bytes.push(...varint(BigInt((field.number << 3) | LENGTH)), ...varint(BigInt(held.length)));
-  for (const byte of held) bytes.push(byte);
+const tag = (field: Field, wire: number) => varint(BigInt((field.number << 3) | wire));
+
+function writePiece(bytes: number[], field: Field, piece: readonly number[]): void {
+  bytes.push(...tag(field, LENGTH), ...varint(BigInt(piece.length)));
+  for (const byte of piece) bytes.push(byte);
 }
 
 function written(field: Field, value: unknown): number[] {

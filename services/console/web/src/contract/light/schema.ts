@@ -122,7 +122,7 @@ export function create(schema: Schema, given: Fields = {}): Fields {
 
 const taken = (field: Field, value: unknown) => (field.type === "m" && value ? create(field.message, value as Fields) : value);
 
-/** The numbers of a message's fields that are set, with what they hold: lists with something in them, choices that were made. */
+/** The fields of a message that are set, with what they hold: lists with something in them, choices that were made. */
 export function* set(schema: Schema, held: Fields): Generator<[Field, unknown]> {
   for (const field of schema.fields) {
     const chosen = field.choice ? (held[field.choice] as { case?: string; value?: unknown }) : undefined;
