@@ -115,7 +115,7 @@ class World:
         answer = await self.platform.ask("CreateDemoLink", Scope.service("standalone", person.agency_id), request)
         await page.goto(answer.url)
 
-    async def camera(self, agency_id: str) -> str:
+    async def camera(self, agency_id: str, *, published: bool = False) -> str:
         number = next(_NUMBERS)
         camera = registry_pb2.Camera(
             name=f"Camera {number}",
@@ -125,7 +125,8 @@ class World:
             field_of_view_deg=80,
             owner=agency_id,
             enabled=True,
-            stream_url="rtsp://viewer:hidden-word@127.0.0.1:9/none",
+            published=published,
+            stream_url="" if published else "rtsp://viewer:hidden-word@127.0.0.1:9/none",
         )
         answer = await self.platform.ask("CreateCamera", self.creating(agency_id), registry_pb2.CreateCameraRequest(camera=camera))
         return str(answer.camera.camera_id)
@@ -331,6 +332,24 @@ class World:
             return str((await self.platform.ask("OpenViewer", self.everything(agency_id), request)).viewer_id)
 
         return await patiently(opened)
+
+    async def published_camera(self, agency_id: str) -> str:
+        """A camera whose device sends by itself."""
+        return await self.camera(agency_id, published=True)
+
+    async def open_publisher(self, agency_id: str, camera_id: str, offer_sdp: str) -> str:
+        """Somebody of the agency publishes pictures as this camera; the publisher's id."""
+
+        async def opened() -> str:
+            request = video_pb2.OpenPublisherRequest(camera_id=camera_id, offer_sdp=offer_sdp)
+            return str((await self.platform.ask("OpenPublisher", self.everything(agency_id), request)).publisher_id)
+
+        return await patiently(opened)
+
+    async def publish_key(self, agency_id: str, camera_id: str) -> str:
+        """A fresh key with which the camera's device publishes."""
+        request = registry_pb2.SetPublishKeyRequest(camera_id=camera_id)
+        return str((await self.platform.ask("SetPublishKey", self.creating(agency_id), request)).publish_key)
 
     async def audit_entry(self, agency_id: str) -> str:
         answer = await self.platform.ask("ListEntries", self.everything(agency_id), ledger_pb2.ListEntriesRequest(limit=1))

@@ -88,7 +88,12 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         )
 
     async def GetCameraStream(self, request: pb.GetCameraStreamRequest, context: Any) -> pb.GetCameraStreamResponse:
-        return pb.GetCameraStreamResponse(stream_url=await self._cameras.stream_url(current_scope(), request.camera_id))
+        url, streams, key = await self._cameras.stream_addresses(current_scope(), request.camera_id)
+        return pb.GetCameraStreamResponse(stream_url=url, streams=streams, publish_key_sha256=key)
+
+    async def SetPublishKey(self, request: pb.SetPublishKeyRequest, context: Any) -> pb.SetPublishKeyResponse:
+        key = await self._cameras.set_publish_key(current_scope(), request.camera_id, remove=request.remove)
+        return pb.SetPublishKeyResponse(publish_key=key)
 
     async def CreateZone(self, request: pb.CreateZoneRequest, context: Any) -> pb.CreateZoneResponse:
         return pb.CreateZoneResponse(zone=await self._equipment.create_zone(current_scope(), request.zone))

@@ -11,13 +11,14 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.directory import Mirror
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.outbox import Outbox
+from rtcc_chassis.sealing import Seal
 from rtcc_chassis.settings import read
 from rtcc_registry.app.agencies import Agencies
 from rtcc_registry.app.agreements import Agreements
 from rtcc_registry.app.cameras import Cameras
 from rtcc_registry.app.equipment import Equipment
 from rtcc_registry.app.people import People
-from rtcc_registry.app.reconciling import reconcile
+from rtcc_registry.app.reconciling import reconcile, seal_plain_secrets
 from rtcc_registry.app.records import AGREEMENT, CAMERA, EVERY_KIND
 from rtcc_registry.measures import measure_records
 from rtcc_registry.rpc import RegistryServicer
@@ -32,7 +33,10 @@ async def serve(ctx: ServiceContext) -> None:
     settings = read(RegistrySettings, ctx.name)
     await ctx.database.migrate(Path(__file__).parent / "migrations")
     outbox = Outbox(ctx.database, ctx.bus)
-    store = RegistryStore(ctx.database, outbox)
+    secret = settings.sealing_secret.encode() if settings.sealing_secret else Path(ctx.settings.token_key_file).read_bytes()
+    store = RegistryStore(ctx.database, outbox, Seal(secret, "registry secrets"))
+    if sealed := await seal_plain_secrets(store):
+        _LOG.info("%d secrets that an earlier version stored in the clear are sealed now", sealed)
     mirrors = {kind.name: ctx.directory.mirror(kind.name, kind.message_type) for kind in EVERY_KIND}
     cameras: Mirror[pb.Camera] = mirrors[CAMERA.name]
     agreements: Mirror[pb.Agreement] = mirrors[AGREEMENT.name]

@@ -1,5 +1,6 @@
-"""Records in PostgreSQL. Each change and its directory message are one transaction."""
+"""Records in PostgreSQL. Each change and its directory message are one transaction; secrets are sealed before they reach the database."""
 
+import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,19 +16,23 @@ from rtcc_chassis.errors import Conflict, InvalidInput
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.scope import EVERY_AGENCY, Scope
+from rtcc_chassis.sealing import Seal
 from rtcc_chassis.streams import directory_subject
 from rtcc_registry.app.records import EVERY_KIND, Kind
 
 DELETED = b""
+# no address, key or JSON begins so
+_SEALED = "sealed:"
 
 
 class PostgresWork:
     """One transaction. Table names come from `Kind`, never from a caller; row-level security limits every statement to the scope."""
 
-    def __init__(self, connection: Any, outbox: Outbox, scope: Scope) -> None:
+    def __init__(self, connection: Any, outbox: Outbox, scope: Scope, seal: Seal) -> None:
         self._connection = connection
         self._outbox = outbox
         self._scope = scope
+        self._seal = seal
 
     async def get[M: Message](self, kind: Kind[M], identifier: str, *, lock: bool = False) -> M | None:
         suffix = " for update" if lock else ""
@@ -53,7 +58,7 @@ class PostgresWork:
                 kind.identifier(record),
                 kind.owner(record),
                 kind.natural_key(record),
-                secret,
+                self._sealed(kind, kind.identifier(record), secret),
                 record.SerializeToString(),
                 *values,
             )
@@ -86,10 +91,11 @@ class PostgresWork:
 
     async def secret[M: Message](self, kind: Kind[M], identifier: str) -> str | None:
         value: str | None = await self._connection.fetchval(f"select secret from {kind.name} where id = $1", identifier)
-        return value
+        return None if value is None else self._opened(kind, identifier, value)
 
     async def set_secret[M: Message](self, kind: Kind[M], identifier: str, secret: str) -> None:
-        await self._connection.execute(f"update {kind.name} set secret = $2, changed_at = now() where id = $1", identifier, secret)
+        sealed = self._sealed(kind, identifier, secret)
+        await self._connection.execute(f"update {kind.name} set secret = $2, changed_at = now() where id = $1", identifier, sealed)
 
     async def insert_many[M: Message](self, kind: Kind[M], records: Sequence[tuple[M, str]]) -> set[str]:
         try:
@@ -100,7 +106,7 @@ class PostgresWork:
                 [kind.identifier(record) for record, _ in records],
                 [kind.owner(record) for record, _ in records],
                 [kind.natural_key(record) for record, _ in records],
-                [secret for _, secret in records],
+                [self._sealed(kind, kind.identifier(record), secret) for record, secret in records],
                 [record.SerializeToString() for record, _ in records],
             )
         except asyncpg.UniqueViolationError as error:
@@ -118,7 +124,7 @@ class PostgresWork:
                     where t.id = n.id""",
                 [kind.identifier(record) for record, _ in records],
                 [kind.natural_key(record) for record, _ in records],
-                [secret for _, secret in records],
+                [None if secret is None else self._sealed(kind, kind.identifier(record), secret) for record, secret in records],
                 [record.SerializeToString() for record, _ in records],
             )
         except asyncpg.UniqueViolationError as error:
@@ -127,7 +133,17 @@ class PostgresWork:
 
     async def secrets[M: Message](self, kind: Kind[M]) -> dict[str, str]:
         rows = await self._connection.fetch(f"select id, secret from {kind.name} where secret <> ''")
-        return {row["id"]: row["secret"] for row in rows}
+        return {row["id"]: self._opened(kind, row["id"], row["secret"]) for row in rows}
+
+    async def seal_plain[M: Message](self, kind: Kind[M]) -> int:
+        """Seals what a version without sealing stored; how many there were."""
+        rows = await self._connection.fetch(
+            f"select id, secret from {kind.name} where secret <> '' and secret not like '{_SEALED}%' for update"
+        )
+        await self._connection.executemany(
+            f"update {kind.name} set secret = $2 where id = $1", [(row["id"], self._sealed(kind, row["id"], row["secret"])) for row in rows]
+        )
+        return len(rows)
 
     async def count_of_agency[M: Message](self, kind: Kind[M], agency_id: str) -> int:
         return int(await self._connection.fetchval(f"select count(*) from {kind.name} where agency_id = $1", agency_id))
@@ -176,6 +192,16 @@ class PostgresWork:
         )
         return [pb.Person.FromString(row["record"]) for row in rows]
 
+    def _sealed[M: Message](self, kind: Kind[M], identifier: str, secret: str) -> str:
+        if not secret:
+            return ""
+        return _SEALED + base64.b64encode(self._seal.close(secret, f"{kind.name}:{identifier}")).decode()
+
+    def _opened[M: Message](self, kind: Kind[M], identifier: str, stored: str) -> str:
+        if not stored.startswith(_SEALED):
+            return stored
+        return self._seal.open(base64.b64decode(stored.removeprefix(_SEALED)), f"{kind.name}:{identifier}")
+
     async def _publish[M: Message](self, kind: Kind[M], record: M, body: bytes | None = None) -> None:
         await self._outbox.add_many(self._connection, [self._outgoing(kind, record, body)])
 
@@ -194,14 +220,15 @@ class PostgresWork:
 class RegistryStore:
     """Opens transactions."""
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
+    def __init__(self, database: Database, outbox: Outbox, seal: Seal) -> None:
         self._database = database
         self._outbox = outbox
+        self._seal = seal
 
     @asynccontextmanager
     async def work(self, scope: Scope) -> AsyncIterator[PostgresWork]:
         async with self._database.transaction(scope) as connection:
-            yield PostgresWork(connection, self._outbox, scope)
+            yield PostgresWork(connection, self._outbox, scope, self._seal)
 
 
 def _own_columns(record: Message) -> tuple[tuple[str, ...], tuple[Any, ...]]:

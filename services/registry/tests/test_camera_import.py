@@ -52,7 +52,7 @@ def test_geojson_points_become_cameras_and_other_members_are_ignored() -> None:
         (feature(name="A", latitude=None), "latitude"),
         (feature(name=""), "name"),
         (feature(name="A", kind="toaster"), "kind"),
-        (feature(name="A", stream_url="http://h/x"), "stream_url"),
+        (feature(name="A", stream_url="ftp://h/x"), "stream_url"),
         (feature(name="A", stream_url="file:../../etc/passwd"), "stream_url"),
         (feature(name="A", camera_id="a.b"), "camera_id"),
         (feature(name=True), "name"),

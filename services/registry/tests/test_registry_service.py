@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,10 +24,11 @@ from rtcc_chassis.errors import Conflict, FreshSignInRequired, InvalidInput, Not
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.outbox import Outbox
 from rtcc_chassis.scope import Scope
+from rtcc_chassis.sealing import Seal
 from rtcc_chassis.streams import AUDIT, directory_subject
 from rtcc_chassis.testing import TestPlatform, person, poll
 from rtcc_registry.app.people import People
-from rtcc_registry.app.reconciling import reconcile
+from rtcc_registry.app.reconciling import reconcile, seal_plain_secrets
 from rtcc_registry.app.records import EVERY_KIND
 from rtcc_registry.service import serve
 from rtcc_registry.store import RegistryStore
@@ -152,7 +154,9 @@ async def test_a_temporary_account_ends_by_itself(registry: Registry) -> None:  
     visitor.ends_at.FromDatetime(utc_now() + timedelta(seconds=0.7))
     made = (await registry.call(WEST, "CreatePerson", person=visitor)).person
     sweep = People(
-        RegistryStore(registry.context.database, Outbox(registry.context.database, registry.context.bus)), registry.context.access, utc_now
+        RegistryStore(registry.context.database, Outbox(registry.context.database, registry.context.bus), Seal(b"x" * 32, "test")),
+        registry.context.access,
+        utc_now,
     )
     await poll(sweep.end_temporary_accounts)
     (listed,) = (await registry.call(WEST, "ListPeople")).people
@@ -176,6 +180,83 @@ async def test_a_stream_address_leaves_to_the_video_service_alone(registry: Regi
         with pytest.raises(Refused):
             await registry.call(stranger, "GetCameraStream", camera_id="c1")
     assert not any("hunter2" in str(entry) for entry in await registry.audit("west"))
+
+
+async def test_addresses_and_signing_keys_are_sealed_in_the_database(registry: Registry) -> None:
+    url = "rtsp://user:hunter2@10.0.0.5/main"
+    low = pb.CameraStream(stream_id="low", label="Low", role=pb.CAMERA_STREAM_ROLE_LOW, stream_url="rtsp://user:hunter3@10.0.0.5/sub")
+    await registry.call(WEST, "CreateCamera", camera=camera("Asema", camera_id="c1", stream_url=url, streams=[low]))
+    content = b"camera_id,name,latitude,longitude,stream_url\nc2,B,60.17,24.95,rtsp://user:hunter4@h/b\n"
+    await registry.call(WEST, "ImportCameras", format="csv", content=content)
+    made = await registry.call(WEST, "CreateSource", source=pb.Source(name="ALPR", adapter="plate_read", source_id="s1"))
+    async with registry.context.database.transaction(Scope.platform("registry")) as connection:
+        rows = await connection.fetch("select secret, record from camera union all select secret, record from source")
+        kept = repr([(row["secret"], row["record"]) for row in rows])
+        assert "hunter" not in kept and made.secret not in kept
+        # what a version without sealing left is sealed at the next start
+        await connection.execute("update camera set secret = 'rtsp://user:hunter5@h/old' where id = 'c2'")
+    seal = Seal(Path(registry.context.settings.token_key_file).read_bytes(), "registry secrets")
+    store = RegistryStore(registry.context.database, Outbox(registry.context.database, registry.context.bus), seal)
+    assert (await seal_plain_secrets(store), await seal_plain_secrets(store)) == (1, 0)
+    async with registry.context.database.transaction(Scope.platform("registry")) as connection:
+        assert "hunter" not in await connection.fetchval("select secret from camera where id = 'c2'")
+    video = Scope.platform("video")
+    answer = await registry.call(video, "GetCameraStream", camera_id="c1")
+    assert (answer.stream_url, answer.streams[0].stream_url) == (url, low.stream_url)
+    assert (await registry.call(video, "GetCameraStream", camera_id="c2")).stream_url == "rtsp://user:hunter5@h/old"
+
+
+async def test_further_streams_are_kept_by_their_id_and_never_shown(registry: Registry) -> None:
+    streams = [
+        pb.CameraStream(stream_id="low", label="Low", role=pb.CAMERA_STREAM_ROLE_LOW, stream_url="rtsp://u:hunter2@h/low"),
+        pb.CameraStream(stream_id="eyes", role=pb.CAMERA_STREAM_ROLE_ANALYTICS, stream_url="rtsp://u:hunter2@h/eyes"),
+    ]
+    wanted = camera("Asema", camera_id="c1", stream_url="rtsp://h/1", streams=streams, pull=pb.CAMERA_PULL_ON_DEMAND)
+    made = (await registry.call(WEST, "CreateCamera", camera=wanted)).camera
+    assert [(stream.stream_id, stream.stream_url) for stream in made.streams] == [("low", ""), ("eyes", "")]
+    made.streams[0].label = "Small"
+    del made.streams[1]
+    await registry.call(WEST, "UpdateCamera", camera=made)
+    answer = await registry.call(Scope.platform("video"), "GetCameraStream", camera_id="c1")
+    assert [(stream.label, stream.stream_url) for stream in answer.streams] == [("Small", "rtsp://u:hunter2@h/low")]
+    content = b"camera_id,name,latitude,longitude,analytics_stream_url,pull\nc1,Asema,60.17,24.94,rtsp://h/new,always\n"
+    await registry.call(WEST, "ImportCameras", format="csv", content=content)
+    answer = await registry.call(Scope.platform("video"), "GetCameraStream", camera_id="c1")
+    assert (answer.stream_url, [stream.stream_id for stream in answer.streams]) == ("rtsp://h/1", ["analytics", "low"])
+    (listed,) = (await registry.call(WEST, "ListCameras")).cameras
+    assert listed.pull == pb.CAMERA_PULL_ALWAYS
+    for bad in ([streams[0], streams[0]], [pb.CameraStream(stream_id="main")], [pb.CameraStream(stream_id=str(n)) for n in range(5)]):
+        with pytest.raises(InvalidInput):
+            await registry.call(WEST, "CreateCamera", camera=camera("Other", streams=bad))
+
+
+async def test_a_publish_key_is_shown_once_and_kept_as_its_hash(registry: Registry) -> None:
+    await registry.call(WEST, "CreateCamera", camera=camera("Body 7", camera_id="b7", published=True))
+    await registry.call(WEST, "CreateCamera", camera=camera("Pulled", camera_id="p1", stream_url="rtsp://h/1"))
+    first = (await registry.call(WEST, "SetPublishKey", camera_id="b7")).publish_key
+    second = (await registry.call(WEST, "SetPublishKey", camera_id="b7")).publish_key
+    assert len(second) == 43 and first != second
+    newest = hashlib.sha256(second.encode()).hexdigest()
+    video = Scope.platform("video")
+    assert (await registry.call(video, "GetCameraStream", camera_id="b7")).publish_key_sha256 == newest
+    listed = {camera.camera_id: camera for camera in (await registry.call(WEST, "ListCameras")).cameras}
+    assert listed["b7"].HasField("publish_key_set_at") and listed["b7"].has_stream
+    # saving the form doesn't lose the key, nor does an import; nothing that leaves holds it or its hash
+    await registry.call(WEST, "UpdateCamera", camera=listed["b7"])
+    await registry.call(WEST, "ImportCameras", format="csv", content=b"camera_id,name,latitude,longitude\nb7,Body 8,60.17,24.95\n")
+    assert (await registry.call(video, "GetCameraStream", camera_id="b7")).publish_key_sha256 == newest
+    cameras = registry.mirror("camera", pb.Camera)
+    await poll(lambda: _holds(lambda: getattr(cameras.get("b7"), "name", "") == "Body 8"))
+    assert newest.encode() not in cameras.get("b7").SerializeToString()
+    assert not any(key in str(entry) for entry in await registry.audit("west") for key in (first, second, newest))
+    assert (await registry.call(WEST, "SetPublishKey", camera_id="b7", remove=True)).publish_key == ""
+    assert not (await registry.call(video, "GetCameraStream", camera_id="b7")).publish_key_sha256
+    with pytest.raises(InvalidInput):
+        await registry.call(WEST, "SetPublishKey", camera_id="p1")
+    with pytest.raises(NotFound):
+        await registry.call(EAST, "SetPublishKey", camera_id="b7")
+    with pytest.raises(Refused):
+        await registry.call(person("west", "operator"), "SetPublishKey", camera_id="b7")
 
 
 async def test_an_update_without_a_stream_keeps_the_stored_one(registry: Registry) -> None:
@@ -366,7 +447,7 @@ async def test_a_directory_that_lost_its_memory_is_brought_in_line(registry: Reg
     context = registry.context
     mirrors = {kind.name: context.directory.mirror(kind.name, kind.message_type) for kind in EVERY_KIND}
     await poll(lambda: _present(mirrors["camera"], "c1"))
-    store = RegistryStore(context.database, Outbox(context.database, context.bus))
+    store = RegistryStore(context.database, Outbox(context.database, context.bus), Seal(b"x" * 32, "test"))
     assert await reconcile(store, mirrors) == 0
     lost, ghost = directory_subject("camera", "west", "c1"), directory_subject("unit", "west", "ghost")
     await context.bus.publish(lost, b"", message_id=new_id(), agency_id="west")

@@ -32,6 +32,7 @@ class Credentials:
     checkpoint_key: Path
     sealing_secret: Path
     notification_sealing_secret: Path
+    registry_sealing_secret: Path
     tls: TlsFiles
 
 
@@ -52,7 +53,8 @@ def ensure_credentials(folder: DataFolder, also: Sequence[str] = ()) -> Credenti
     if known != stored:
         write_json(store, known)
     sealing, notification_sealing = folder.secrets / "gateway-sealing", folder.secrets / "alerting-sealing"
-    for path in (sealing, notification_sealing):
+    registry_sealing = folder.secrets / "registry-sealing"
+    for path in (sealing, notification_sealing, registry_sealing):
         if not path.is_file():
             write_private(path, secrets.token_urlsafe(48))
     checkpoint = folder.secrets / "ledger-checkpoint.pem"
@@ -71,6 +73,7 @@ def ensure_credentials(folder: DataFolder, also: Sequence[str] = ()) -> Credenti
         checkpoint_key=checkpoint,
         sealing_secret=sealing,
         notification_sealing_secret=notification_sealing,
+        registry_sealing_secret=registry_sealing,
         tls=ensure_certificates(folder.secrets / "tls"),
     )
 

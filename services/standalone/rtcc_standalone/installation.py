@@ -140,6 +140,7 @@ class Installation:
             "RTCC_GATEWAY_SEALING_SECRET_FILE": str(credentials.sealing_secret),
             "RTCC_INTAKE_COT_LISTEN": f"127.0.0.1:{port['tak']}",
             "RTCC_ALERTING_SEALING_SECRET_FILE": str(credentials.notification_sealing_secret),
+            "RTCC_REGISTRY_SEALING_SECRET_FILE": str(credentials.registry_sealing_secret),
             "RTCC_ALERTING_CONSOLE_ORIGIN": self.settings.get("RTCC_GATEWAY_ORIGIN", f"http://localhost:{port['gateway']}"),
             "RTCC_VIDEO_MEDIA_LISTEN": f"127.0.0.1:{port['media']}",
             "RTCC_VIDEO_FILES_FOLDER": str(self.folder.files),

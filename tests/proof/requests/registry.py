@@ -89,6 +89,7 @@ REQUESTS: dict[str, Builder] = {
     "CreateCamera": asks(pb.CreateCameraRequest, camera=_camera),
     "UpdateCamera": asks(pb.UpdateCameraRequest, camera=_camera),
     "DeleteCamera": asks(pb.DeleteCameraRequest, camera_id=World.camera),
+    "SetPublishKey": asks(pb.SetPublishKeyRequest, camera_id=World.published_camera),
     "GetCameraStream": asks(pb.GetCameraStreamRequest, camera_id=World.camera),
     "CreateZone": asks(pb.CreateZoneRequest, zone=_zone),
     "DeleteZone": asks(pb.DeleteZoneRequest, zone_id=World.zone),

@@ -337,9 +337,11 @@ class AgencyView:
 
 def without_address(camera: Camera) -> Camera:
     """Stream addresses hold passwords: they never leave, whatever the directory holds."""
-    if not camera.stream_url:
+    if not (camera.stream_url or any(stream.stream_url for stream in camera.streams)):
         return camera
     copy = Camera()
     copy.CopyFrom(camera)
     copy.stream_url = ""
+    for stream in copy.streams:
+        stream.stream_url = ""
     return copy

@@ -1,6 +1,8 @@
 """What every use case does the same way."""
 
+import base64
 import json
+import secrets
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -9,6 +11,8 @@ from rtcc_chassis.errors import Conflict, InvalidInput
 from rtcc_chassis.identifiers import derived_id, new_id
 from rtcc_chassis.scope import EVERY_AGENCY, Scope
 from rtcc_registry.app.records import AGENCY, Kind, Work
+
+_KEY_BYTES = 32
 
 
 def platform_scope() -> Scope:
@@ -50,6 +54,11 @@ def copy_of[M: Message](message: M) -> M:
     result = type(message)()
     result.CopyFrom(message)
     return result
+
+
+def new_key() -> str:
+    """256 random bits as unpadded base64url."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(_KEY_BYTES)).rstrip(b"=").decode()
 
 
 def as_json(message: Message, **more: str) -> str:

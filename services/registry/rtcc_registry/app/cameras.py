@@ -1,6 +1,7 @@
 """The camera inventory: made by hand or imported, ranked for a place, its stream addresses kept inside."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from functools import partial
 
@@ -14,11 +15,23 @@ from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, Refused
 from rtcc_chassis.geometry import coordinate_violations
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.sharing import camera_grant
-from rtcc_registry.app.acting import as_json, created_id, require_agency, same_or_conflict
+from rtcc_registry.app.acting import as_json, copy_of, created_id, new_key, require_agency, same_or_conflict
 from rtcc_registry.app.records import AGREEMENT, CAMERA, Store, Work
 from rtcc_registry.domain.agreements import stamped, without_camera
 from rtcc_registry.domain.camera_import import ImportPlan, Parsed, parse, planned_import
-from rtcc_registry.domain.cameras import Ranked, checked_camera, checked_rank_limit, in_box, rank, without_stream
+from rtcc_registry.domain.cameras import (
+    MAIN_STREAM,
+    PUBLISH_KEY,
+    Ranked,
+    addresses_of,
+    checked_camera,
+    checked_rank_limit,
+    in_box,
+    pack_addresses,
+    rank,
+    unpack_addresses,
+    without_stream,
+)
 from rtcc_registry.domain.people import owning_agency
 
 VIDEO = "service:video"
@@ -53,7 +66,7 @@ class Cameras:
         async with self._store.work(scope) as work:
             await self._require_room(work, camera.agency_id, 1)
             stored = without_stream(camera)
-            if not await work.insert(CAMERA, stored, secret=camera.stream_url):
+            if not await work.insert(CAMERA, stored, secret=pack_addresses(addresses_of(camera, {}))):
                 return same_or_conflict(scope, "camera.create", CAMERA, stored, await work.get(CAMERA, camera.camera_id))
         touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id, new_value=as_json(stored))
         return stored
@@ -66,6 +79,25 @@ class Cameras:
             new = await self._replace(work, old, camera)
         touched(f"camera:{new.camera_id}", owner_agency_id=new.agency_id, old_value=as_json(old), new_value=as_json(new))
         return new
+
+    async def set_publish_key(self, scope: Scope, camera_id: str, *, remove: bool) -> str:
+        """A fresh key for the camera's device, of which only the SHA-256 is kept; "" when it was taken away."""
+        key = "" if remove else new_key()
+        async with self._store.work(scope) as work:
+            old = await self._own(scope, work, camera_id, "camera.set_publish_key")
+            if not remove and not old.published:
+                raise InvalidInput.one("camera_id", "its pictures are pulled: mark the camera as publishing by itself first")
+            new = copy_of(old)
+            kept = unpack_addresses(await work.secret(CAMERA, camera_id) or "")
+            kept.pop(PUBLISH_KEY, None)
+            new.ClearField("publish_key_set_at")
+            if key:
+                kept[PUBLISH_KEY] = hashlib.sha256(key.encode()).hexdigest()
+                new.publish_key_set_at.FromDatetime(self._clock())
+            await work.set_secret(CAMERA, camera_id, pack_addresses(kept))
+            await work.replace(CAMERA, new)
+        touched(f"camera:{camera_id}", owner_agency_id=new.agency_id, old_value=as_json(old), new_value=as_json(new))
+        return key
 
     async def delete(self, scope: Scope, camera_id: str) -> None:
         """Gone here and from every agreement that named it, so that a later camera with its id isn't granted by accident."""
@@ -96,17 +128,23 @@ class Cameras:
             touched(f"camera:{choice.camera.camera_id}", owner_agency_id=choice.camera.agency_id, agreement_id=choice.agreement_id)
         return best
 
-    async def stream_url(self, scope: Scope, camera_id: str) -> str:
-        """The address with its credentials, for the video service."""
+    async def stream_addresses(self, scope: Scope, camera_id: str) -> tuple[str, list[pb.CameraStream], str]:
+        """The main stream's address, the further streams with theirs, the SHA-256 of the device's key: for the video service."""
         if scope.principal_id != VIDEO:
             raise Refused("camera.read_stream", "Only the video service opens streams.")
         async with self._store.work(scope) as work:
             camera = await work.get(CAMERA, camera_id)
-            url = await work.secret(CAMERA, camera_id)
+            secret = await work.secret(CAMERA, camera_id)
         if camera is None:
             raise NotFound("camera", camera_id)
         touched(f"camera:{camera_id}", owner_agency_id=camera.agency_id)
-        return url or ""
+        addresses = unpack_addresses(secret or "")
+        further = [
+            pb.CameraStream(stream_id=stream.stream_id, label=stream.label, role=stream.role, stream_url=addresses[stream.stream_id])
+            for stream in camera.streams
+            if stream.stream_id in addresses
+        ]
+        return addresses.get(MAIN_STREAM, ""), further, addresses.get(PUBLISH_KEY, "")
 
     async def import_cameras(
         self, scope: Scope, format_name: str, content: bytes, *, dry_run: bool
@@ -119,7 +157,8 @@ class Cameras:
             await require_agency(work, agency_id)
             stored = await work.all(CAMERA)
             room = self._most - len(stored)
-            plan = planned_import(parsed, agency_id, stored, await work.secrets(CAMERA), room, partial(_imported_id, scope))
+            addresses = {camera_id: unpack_addresses(secret) for camera_id, secret in (await work.secrets(CAMERA)).items()}
+            plan = planned_import(parsed, agency_id, stored, addresses, room, partial(_imported_id, scope))
             if not dry_run:
                 await self._carry_out(work, plan, parsed)
         for camera in (*plan.created, *plan.updated):
@@ -138,9 +177,13 @@ class Cameras:
     async def _replace(self, work: Work, old: pb.Camera, camera: pb.Camera) -> pb.Camera:
         new = without_stream(camera)
         new.agency_id = old.agency_id
-        new.has_stream = old.has_stream or bool(camera.stream_url)
-        if camera.stream_url:
-            await work.set_secret(CAMERA, new.camera_id, camera.stream_url)
+        stored = unpack_addresses(await work.secret(CAMERA, old.camera_id) or "")
+        addresses = addresses_of(camera, stored)
+        new.has_stream = new.published or MAIN_STREAM in addresses
+        if new.published and old.HasField("publish_key_set_at"):
+            new.publish_key_set_at.CopyFrom(old.publish_key_set_at)
+        if addresses != stored:
+            await work.set_secret(CAMERA, new.camera_id, pack_addresses(addresses))
         await work.replace(CAMERA, new)
         return new
 

@@ -1,8 +1,6 @@
 """Zones, sources and units: small records that belong to one agency."""
 
-import base64
 import hashlib
-import secrets
 
 from google.protobuf.message import Message
 
@@ -10,12 +8,11 @@ from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.access import Access, Resource, touched
 from rtcc_chassis.errors import Conflict, Exhausted, NotFound, Refused
 from rtcc_chassis.scope import Scope
-from rtcc_registry.app.acting import as_json, copy_of, created_id, require_agency, same_or_conflict
+from rtcc_registry.app.acting import as_json, copy_of, created_id, new_key, require_agency, same_or_conflict
 from rtcc_registry.app.records import SOURCE, UNIT, ZONE, Kind, Store, Work
 from rtcc_registry.domain.equipment import checked_source, checked_unit, checked_zone
 from rtcc_registry.domain.people import owning_agency
 
-_KEY_BYTES = 32
 # who takes signed deliveries
 RECEIVERS = frozenset({"service:intake", "service:airspace"})
 
@@ -124,11 +121,6 @@ class Equipment:
         await require_agency(work, agency_id)
         if await work.count_of_agency(kind, agency_id) >= self._most:
             raise Exhausted(f"the number of {kind.name}s of {agency_id}", self._most)
-
-
-def new_key() -> str:
-    """256 random bits as unpadded base64url."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(_KEY_BYTES)).rstrip(b"=").decode()
 
 
 def without_key(unit: pb.Unit) -> pb.Unit:

@@ -1,11 +1,14 @@
-"""The directory repeats the registry's tables. After a restore, or when the stream was made anew, it is brought back in line."""
+"""What a start brings in line: the directory with the tables, and secrets with how they are kept.
+
+The directory repeats the registry's tables. After a restore, or when the stream was made anew, it is brought back in line.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from rtcc_chassis.directory import Mirror
 from rtcc_registry.app.acting import platform_scope
-from rtcc_registry.app.records import EVERY_KIND, Store
+from rtcc_registry.app.records import CAMERA, EVERY_KIND, SOURCE, Store
 
 
 async def reconcile(store: Store, mirrors: Mapping[str, Mirror[Any]]) -> int:
@@ -28,3 +31,9 @@ async def reconcile(store: Store, mirrors: Mapping[str, Mirror[Any]]) -> int:
                     await work.retract(kind, record)
                     differing += 1
     return differing
+
+
+async def seal_plain_secrets(store: Store) -> int:
+    """Seals every secret that isn't yet; how many there were."""
+    async with store.work(platform_scope()) as work:
+        return await work.seal_plain(CAMERA) + await work.seal_plain(SOURCE)

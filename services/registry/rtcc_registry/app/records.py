@@ -104,6 +104,9 @@ class Work(Protocol):
     async def secrets[M: Message](self, kind: Kind[M]) -> dict[str, str]:
         """By id, those that aren't empty."""
 
+    async def seal_plain[M: Message](self, kind: Kind[M]) -> int:
+        """Seals the secrets that stand in the clear; how many there were."""
+
     async def count_of_agency[M: Message](self, kind: Kind[M], agency_id: str) -> int: ...
 
     async def add_change(self, old: pb.Agreement | None, new: pb.Agreement) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from rtcc.geo.v1 import geo_pb2
 from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.errors import InvalidInput
-from rtcc_registry.domain.cameras import checked_camera, without_stream
+from rtcc_registry.domain.cameras import MAIN_STREAM, STREAMS_MOST, addresses_of, checked_camera, pack_addresses, without_stream
 
 CONTENT_BYTES = 4 * 1024 * 1024
 ROWS_MOST = 20_000
@@ -39,8 +39,16 @@ _COLUMN_NAMES = {
     "fov": "field_of_view_deg",
 }
 _KNOWN = frozenset(
-    {"camera_id", "name", "kind", "latitude", "longitude", "bearing_deg", "field_of_view_deg", "range_m", "owner", "enabled", "stream_url"}
-)
+    {
+        "camera_id", "name", "kind", "latitude", "longitude", "bearing_deg", "field_of_view_deg", "range_m", "owner", "enabled",
+        "stream_url", "low_stream_url", "analytics_stream_url", "pull",
+    }
+)  # fmt: skip
+_PULLS = {"": pb.CAMERA_PULL_UNSPECIFIED, "always": pb.CAMERA_PULL_ALWAYS, "on_demand": pb.CAMERA_PULL_ON_DEMAND}
+_FURTHER_STREAMS = {
+    "low": ("Low", pb.CAMERA_STREAM_ROLE_LOW),
+    "analytics": ("Analytics", pb.CAMERA_STREAM_ROLE_ANALYTICS),
+}
 
 
 @dataclass(slots=True)
@@ -75,7 +83,9 @@ class Parsed:
 
 @dataclass(slots=True)
 class ImportPlan:
-    """What an import does: cameras without their streams, which stand in `streams` by id; `row_of` says where a new one stood."""
+    """What an import does: cameras without their addresses, which stand in `streams` by id as they are kept.
+
+    `row_of` says where a new one stood."""
 
     created: list[pb.Camera] = field(default_factory=list)
     updated: list[pb.Camera] = field(default_factory=list)
@@ -84,7 +94,12 @@ class ImportPlan:
 
 
 def planned_import(
-    parsed: Parsed, agency_id: str, stored: Iterable[pb.Camera], streams: Mapping[str, str], room: int, new_camera_id: Callable[[str], str]
+    parsed: Parsed,
+    agency_id: str,
+    stored: Iterable[pb.Camera],
+    streams: Mapping[str, Mapping[str, str]],
+    room: int,
+    new_camera_id: Callable[[str], str],
 ) -> ImportPlan:
     """Meets rows with what is `stored`: by id where the row has one, else by name. Rows that can't be taken become problems."""
     plan = ImportPlan()
@@ -99,19 +114,35 @@ def planned_import(
         if old is None and len(plan.created) >= room:
             parsed.problem(row, "", "your agency has as many cameras as it may")
             continue
+        if old is not None:
+            _keep_what_no_column_says(camera, old)
         new = without_stream(camera)
         new.agency_id = agency_id
         new.camera_id = old.camera_id if old is not None else camera.camera_id or new_camera_id(camera.name)
-        new.has_stream = bool(camera.stream_url) or (old is not None and old.has_stream)
-        same_stream = not camera.stream_url or camera.stream_url == streams.get(new.camera_id)
-        if camera.stream_url:
-            plan.streams[new.camera_id] = camera.stream_url
+        known = streams.get(new.camera_id, {})
+        addresses = addresses_of(camera, known)
+        new.has_stream = new.published or MAIN_STREAM in addresses
+        if addresses != known:
+            plan.streams[new.camera_id] = pack_addresses(addresses)
         if old is None:
             plan.created.append(new)
             plan.row_of[new.camera_id] = row
-        elif new != old or not same_stream:
+        elif new != old or addresses != known:
             plan.updated.append(new)
     return plan
+
+
+def _keep_what_no_column_says(camera: pb.Camera, old: pb.Camera) -> None:
+    """An inventory knows neither keys nor every stream: what it doesn't mention stays. An address makes a publishing one pulled."""
+    if camera.pull == pb.CAMERA_PULL_UNSPECIFIED:
+        camera.pull = old.pull
+    named = {stream.stream_id for stream in camera.streams}
+    camera.streams.extend(stream for stream in old.streams if stream.stream_id not in named)
+    del camera.streams[STREAMS_MOST:]
+    if old.published and not camera.stream_url:
+        camera.published = True
+        if old.HasField("publish_key_set_at"):
+            camera.publish_key_set_at.CopyFrom(old.publish_key_set_at)
 
 
 def parse(format_name: str, content: bytes) -> Parsed:
@@ -214,11 +245,15 @@ def _camera(values: dict[str, Any]) -> tuple[pb.Camera, list[tuple[str, str]]]:
     problems: list[tuple[str, str]] = []
     camera = pb.Camera(enabled=True, kind=pb.CAMERA_KIND_STREET, field_of_view_deg=_FIELD_OF_VIEW_DEFAULT_DEG)
     for name in ("camera_id", "name", "owner", "stream_url"):
-        value = values.get(name, "")
-        if isinstance(value, bool | float | list | dict):
-            problems.append((name, "must be text"))
-        else:
-            setattr(camera, name, _without_surrogates(str(value).strip()))
+        setattr(camera, name, _text(values, name, problems))
+    for stream_id, (label, role) in _FURTHER_STREAMS.items():
+        if url := _text(values, f"{stream_id}_stream_url", problems):
+            camera.streams.append(pb.CameraStream(stream_id=stream_id, label=label, role=role, stream_url=url))
+    pull = _text(values, "pull", problems).lower()
+    if pull in _PULLS:
+        camera.pull = _PULLS[pull]
+    else:
+        problems.append(("pull", f"{pull[:40]!r} is unknown: use always, on_demand or leave it empty"))
     numbers = {name: _number(values, name, problems) for name in ("latitude", "longitude", "bearing_deg", "field_of_view_deg", "range_m")}
     for name in ("bearing_deg", "field_of_view_deg", "range_m"):
         value = numbers[name]
@@ -239,6 +274,14 @@ def _camera(values: dict[str, Any]) -> tuple[pb.Camera, list[tuple[str, str]]]:
         problems.append(("enabled", "must be true or false"))
     camera.enabled = enabled in ("true", "1", "yes")
     return camera, problems
+
+
+def _text(values: dict[str, Any], name: str, problems: list[tuple[str, str]]) -> str:
+    value = values.get(name, "")
+    if isinstance(value, bool | float | list | dict):
+        problems.append((name, "must be text"))
+        return ""
+    return _without_surrogates(str(value).strip())
 
 
 def _number(values: dict[str, Any], name: str, problems: list[tuple[str, str]]) -> float | None:

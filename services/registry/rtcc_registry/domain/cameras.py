@@ -1,8 +1,9 @@
 """Rules about cameras: what a valid one is, and which ones show a place best."""
 
+import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,11 +15,17 @@ from rtcc_registry.domain.findings import Findings
 
 RANGE_LONGEST_M = 5_000.0
 STREAM_URL_LENGTH = 512
+STREAMS_MOST = 4
+MAIN_STREAM = "main"
+# beside the addresses in a camera's secret: the SHA-256 of its device's key; no stream's id has an underscore
+PUBLISH_KEY = "publish_key_sha256"
 RANK_DEFAULT = 4
 # Beyond this no camera helps to see a place.
 RANK_REACH_M = 5_000.0
 RANK_MOST = 16
 
+_STREAM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
+_SCHEMES = frozenset({"rtsp", "rtsps", "rtspu", "rtmp", "rtmps", "http", "https", "udp"})
 # "file:<name>" stays below the video service's own folder: one name, no way up.
 _FILE_STREAM = re.compile(r"file:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 
@@ -47,8 +54,27 @@ def checked_camera(camera: pb.Camera, prefix: str = "camera") -> pb.Camera:
     found.require(range_known, "range_m", f"must be 0 (unknown) to {RANGE_LONGEST_M:.0f} metres")
     problem = stream_problem(camera.stream_url)
     found.require(not problem, "stream_url", problem)
+    found.require(camera.pull in pb.CameraPull.values(), "pull", "must be always, on_demand or left out")
+    found.require(not (camera.published and camera.stream_url), "stream_url", "a camera that publishes by itself has no address")
+    _check_streams(camera, found)
+    # the platform's word: a key is made by its own call
+    result.ClearField("publish_key_set_at")
     found.raise_if_any()
     return result
+
+
+def _check_streams(camera: pb.Camera, found: Findings) -> None:
+    found.require(len(camera.streams) <= STREAMS_MOST, "streams", f"at most {STREAMS_MOST} further streams are kept")
+    seen = {MAIN_STREAM}
+    for index, stream in enumerate(camera.streams[:STREAMS_MOST]):
+        place = f"streams[{index}]"
+        found.require(bool(_STREAM_ID.match(stream.stream_id)), f"{place}.stream_id", "must be 1 to 32 of a-z, 0-9 and '-'")
+        found.require(stream.stream_id not in seen, f"{place}.stream_id", "is taken: 'main' is the camera's own stream, others are unique")
+        seen.add(stream.stream_id)
+        found.text(f"{place}.label", stream.label, needed=False)
+        found.require(stream.role in pb.CameraStreamRole.values(), f"{place}.role", "must be low, analytics or left out")
+        problem = stream_problem(stream.stream_url)
+        found.require(not problem, f"{place}.stream_url", problem)
 
 
 def stream_problem(stream_url: str) -> str:
@@ -61,20 +87,50 @@ def stream_problem(stream_url: str) -> str:
         return "" if _FILE_STREAM.match(stream_url) else "a file stream is file:<name>, one name without folders"
     try:
         parts = urlsplit(stream_url)
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return "is no address: check host and port"
-    if parts.scheme not in ("rtsp", "rtsps") or not host:
-        return "must be rtsp://host/path, rtsps://host/path or file:<name>"
+    if parts.scheme not in _SCHEMES or not host:
+        return "must be rtsp://, rtsps:// (TLS), rtspu:// (RTP over UDP), rtmp:// or http(s):// with a host, udp://host:port or file:<name>"
+    if parts.scheme == "udp" and port is None:
+        return "udp:// needs the port that the stream is sent to"
     return ""
 
 
+def addresses_of(camera: pb.Camera, stored: Mapping[str, str]) -> dict[str, str]:
+    """Every stream's address by its id, and the hash of the device's key, after `camera` was written over `stored`.
+
+    An empty address keeps the stored one; a stream that is left out goes.
+    """
+    wanted = {MAIN_STREAM: camera.stream_url} | {stream.stream_id: stream.stream_url for stream in camera.streams}
+    if camera.published:
+        del wanted[MAIN_STREAM]
+    merged = {stream_id: url or stored.get(stream_id, "") for stream_id, url in wanted.items()}
+    if camera.published:
+        merged[PUBLISH_KEY] = stored.get(PUBLISH_KEY, "")
+    return {stream_id: url for stream_id, url in merged.items() if url}
+
+
+def pack_addresses(addresses: Mapping[str, str]) -> str:
+    """What is kept, sealed, as the camera's secret."""
+    return json.dumps(dict(sorted(addresses.items()))) if addresses else ""
+
+
+def unpack_addresses(secret: str) -> dict[str, str]:
+    """The other way round; a plain address, as older versions stored it, is the main stream's."""
+    if not secret.startswith("{"):
+        return {MAIN_STREAM: secret} if secret else {}
+    return {str(stream_id): str(url) for stream_id, url in json.loads(secret).items()}
+
+
 def without_stream(camera: pb.Camera) -> pb.Camera:
-    """The camera as it may leave the service: the stream's address holds credentials."""
+    """The camera as it may leave the service: its streams' addresses hold credentials."""
     result = pb.Camera()
     result.CopyFrom(camera)
-    result.has_stream = bool(camera.stream_url) or camera.has_stream
+    result.has_stream = camera.published or bool(camera.stream_url) or camera.has_stream
     result.ClearField("stream_url")
+    for stream in result.streams:
+        stream.ClearField("stream_url")
     return result
 
 

@@ -22,6 +22,7 @@ EXTRA_SERVICE_KEYS = {
     "intake": frozenset({"cot.crt", "cot.key", "cot-ca.crt"}),
     "ledger": frozenset({"checkpoint.pem"}),
     "operator": frozenset({"nats-operator-seed", "nats-platform-seed"}),
+    "registry": frozenset({"sealing-secret"}),
 }
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _POSITIVE = ("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")

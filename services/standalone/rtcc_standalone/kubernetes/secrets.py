@@ -77,6 +77,8 @@ def _services(credentials: Credentials, plan: Plan) -> Iterator[Object]:
             values["sealing-secret"] = credentials.notification_sealing_secret.read_text()
         if service == "gateway":
             values["sealing-secret"] = credentials.sealing_secret.read_text()
+        if service == "registry":
+            values["sealing-secret"] = credentials.registry_sealing_secret.read_text()
         if service == "ledger":
             values["checkpoint.pem"] = credentials.checkpoint_key.read_text()
         yield _secret(plan, service, values)

@@ -53,6 +53,7 @@ _GIVEN_TO = {
     "video": {"media_listen", "public_addresses", "files_folder", "turn_secret"},
     "intake": {"cot_listen", "cot_certificate_file", "cot_key_file", "cot_authority_file"},
     "ledger": {"checkpoint_key_file"},
+    "registry": {"sealing_secret"},
     "operator": {"namespace", "nats_operator_seed", "nats_platform_seed"},
 }
 _SINGLE = ("video", "airspace", "ledger", "exchange")

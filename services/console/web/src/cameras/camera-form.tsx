@@ -3,11 +3,12 @@ import { useMemo, useState } from "react";
 import { send } from "../contract/call";
 import { ProblemError } from "../contract/problem";
 import { useAct } from "../contract/use-call";
-import { CameraKind, CameraSchema, RegistryService, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
+import { CameraKind, CameraPull, CameraSchema, RegistryService, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import { CityMap } from "../map/city-map";
 import { offset } from "../map/geometry";
 import { notify } from "../ui/notices";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
+import { StreamFields, streamsOf } from "./stream-fields";
 
 const KINDS = [
   [CameraKind.STREET, "Street camera"],
@@ -16,6 +17,9 @@ const KINDS = [
   [CameraKind.VEHICLE, "Vehicle camera"],
   [CameraKind.COMMUNITY, "Community camera"],
 ] as const;
+
+/** How pictures come: pulled from an address, always or when somebody watches, or sent by the device itself. */
+export type Way = CameraPull | "published";
 
 /** Two clicks place a camera: where it stands, then where it looks. */
 export function CameraForm({ camera, onClose }: { camera: Camera | undefined; onClose(): void }) {
@@ -29,6 +33,8 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
     range: String(Math.round(camera?.rangeM ?? 60)),
     owner: camera?.owner ?? "",
     streamUrl: "",
+    way: (camera?.published ? "published" : (camera?.pull ?? CameraPull.UNSPECIFIED)) as Way,
+    streams: (camera?.streams ?? []).map((stream) => ({ id: stream.streamId, label: stream.label, role: stream.role, url: "", stored: true })),
     enabled: camera?.enabled ?? true,
   }));
   const [aiming, setAiming] = useState(false);
@@ -46,7 +52,10 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
         rangeM: Number(draft.range),
         owner: draft.owner.trim(),
         enabled: draft.enabled,
-        streamUrl: draft.streamUrl.trim(),
+        streamUrl: draft.way === "published" ? "" : draft.streamUrl.trim(),
+        published: draft.way === "published",
+        pull: draft.way === "published" ? CameraPull.UNSPECIFIED : draft.way,
+        streams: draft.way === "published" ? [] : streamsOf(draft.streams),
       });
       return camera ? send(RegistryService.method.updateCamera, { camera: value }) : send(RegistryService.method.createCamera, { camera: value });
     },
@@ -129,9 +138,16 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
           {(attributes) => <input {...attributes} maxLength={120} value={draft.owner} onChange={(event) => set({ owner: event.target.value })} />}
         </Field>
       </div>
-      <Field label="Stream address" hint={camera?.hasStream ? "One is stored and never shown; leave empty to keep it" : "rtsp://user:password@host/path"} problem={reason("stream_url")}>
-        {(attributes) => <input {...attributes} type="password" autoComplete="off" placeholder="rtsp://…" value={draft.streamUrl} onChange={(event) => set({ streamUrl: event.target.value })} />}
-      </Field>
+      <StreamFields
+        camera={camera}
+        way={draft.way}
+        url={draft.streamUrl}
+        streams={draft.streams}
+        reason={reason}
+        onWay={(way) => set({ way })}
+        onUrl={(streamUrl) => set({ streamUrl })}
+        onStreams={(streams) => set({ streams })}
+      />
       <label className="check">
         <input type="checkbox" checked={draft.enabled} onChange={(event) => set({ enabled: event.target.checked })} />
         In use
