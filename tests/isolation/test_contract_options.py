@@ -51,6 +51,10 @@ SESSION_ROUTES = {
     "POST /v1/whep/{camera_id}",
     "PATCH /v1/whep/{camera_id}/{viewer_id}",
     "DELETE /v1/whep/{camera_id}/{viewer_id}",
+    # or the camera's own publishing key
+    "POST /v1/whip/{camera_id}",
+    "PATCH /v1/whip/{camera_id}/{publisher_id}",
+    "DELETE /v1/whip/{camera_id}/{publisher_id}",
 }
 
 

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from proof.platform import RunningPlatform
-from proof.requests import ICE_RESTART, OF_A_THING, OFFER
+from proof.requests import ICE_RESTART, OF_A_THING, OFFER, PUBLISHER_OFFER
 from proof.world import OWNER, ROLES, STRANGER, World
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
 from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, OUTCOME_FAILED
@@ -190,8 +190,8 @@ async def test_another_agency_is_turned_away_and_the_try_is_audited(
             and entry.outcome in (OUTCOME_DENIED, OUTCOME_FAILED)
         )
     )
-    if rule.method in ("CloseViewer", "UpdateViewer"):
-        return  # a view is its viewer's: colleagues can't touch it either
+    if rule.method in ("CloseViewer", "UpdateViewer", "ClosePublisher"):
+        return  # a view is its viewer's, and what somebody sends is that person's: colleagues can't touch it either
     # the owner's own people reach it by the same request
     status, kind, _ = await answered(platform, browsers.all[OWNER].client, method, path, {**CHANGES, **REASON}, body)
     assert kind not in ("not-found", "refused", "invalid-input", "internal"), f"{status} {kind}"
@@ -208,6 +208,50 @@ async def test_another_agency_gets_no_picture_by_whep(platform: RunningPlatform,
         assert response.status == 404
     async with browsers.all[STRANGER].client.delete(view, headers=headers) as response:
         assert response.status == 404
+
+
+async def test_whip_opens_to_the_cameras_own_key_and_to_nothing_else(platform: RunningPlatform, world: World, browsers: Browsers) -> None:
+    camera_id, other_id = await world.camera(OWNER, published=True), await world.camera(OWNER, published=True)
+    key, other_key = await world.publish_key(OWNER, camera_id), await world.publish_key(OWNER, other_id)
+    # somebody sends as this camera already: the device, the newest, takes over
+    await world.open_publisher(OWNER, camera_id, PUBLISHER_OFFER)
+    endpoint, sdp = f"{platform.url}/v1/whip/{camera_id}", {"Content-Type": "application/sdp"}
+    right = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession() as device:
+        wrong = ({}, {"Authorization": "Bearer "}, {"Authorization": "Basic eDp5"}, {"Authorization": f"Bearer {other_key}"})
+        for headers in wrong:
+            async with device.post(endpoint, data=PUBLISHER_OFFER, headers={**sdp, **headers}) as response:
+                assert response.status == 401, headers
+        async with device.post(f"{platform.url}/v1/whip/nowhere", data=PUBLISHER_OFFER, headers={**sdp, **right}) as response:
+            assert response.status == 401
+        for body, kind, status in (
+            ("hello", "application/sdp", 400),
+            (PUBLISHER_OFFER, "application/json", 400),
+            ("v" * 70_000, "application/sdp", 413),
+        ):
+            async with device.post(endpoint, data=body, headers={"Content-Type": kind, **right}) as response:
+                assert response.status == status, await response.text()
+        async with device.post(endpoint, data=PUBLISHER_OFFER, headers={**sdp, **right}) as response:
+            assert (response.status, response.content_type) == (201, "application/sdp")
+            session, tag = platform.url + response.headers["Location"], response.headers["ETag"]
+            assert (await response.text()).startswith("v=0")
+        fragment = {"Content-Type": "application/trickle-ice-sdpfrag", **right}
+        for headers, status in (({}, 428), ({"If-Match": '"another"'}, 412), ({"If-Match": "*"}, 422), ({"If-Match": tag}, 204)):
+            async with device.patch(session, data="a=end-of-candidates", headers={**fragment, **headers}) as response:
+                assert response.status == status
+        for change in (device.delete, device.patch):
+            async with change(session, headers={**fragment, "If-Match": tag, "Authorization": f"Bearer {other_key}"}) as response:
+                assert response.status == 401
+        async with device.delete(session, headers=right) as response:
+            assert response.status == 200
+        async with device.delete(session, headers=right) as response:
+            assert response.status == 404
+    # a person's cookie is no key for another site's page, nor for another agency
+    async with browsers.all[OWNER].client.post(endpoint, data=PUBLISHER_OFFER, headers=sdp) as response:
+        assert response.status == 403
+    async with browsers.all[STRANGER].client.post(endpoint, data=PUBLISHER_OFFER, headers={**sdp, **CHANGES, **REASON}) as response:
+        assert response.status in (403, 404)
+    assert not any(secret in str(entry) for entry in platform.audit.entries for secret in (key, other_key))
 
 
 async def test_every_answer_carries_the_security_headers(platform: RunningPlatform, browsers: Browsers) -> None:

@@ -101,17 +101,18 @@ class Answer:
 
 
 class DigestCheck:
-    """Verifies Digest answers to one connection's nonce."""
+    """Verifies Digest answers to one connection's nonce. `algorithm`: MD5 as most cameras, or SHA-256 (RFC 7616)."""
 
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(self, username: str, password: str, algorithm: str = "MD5") -> None:
         self._username = username
+        self._algorithm = algorithm
         self._nonce = secrets.token_hex(16)
-        self._secret = _md5(f"{username}:{REALM}:{password}")
+        self._secret = self._hash(f"{username}:{REALM}:{password}")
 
     @property
     def challenge(self) -> str:
         """The value of WWW-Authenticate."""
-        return f'Digest realm="{REALM}", nonce="{self._nonce}", algorithm=MD5'
+        return f'Digest realm="{REALM}", nonce="{self._nonce}", algorithm={self._algorithm}'
 
     def allows(self, request: Request) -> bool:
         """Whether the request proves knowledge of the password (RFC 2617 section 3.2.2, with and without qop)."""
@@ -121,11 +122,11 @@ class DigestCheck:
         given = {name.lower(): quoted or plain for name, quoted, plain in _PAIR.findall(rest)}
         if given.get("nonce") != self._nonce or given.get("username") != self._username:
             return False
-        request_hash = _md5(f"{request.method}:{given.get('uri', '')}")
+        request_hash = self._hash(f"{request.method}:{given.get('uri', '')}")
         middle = f"{given.get('nc', '')}:{given.get('cnonce', '')}:{given['qop']}:" if "qop" in given else ""
-        wanted = _md5(f"{self._secret}:{self._nonce}:{middle}{request_hash}")
+        wanted = self._hash(f"{self._secret}:{self._nonce}:{middle}{request_hash}")
         return hmac.compare_digest(wanted.encode(), given.get("response", "").encode())
 
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    def _hash(self, text: str) -> str:
+        chosen = hashlib.sha256 if self._algorithm == "SHA-256" else hashlib.md5
+        return chosen(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,11 +1,15 @@
-"""Sends a looping clip's pictures to one RTSP client on time (RTP, RFC 3550, interleaved as in RFC 2326 section 10.12)."""
+"""Sends a looping clip's pictures to one RTSP client on time (RTP, RFC 3550), inside its connection or over UDP."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import socket
 import struct
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from rtcc_demo.clip import RTP_CLOCK_HZ, Clip
 
@@ -16,14 +20,88 @@ BACKLOG_LIMIT_BYTES = 1_000_000
 NTP_EPOCH_OFFSET_S = 2_208_988_800
 
 
+class Outlet(Protocol):
+    """Where packets go."""
+
+    @property
+    def closing(self) -> bool: ...
+
+    @property
+    def backlog_bytes(self) -> int: ...
+
+    def rtp(self, packets: Sequence[bytes]) -> None: ...
+
+    def rtcp(self, packet: bytes) -> None: ...
+
+
+class InterleavedOutlet:
+    """Inside the RTSP connection (RFC 2326 section 10.12)."""
+
+    def __init__(self, writer: asyncio.StreamWriter, channel: int) -> None:
+        self._writer = writer
+        self._channel = channel
+
+    @property
+    def closing(self) -> bool:
+        return self._writer.is_closing()
+
+    @property
+    def backlog_bytes(self) -> int:
+        return self._writer.transport.get_write_buffer_size()
+
+    def rtp(self, packets: Sequence[bytes]) -> None:
+        parts: list[bytes] = []
+        for packet in packets:
+            parts += (struct.pack("!BBH", 0x24, self._channel, len(packet)), packet)
+        self._writer.write(b"".join(parts))
+
+    def rtcp(self, packet: bytes) -> None:
+        self._writer.write(struct.pack("!BBH", 0x24, self._channel + 1, len(packet)) + packet)
+
+
+class UdpOutlet:
+    """To the pair of ports that the client named. `shuffle` swaps each two packets, as networks do now and then."""
+
+    def __init__(self, host: str, port: int, local_host: str, *, shuffle: bool = False) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.bind((local_host, 0))
+        self._socket.setblocking(False)
+        self._to = (host, port)
+        self._shuffle = shuffle
+        self.closing = False
+        self.backlog_bytes = 0
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def rtp(self, packets: Sequence[bytes]) -> None:
+        order = list(range(len(packets)))
+        if self._shuffle:
+            order = [other for index in order[::2] for other in (index + 1, index) if other < len(packets)]
+        for index in order:
+            self._send(packets[index], self._to)
+
+    def rtcp(self, packet: bytes) -> None:
+        self._send(packet, (self._to[0], self._to[1] + 1))
+
+    def close(self) -> None:
+        self.closing = True
+        self._socket.close()
+
+    def _send(self, packet: bytes, to: tuple[str, int]) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.sendto(packet, to)
+
+
 class Player:
     """One playing session. `began_s` is the event loop's time at which the clip's endless loop started."""
 
-    def __init__(self, clip: Clip, began_s: float, writer: asyncio.StreamWriter, channel: int) -> None:
+    def __init__(self, clip: Clip, began_s: float, outlet: Outlet) -> None:
         self._clip = clip
         self._began_s = began_s
-        self._writer = writer
-        self._channel = channel
+        self._outlet = outlet
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._turn = 0
@@ -73,27 +151,23 @@ class Player:
         if now_s >= self._next_report_s:
             self._next_report_s = now_s + REPORT_INTERVAL_S
             self._send_report()
-        self._timer = None if self._writer.is_closing() else self._loop.call_at(self._due_s(), self._send_due)
+        self._timer = None if self._outlet.closing else self._loop.call_at(self._due_s(), self._send_due)
 
     def _send_frame(self) -> None:
         frame = self._clip.frames[self._index]
-        backlog = self._writer.transport.get_write_buffer_size()
-        self._waiting_for_key = backlog > BACKLOG_LIMIT_BYTES or (self._waiting_for_key and not frame.key)
-        if self._waiting_for_key or self._writer.is_closing():
+        self._waiting_for_key = self._outlet.backlog_bytes > BACKLOG_LIMIT_BYTES or (self._waiting_for_key and not frame.key)
+        if self._waiting_for_key or self._outlet.closing:
             return
         rtp_time = self._rtp_time()
         last = len(frame.payloads) - 1
-        parts: list[bytes] = []
+        packets: list[bytes] = []
         for index, payload in enumerate(frame.payloads):
             marker = 0x80 if index == last else 0
-            head = struct.pack(
-                "!BBHBBHII", 0x24, self._channel, len(payload) + 12, 0x80, marker | PAYLOAD_TYPE, self.sequence, rtp_time, self.ssrc
-            )
-            parts += (head, payload)
+            packets.append(struct.pack("!BBHII", 0x80, marker | PAYLOAD_TYPE, self.sequence, rtp_time, self.ssrc) + payload)
             self.sequence = (self.sequence + 1) & 0xFFFF
             self._bytes += len(payload)
         self._packets += len(frame.payloads)
-        self._writer.write(b"".join(parts))
+        self._outlet.rtp(packets)
 
     def _send_report(self) -> None:
         """An RTCP sender report (RFC 3550 section 6.4.1): ties RTP time to wall time."""
@@ -101,4 +175,4 @@ class Player:
         body = struct.pack(
             "!BBHIQIII", 0x80, 200, 6, self.ssrc, ntp, self._rtp_time(), self._packets & 0xFFFFFFFF, self._bytes & 0xFFFFFFFF
         )
-        self._writer.write(struct.pack("!BBH", 0x24, self._channel + 1, len(body)) + body)
+        self._outlet.rtcp(body)

@@ -1,4 +1,4 @@
-"""A camera's RTSP server: RTSP 1.0 (RFC 2326) with Digest authentication and RTP interleaved on the same TCP connection.
+"""A camera's RTSP server: RTSP 1.0 (RFC 2326) with Digest authentication, RTP interleaved on the same TCP connection or over UDP.
 
 Each path plays a clip in an endless loop, as a live camera would: all its viewers see the same moment, one joining gets the pictures since
 the last key frame at once. Coded pictures are passed on as they are.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+import ssl
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from rtcc_demo.clip import Clip, load_clip
 from rtcc_demo.rtsp_messages import Answer, BadRequest, DigestCheck, Request, parse_request
-from rtcc_demo.rtsp_player import Player
+from rtcc_demo.rtsp_player import InterleavedOutlet, Player, UdpOutlet
 
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
 HEAD_LIMIT_BYTES = 8_192
@@ -27,18 +28,24 @@ INTERLEAVED_MARK = 0x24
 class RtspServer:
     """Serves clips as cameras on loopback: `async with RtspServer({"north": file}, "viewer", "secret") as server: server.url("north")`.
 
-    `offsets_s` shifts a path's loop, so that cameras sharing a clip show different moments. `port` 0 takes a free one.
+    `offsets_s` shifts a path's loop, so that cameras sharing a clip show different moments. `port` 0 takes a free one. As cameras differ:
+    `transports` says which of "tcp" and "udp" it offers, `algorithm` which hash its Digest takes, `tls` makes it an rtsps server, and
+    `shuffle` sends UDP packets out of order.
     """
 
     def __init__(
         self,
-        clips: Mapping[str, Path],
+        clips: Mapping[str, Path | Clip],
         username: str,
         password: str,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         offsets_s: Mapping[str, float] | None = None,
+        transports: Collection[str] = ("tcp",),
+        algorithm: str = "MD5",
+        tls: ssl.SSLContext | None = None,
+        shuffle: bool = False,
     ) -> None:
         self._files = dict(clips)
         self._username = username
@@ -46,16 +53,23 @@ class RtspServer:
         self._host = host
         self._port = port
         self._offsets_s = dict(offsets_s or {})
-        self._clips: dict[Path, Clip] = {}
+        self.transports = frozenset(transports)
+        self.shuffle = shuffle
+        self._algorithm = algorithm
+        self._tls = tls
+        self._clips: dict[str, Clip] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._epoch_s = 0.0
 
     async def __aenter__(self) -> Self:
-        for path in dict.fromkeys(self._files.values()):
-            self._clips[path] = await asyncio.to_thread(load_clip, path)
+        loaded: dict[Path, Clip] = {}
+        for name, file in self._files.items():
+            if isinstance(file, Path) and file not in loaded:
+                loaded[file] = await asyncio.to_thread(load_clip, file)
+            self._clips[name] = loaded[file] if isinstance(file, Path) else file
         self._epoch_s = asyncio.get_running_loop().time()
-        self._server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_LIMIT_BYTES)
+        self._server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_LIMIT_BYTES, ssl=self._tls)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -80,18 +94,18 @@ class RtspServer:
     def url(self, path: str, *, credentials: bool = True) -> str:
         """The address of a camera, with user name and password unless told otherwise."""
         who = f"{quote(self._username, safe='')}:{quote(self._password, safe='')}@" if credentials else ""
-        return f"rtsp://{who}{self._host}:{self._port}/{quote(path)}"
+        return f"{'rtsps' if self._tls else 'rtsp'}://{who}{self._host}:{self._port}/{quote(path)}"
 
     def clip_of(self, path: str) -> tuple[Clip, float] | None:
         """A path's clip and the loop time (event loop clock, seconds) at which its playing began; None for an unknown path."""
-        file = self._files.get(path)
-        return (self._clips[file], self._epoch_s - self._offsets_s.get(path, 0.0)) if file else None
+        clip = self._clips.get(path)
+        return (clip, self._epoch_s - self._offsets_s.get(path, 0.0)) if clip else None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
-        connection = _Connection(self, reader, writer, DigestCheck(self._username, self._password))
+        connection = _Connection(self, reader, writer, DigestCheck(self._username, self._password, self._algorithm))
         try:
             await connection.run()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -113,7 +127,7 @@ class _Connection:
         self._digest = digest
         self._session = secrets.token_hex(8)
         self._player: Player | None = None
-        self._channel = 0
+        self._udp: UdpOutlet | None = None
 
     async def run(self) -> None:
         while True:
@@ -140,6 +154,8 @@ class _Connection:
     def close(self) -> None:
         if self._player:
             self._player.stop()
+        if self._udp:
+            self._udp.close()
         self._writer.close()
 
     def _send(self, answer: Answer, sequence: str) -> None:
@@ -177,17 +193,33 @@ class _Connection:
         if found is None:
             return Answer(404)
         transport = request.headers.get("transport", "")
-        wanted = next((one for one in transport.split(",") if one.strip().upper().startswith("RTP/AVP/TCP")), None)
-        if wanted is None:
-            return Answer(461)
         if self._player is not None:
             return Answer(459)
+        for wanted in (one.strip() for one in transport.split(",")):
+            over_tcp = wanted.upper().startswith("RTP/AVP/TCP")
+            if over_tcp and "tcp" in self._server.transports:
+                return self._set_up_interleaved(wanted, *found)
+            if not over_tcp and wanted.upper().startswith("RTP/AVP") and "udp" in self._server.transports:
+                return self._set_up_udp(wanted, *found)
+        return Answer(461)
+
+    def _set_up_udp(self, wanted: str, clip: Clip, began_s: float) -> Answer:
+        ports = next((part.partition("=")[2] for part in wanted.split(";") if part.startswith("client_port=")), "")
+        first = ports.partition("-")[0]
+        if not first.isdecimal() or not 1024 <= int(first) <= 65534:
+            return Answer(400, headers={"X-Reason": "client_port takes two port numbers"})
+        client, local = self._writer.get_extra_info("peername")[0], self._writer.get_extra_info("sockname")[0]
+        self._udp = UdpOutlet(client, int(first), local, shuffle=self._server.shuffle)
+        self._player = Player(clip, began_s, self._udp)
+        reply = f"RTP/AVP;unicast;client_port={ports};server_port={self._udp.port}-{self._udp.port + 1};ssrc={self._player.ssrc:08X}"
+        return Answer(200, headers={"Transport": reply, **self._session_header})
+
+    def _set_up_interleaved(self, wanted: str, clip: Clip, began_s: float) -> Answer:
         channels = next((part.partition("=")[2] for part in wanted.split(";") if part.startswith("interleaved=")), "0-1")
         first = channels.partition("-")[0]
         if not first.isdecimal() or int(first) > 254:
             return Answer(400, headers={"X-Reason": "interleaved takes two channel numbers below 256"})
-        self._channel = int(first)
-        self._player = Player(found[0], found[1], self._writer, self._channel)
+        self._player = Player(clip, began_s, InterleavedOutlet(self._writer, int(first)))
         reply = f"RTP/AVP/TCP;unicast;interleaved={first}-{int(first) + 1};ssrc={self._player.ssrc:08X}"
         return Answer(200, headers={"Transport": reply, **self._session_header})
 

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -78,6 +78,16 @@ class Rights:
         self._access.require(scope, action, resource)
         return resource
 
+    def may_publish(self, scope: Scope, camera: Camera) -> bool:
+        """Whether a person who sends would be allowed to begin now, with the roles that the person has now."""
+        person = self._people.get(scope.principal_id)
+        if person is not None:
+            if not person.enabled:
+                return False
+            scope = replace(scope, roles=frozenset(person.roles))
+        resource = Resource("camera", camera.camera_id, camera.agency_id, self.grant(camera, scope.agency_id))
+        return self._access.decide(scope, "camera.publish", resource).allowed
+
     def grant(self, camera: Camera, agency_id: str) -> Grant | None:
         """The agreement that gives the camera to another agency now; None for the owner and for strangers."""
         if camera.agency_id == agency_id:
@@ -146,7 +156,7 @@ class VideoApp:
             raise InvalidInput.one("offer_sdp", str(error)) from error
         except TooManyViewers as error:
             raise Exhausted("the number of live views", error.limit) from error
-        feed.start()
+        feed.want()
         agreement_id = resource.grant.agreement_id if resource.grant else ""
         self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, self._clock())
         servers = ice_servers(self._settings, viewer_id, self._clock().timestamp())
@@ -177,7 +187,7 @@ class VideoApp:
         camera = self._rights.camera(camera_id)
         self._rights.require(scope, SNAPSHOT, camera)
         feed = self._feed(camera)
-        feed.start()
+        feed.want()
         try:
             snapshot = await self._snapshots.take(feed.stream)
         except NoPicture as error:
@@ -258,6 +268,8 @@ class VideoApp:
         if feed is None:
             why = "it has no stream address: enter one in the camera registry" if not camera.has_stream else "it is not being relayed"
             raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", why)
+        if feed.published and not feed.publishing:
+            raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", "its device isn't sending now")
         health = self._health.get(camera.camera_id)
         if health is not None and health.state is CameraState.FAILED:
             feed.retry()

@@ -1,6 +1,7 @@
 """What a camera's health is and when it changes; who watches what. No I/O, no clock."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -35,17 +36,21 @@ class CameraHealth:
     height_px: int = 0
     last_frame_age_s: float | None = None
     viewers: int = 0
+    keyframe_interval_s: float = 0.0
+    codec: str = ""
+    transcoder_cores: float = 0.0
 
     def differs(self, before: "CameraHealth | None") -> bool:
-        """Whether somebody must be told at once: another state, reason, picture size or number of viewers."""
+        """Whether somebody must be told at once: another state, reason, picture size, codec or number of viewers."""
         if before is None:
             return True
-        return (self.state, self.reason, self.width_px, self.height_px, self.viewers) != (
+        return (self.state, self.reason, self.width_px, self.height_px, self.viewers, self.codec) != (
             before.state,
             before.reason,
             before.width_px,
             before.height_px,
             before.viewers,
+            before.codec,
         )
 
 
@@ -103,6 +108,25 @@ class View:
     def with_roles(self, roles: frozenset[str]) -> "View":
         """The same view of a person whose roles were changed meanwhile."""
         return replace(self, scope=replace(self.scope, roles=roles))
+
+
+MAIN_STREAM = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAddresses:
+    """Where a camera's streams are, credentials and all: never shown. `further`: by stream id.
+
+    `publish_key_sha256`: of the key that its device publishes with; "" when no device may.
+    """
+
+    main: str = field(default="", repr=False)
+    further: Mapping[str, str] = field(default_factory=dict, repr=False)
+    publish_key_sha256: str = field(default="", repr=False)
+
+    def of(self, stream_id: str) -> str:
+        """The address of one stream; "" when it has none."""
+        return self.main if stream_id == MAIN_STREAM else self.further.get(stream_id, "")
 
 
 def as_cause(text: str) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from rtcc_chassis.access import Access, AuditDraft, Outcome
 from rtcc_chassis.bus import Bus
 from rtcc_chassis.errors import RtccError
+from rtcc_chassis.scope import Scope
 from rtcc_video.domain import CameraHealth, View
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
+from rtcc_video.publications import Publication
 from rtcc_video.rpc import health_message
 
 _log = logging.getLogger(__name__)
@@ -18,6 +20,7 @@ _log = logging.getLogger(__name__)
 SESSION_SUBJECT = "gateway.session"
 
 _ENDED = "camera.view_ended"
+_PUBLICATION_ENDED = "camera.publishing_ended"
 _AUDIT_TRIES = 30
 _AUDIT_RETRY_S = 2.0
 
@@ -51,7 +54,7 @@ def ended_session(message: bytes) -> str | None:
 
 
 class EndedViews:
-    """Writes the audit entry of every ended view: who watched what, for how long, how many bytes, why it ended."""
+    """Writes the audit entry of every ended view and publication: who, what, for how long, how many bytes, why it ended."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -59,21 +62,41 @@ class EndedViews:
 
     def put(self, view: View, reason: CloseReason, counters: ViewerCounters) -> None:
         """Takes an ended view; when 10,000 wait because the log is away, it is written to the service's own log instead."""
-        draft = AuditDraft(
-            action=_ENDED,
-            place="video",
-            outcome=Outcome.ALLOWED,
-            scope=view.scope,
-            reason=f"{reason.value}; view {view.viewer_id} since {view.since.isoformat(timespec='milliseconds')}",
-            object_ids=(f"camera:{view.camera_id}",),
-            owner_agency_id=view.owner_agency_id,
-            agreement_id=view.agreement_id,
-            bytes_out=counters.octets_sent,
+        self._put(
+            AuditDraft(
+                action=_ENDED,
+                place="video",
+                outcome=Outcome.ALLOWED,
+                scope=view.scope,
+                reason=f"{reason.value}; view {view.viewer_id} since {view.since.isoformat(timespec='milliseconds')}",
+                object_ids=(f"camera:{view.camera_id}",),
+                owner_agency_id=view.owner_agency_id,
+                agreement_id=view.agreement_id,
+                bytes_out=counters.octets_sent,
+            )
         )
+
+    def put_publication(self, publication: Publication, reason: CloseReason) -> None:
+        """Takes an ended publication, as `put`; a device's is the agency's own doing."""
+        who = "by a person" if publication.scope is not None else f"by its key from {publication.source_address or 'an unknown address'}"
+        sent = f"{publication.publisher.octets} bytes {who} since {publication.since.isoformat(timespec='milliseconds')}"
+        self._put(
+            AuditDraft(
+                action=_PUBLICATION_ENDED,
+                place="video",
+                outcome=Outcome.ALLOWED,
+                scope=publication.scope or Scope.service("video", publication.agency_id),
+                reason=f"{reason.value}; {sent}",
+                object_ids=(f"camera:{publication.camera_id}",),
+                owner_agency_id=publication.agency_id,
+            )
+        )
+
+    def _put(self, draft: AuditDraft) -> None:
         try:
             self._queue.put_nowait(draft)
         except asyncio.QueueFull:
-            _log.error("the audit log is away and 10,000 entries wait: view %s ended (%s)", view.viewer_id, reason.value)
+            _log.error("the audit log is away and 10,000 entries wait: %s of %s (%s)", draft.action, draft.object_ids, draft.reason)
 
     async def run(self) -> None:
         """Writes for ever, a batch at a time, and tries again while the log is away."""

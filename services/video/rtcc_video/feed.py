@@ -4,29 +4,54 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from rtcc_video.domain import CameraHealth, CameraState, Rate, as_cause, retry_delay_s, state_of
+from rtcc_video.domain import MAIN_STREAM, CameraHealth, CameraState, Rate, as_cause, retry_delay_s, state_of
 from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
 from rtcc_video.engine.stream import LiveStream, StreamLimits, UnforwardableVideo
-from rtcc_video.sources.source import Source, SourceFailed
+from rtcc_video.sources.source import Conversion, NeedsConversion, Source, SourceFailed
+from rtcc_video.timing import SourceClock
 
 _log = logging.getLogger(__name__)
 
 _STEADY_AFTER_S = 10.0
 _SHORTEST_REST_S = 3.0
+# so many unreadable pictures in a row: not noise but something else than H.264
+_BROKEN_UNITS_LIMIT = 30
 
 type OpenSource = Callable[[], Awaitable[Source]]
 
 
 class Feed:
-    """Runs a camera's source again and again with back-off, and forwards its pictures to the stream.
+    """Runs one stream of a camera again and again with back-off, and forwards its pictures.
 
-    `open_source` makes the source anew for each try (the address may have changed); `clock` gives monotonic seconds.
+    `open_source` makes the source anew for each try (the address may have changed); `clock` gives monotonic seconds. `always`: connected
+    whether somebody watches or not; else `want` connects it, and `rest_when_idle` ends it some time after the last watcher.
     """
 
-    def __init__(self, camera_id: str, agency_id: str, open_source: OpenSource, limits: StreamLimits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        camera_id: str,
+        agency_id: str,
+        open_source: OpenSource,
+        limits: StreamLimits,
+        clock: Callable[[], float],
+        *,
+        stream_id: str = MAIN_STREAM,
+        always: bool = True,
+    ) -> None:
         self.camera_id = camera_id
         self.agency_id = agency_id
+        self.stream_id = stream_id
+        self.always = always
+        # its device sends by itself: nothing is opened, and `publishing` says whether it does
+        self.published = False
+        self.publishing = False
+        # asks who sends for a key picture, where that is possible
+        self.ask_for_key_picture: Callable[[], None] | None = None
+        # what has to be converted ("H265", "H264 with B-frames"); "": nothing. What its process does stands in `conversion`
+        self.converted = ""
+        self.conversion = Conversion()
         self.stream = LiveStream(limits, clock)
         self._open_source = open_source
         self._clock = clock
@@ -37,24 +62,79 @@ class Feed:
         self._connected_s = 0.0
         self._failures = 0
         self._retry_now = asyncio.Event()
+        self._wanted_s = clock()
+        self._timing = SourceClock()
+        self._resting = ""
+        self._broken_units = 0
+        self._key_s: float | None = None
+        self._key_interval_s = 0.0
         self._frames = Rate()
         self._octets = Rate()
 
     @property
     def running(self) -> bool:
-        """Whether the source is wanted."""
-        return self._task is not None
+        """Whether the source is wanted, or its device sends."""
+        return self._task is not None or self.publishing
+
+    @property
+    def trouble(self) -> str:
+        """Why no pictures come, in words; "" while they should."""
+        return as_cause(self._failure) or ("" if self._connected else "The camera isn't connected yet.")
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody takes the pictures."""
+        return self.stream.watched
 
     def start(self) -> None:
-        """Begins; harmless when it runs already."""
-        if self._task is None:
+        """Begins; harmless when it runs already, or its device begins by itself."""
+        if self._task is None and not self.published:
             self._task = asyncio.get_running_loop().create_task(self._run_forever(), name=f"camera-{self.camera_id}")
+
+    def want(self) -> None:
+        """Somebody is about to watch: begins, or goes on, for a while at least."""
+        self._wanted_s = self._clock()
+        self.start()
+        if self.ask_for_key_picture is not None and not self.stream.group:
+            self.ask_for_key_picture()
+
+    def give(self) -> LiveStream:
+        """The stream for a viewer whose link carries no more: connected, or about to be."""
+        self.want()
+        return self.stream
+
+    def begin_publishing(self, ask_for_key_picture: Callable[[], None]) -> None:
+        """The device begins to send."""
+        self.publishing = True
+        self.ask_for_key_picture = ask_for_key_picture
+        self._failure = ""
+
+    def end_publishing(self, failure: str) -> None:
+        """The device stopped, in peace ("") or with a `failure` that somebody must mend."""
+        self.publishing, self._connected = False, False
+        self.ask_for_key_picture = None
+        self._failure = failure
+        self.stream.rest()
+
+    def rest_when_idle(self, idle_s: float) -> asyncio.Task[None] | None:
+        """Ends a source that nobody has watched or wanted for `idle_s`; call it now and then. Returns as `end`."""
+        now_s = self._clock()
+        if self.stream.watched:
+            self._wanted_s = now_s
+        if (self.always and not self.converted) or self._task is None or now_s - self._wanted_s <= idle_s:
+            return None
+        return self.end()
 
     def end(self) -> asyncio.Task[None] | None:
         """Ends the source without waiting; returns what is still to come to its end."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
+            self._failure, self._failures, self._connected = "", 0, False
+            # asked anew at the next start: the camera may have been set to something else meanwhile
+            self._resting = f"The camera sends {self.converted}, which is converted while somebody watches." if self.converted else ""
+            self.converted = ""
+            self.stream.rest()
         return task
 
     async def stop(self) -> None:
@@ -65,9 +145,8 @@ class Feed:
 
     async def restart(self) -> None:
         """Ends the source and begins with a fresh address."""
-        wanted = self.running
+        wanted = self._task is not None
         await self.stop()
-        self._failure, self._failures, self._connected = "", 0, False
         if wanted:
             self.start()
 
@@ -87,6 +166,8 @@ class Feed:
         moving = state in (CameraState.LIVE, CameraState.STALLED)
         parameters = stream.sequence_parameters
         reason = self._failure
+        if not self.running:
+            reason = reason or ("Its device isn't sending now." if self.published else self._resting)
         if state is CameraState.STALLED and age_s is not None:
             reason = "The camera is connected but sends no new pictures."
         return CameraHealth(
@@ -100,12 +181,18 @@ class Feed:
             parameters.height_px if parameters else 0,
             age_s,
             viewers,
+            self._key_interval_s if moving else 0.0,
+            (self.conversion.codec or "H264") if moving else "",
+            self.conversion.cores if self.conversion.converts else 0.0,
         )
 
     def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:
         """See `sources.Sink`."""
         self._connected = True
         self._connected_s = self._clock()
+        self._timing = SourceClock()
+        self._broken_units = 0
+        self._key_s = None
         self.stream.restart_clock()
         try:
             self.stream.learn_parameter_sets(nals)
@@ -114,10 +201,22 @@ class Feed:
 
     def on_unit(self, unit: AccessUnit) -> None:
         """See `sources.Sink`."""
+        now_s = self._clock()
+        timestamp = self._timing.stamp(unit.timestamp, now_s)
         try:
-            self.stream.publish(unit)
-        except (UnforwardableVideo, MalformedBitstream) as error:
-            raise SourceFailed(str(error), lasting=True) from error
+            self.stream.publish(unit if timestamp == unit.timestamp else replace(unit, timestamp=timestamp))
+        except UnforwardableVideo as error:
+            raise NeedsConversion("H264 with B-frames", str(error)) from error
+        except MalformedBitstream as error:
+            # One damaged picture is dropped like a lost one.
+            self._broken_units += 1
+            if self._broken_units >= _BROKEN_UNITS_LIMIT:
+                raise SourceFailed(str(error), lasting=True) from error
+            return
+        self._broken_units = 0
+        if unit.key:
+            self._key_interval_s = 0.0 if self._key_s is None else now_s - self._key_s
+            self._key_s = now_s
         self._failure = ""
         if self._failures and self._clock() - self._connected_s > _STEADY_AFTER_S:
             self._failures = 0
@@ -130,6 +229,12 @@ class Feed:
                 source = await self._open_source()
                 await source.run(self)
                 self._failure = "The source ended by itself; it is opened again."
+            except NeedsConversion as error:
+                if not self.converted:
+                    self.converted = error.codec
+                    self._connected = False
+                    continue
+                self._failure, lasting = error.reason, True
             except SourceFailed as error:
                 self._failure, lasting = error.reason, error.lasting
             except Exception:

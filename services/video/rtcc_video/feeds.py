@@ -7,47 +7,85 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from rtcc.registry.v1.registry_pb2 import Camera
-from rtcc_video.domain import CameraHealth, CameraState
+from rtcc.registry.v1.registry_pb2 import (
+    CAMERA_PULL_ALWAYS,
+    CAMERA_PULL_UNSPECIFIED,
+    CAMERA_STREAM_ROLE_LOW,
+    Camera,
+    CameraStreamRole,
+)
+from rtcc_video.domain import MAIN_STREAM, CameraHealth, CameraState, StreamAddresses
 from rtcc_video.feed import Feed
 from rtcc_video.settings import VideoSettings
+from rtcc_video.sources.libav import LIBAV_SCHEMES, LibavRequest, LibavSource, TranscoderSlots, options_of, place_of
 from rtcc_video.sources.rtsp import RtspSource
-from rtcc_video.sources.rtsp_messages import RtspAddress, UnusableAddress, parse_address
+from rtcc_video.sources.rtsp_messages import UnusableAddress, parse_address
 from rtcc_video.sources.source import Source, SourceFailed
 
 _log = logging.getLogger(__name__)
 
-# The stream address of a camera, from the registry: (agency, camera) -> url. Raises `SourceFailed`.
-type ReadAddress = Callable[[str, str], Awaitable[str]]
+# The addresses of a camera's streams, from the registry: (agency, camera) -> addresses. Raises `SourceFailed`.
+type ReadAddresses = Callable[[str, str], Awaitable[StreamAddresses]]
 
 
 @dataclass(slots=True)
 class _Known:
-    feed: Feed
-    address: str | None = field(default=None, repr=False)
+    """A camera's feeds by stream, the main one first, then the further ones, best first."""
+
+    agency_id: str
+    feeds: dict[str, Feed]
+    roles: dict[str, CameraStreamRole.ValueType] = field(default_factory=dict)
+    addresses: StreamAddresses | None = field(default=None, repr=False)
     changes: int = 0
 
 
 class Feeds:
-    """Keeps a feed for every enabled camera that has a stream."""
+    """Keeps a feed for every stream of every enabled camera that has one."""
 
-    def __init__(self, settings: VideoSettings, read_address: ReadAddress, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: VideoSettings, read_addresses: ReadAddresses, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        self._read_address = read_address
+        self._read_addresses = read_addresses
         self._clock = clock
         self._at_once = settings.start() == "at_once"
         self._known: dict[str, _Known] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._networks = [ipaddress.ip_network(text, strict=False) for text in settings.camera_networks]
         self._over_limit: dict[str, Camera] = {}
+        self._slots = TranscoderSlots(settings.transcoder_limit)
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, camera_id: str) -> Feed | None:
-        """The feed of a camera, or None when it has none."""
+    def get(self, camera_id: str, stream_id: str = MAIN_STREAM) -> Feed | None:
+        """The feed of a camera's stream, or None when it has none."""
         known = self._known.get(camera_id)
-        return known.feed if known else None
+        return known.feeds.get(stream_id) if known else None
+
+    def all(self) -> list[Feed]:
+        """Every camera's main feed."""
+        return [known.feeds[MAIN_STREAM] for known in self._known.values()]
+
+    def trouble(self, camera_id: str) -> str:
+        """Why a camera gives no pictures now; "" while it should."""
+        known = self._known.get(camera_id)
+        return known.feeds[MAIN_STREAM].trouble if known else "The camera has no feed."
+
+    def alternatives(self, camera_id: str) -> list[Feed]:
+        """The qualities of one picture that viewers may get, best first: the main stream, then those for small tiles and thin links.
+
+        The further ones connect when they are wanted (`Feed.want`) and rest when nobody watches them.
+        """
+        known = self._known.get(camera_id)
+        return self._alternatives(known) if known is not None else []
+
+    def _alternatives(self, known: _Known) -> list[Feed]:
+        low = [feed for stream_id, feed in known.feeds.items() if known.roles.get(stream_id) == CAMERA_STREAM_ROLE_LOW]
+        return [known.feeds[MAIN_STREAM], *low]
+
+    async def publish_key_sha256(self, camera_id: str) -> str:
+        """The SHA-256 of the key that a camera's device publishes with, asked anew; "" when there is none. Raises `SourceFailed`."""
+        known = self._known.get(camera_id)
+        return (await self._read_addresses(known.agency_id, camera_id)).publish_key_sha256 if known else ""
 
     def apply(self, camera_id: str, camera: Camera | None) -> None:
         """The directory says that a camera is new, changed or gone."""
@@ -57,19 +95,23 @@ class Feeds:
             self._over_limit.pop(camera_id, None)
             if known is not None:
                 del self._known[camera_id]
-                self._keep(known.feed.end())
+                for feed in known.feeds.values():
+                    self._keep(feed.end())
                 if self._over_limit:
                     self._add(self._over_limit.pop(next(iter(self._over_limit))))
             return
         if known is None:
             self._add(camera)
-        else:
-            known.changes += 1
-            self._keep(asyncio.get_running_loop().create_task(self._follow_change(known)))
+            return
+        known.changes += 1
+        self._keep(asyncio.get_running_loop().create_task(self._follow_change(known, camera)))
 
     def measure(self, viewers: dict[str, int]) -> list[CameraHealth]:
-        """Every camera's health; `viewers` counts them by camera."""
-        found = [known.feed.measure(viewers.get(camera_id, 0)) for camera_id, known in self._known.items()]
+        """Every camera's health; `viewers` counts them by camera. To be called about once a second: what nobody watches rests then."""
+        for known in self._known.values():
+            for feed in known.feeds.values():
+                self._keep(feed.rest_when_idle(self._settings.source_idle_s))
+        found = [known.feeds[MAIN_STREAM].measure(viewers.get(camera_id, 0)) for camera_id, known in self._known.items()]
         reason = f"The video service is at its limit of {self._settings.camera_limit} cameras. Raise camera_limit or add a service."
         left_out = [CameraHealth(camera.camera_id, camera.agency_id, CameraState.FAILED, reason) for camera in self._over_limit.values()]
         return found + left_out
@@ -78,7 +120,8 @@ class Feeds:
         """Ends every feed."""
         for task in tuple(self._tasks):
             task.cancel()
-        await asyncio.gather(*(known.feed.stop() for known in self._known.values()), *self._tasks, return_exceptions=True)
+        feeds = [feed for known in self._known.values() for feed in known.feeds.values()]
+        await asyncio.gather(*(feed.stop() for feed in feeds), *self._tasks, return_exceptions=True)
         self._known.clear()
 
     def _add(self, camera: Camera) -> None:
@@ -86,55 +129,88 @@ class Feeds:
             self._over_limit[camera.camera_id] = camera
             _log.error("camera %s is left out: the limit of %d cameras is reached", camera.camera_id, self._settings.camera_limit)
             return
-        camera_id, agency_id = camera.camera_id, camera.agency_id
+        known = self._known[camera.camera_id] = _Known(camera.agency_id, {})
+        self._arrange(known, camera)
+
+    def _arrange(self, known: _Known, camera: Camera) -> None:
+        """Brings the feeds in line with the registry's list of streams and with when they are to be connected."""
+        wanted = [MAIN_STREAM, *(stream.stream_id for stream in camera.streams)]
+        for stream_id in [stream_id for stream_id in known.feeds if stream_id not in wanted]:
+            self._keep(known.feeds.pop(stream_id).end())
+        known.feeds = {stream_id: known.feeds.get(stream_id) or self._new_feed(camera, stream_id) for stream_id in wanted}
+        known.roles = {stream.stream_id: stream.role for stream in camera.streams}
+        main, *low = self._alternatives(known)
+        main.stream.smaller = low[-1].give if low else None
+        if main.published != camera.published:
+            main.published = camera.published
+            self._keep(main.end())
+        main.always = camera.pull == CAMERA_PULL_ALWAYS or (camera.pull == CAMERA_PULL_UNSPECIFIED and self._at_once)
+        if main.always:
+            main.start()
+
+    def _new_feed(self, camera: Camera, stream_id: str) -> Feed:
+        camera_id = camera.camera_id
 
         async def open_source() -> Source:
-            return await self._open(camera_id, agency_id)
+            return await self._open(camera_id, stream_id)
 
-        feed = Feed(camera_id, agency_id, open_source, self._settings.stream_limits(), self._clock)
-        self._known[camera_id] = _Known(feed)
-        if self._at_once:
-            feed.start()
+        limits = self._settings.stream_limits()
+        return Feed(camera_id, camera.agency_id, open_source, limits, self._clock, stream_id=stream_id, always=False)
 
-    async def _follow_change(self, known: _Known) -> None:
+    async def _follow_change(self, known: _Known, camera: Camera) -> None:
         """A changed camera may have moved, been renamed, or got another stream: only the last needs a restart."""
         seen = known.changes
-        before = known.address
+        before = known.addresses
+        self._arrange(known, camera)
         try:
-            address = await self._read_address(known.feed.agency_id, known.feed.camera_id)
+            addresses = await self._read_addresses(known.agency_id, camera.camera_id)
         except SourceFailed:
-            known.address = None
+            known.addresses = None
             return
-        if seen == known.changes and address != before:
-            known.address = address
-            await known.feed.restart()
+        if seen != known.changes:
+            return
+        known.addresses = addresses
+        changed = [feed for stream_id, feed in known.feeds.items() if before is None or before.of(stream_id) != addresses.of(stream_id)]
+        await asyncio.gather(*(feed.restart() for feed in changed))
 
-    async def _open(self, camera_id: str, agency_id: str) -> Source:
+    async def _open(self, camera_id: str, stream_id: str) -> Source:
         known = self._known.get(camera_id)
-        if known is None:
+        if known is None or stream_id not in known.feeds:
             raise SourceFailed("The camera was removed.", lasting=True)
-        if known.address is None:
-            known.address = await self._read_address(agency_id, camera_id)
-        return await self._source_of(known.address)
+        if known.addresses is None:
+            known.addresses = await self._read_addresses(known.agency_id, camera_id)
+        return await self._source_of(known.addresses.of(stream_id), known.feeds[stream_id])
 
-    async def _source_of(self, url: str) -> Source:
+    async def _source_of(self, url: str, feed: Feed) -> Source:
+        if not url:
+            raise SourceFailed("The stream has no address. Enter one in the camera registry.", lasting=True)
         if url.startswith("file:"):
             # Brings libav and 16 MB with it, which an installation without clips needn't carry.
             from rtcc_video.sources.clip import ClipSource, find_clip
 
             return ClipSource(find_clip(self._settings.files_folder, url.removeprefix("file:")))
+        if url.partition("://")[0] in LIBAV_SCHEMES:
+            await self._check_network(*place_of(url))
+            return self._by_libav(url, feed, options_of(url))
         try:
             address = parse_address(url)
         except UnusableAddress as error:
             raise SourceFailed(str(error), lasting=True) from error
-        await self._check_network(address)
+        await self._check_network(address.host, address.port)
+        if feed.converted:
+            return self._by_libav(url, feed, {"rtsp_transport": "udp" if address.udp else "tcp"})
         return RtspSource(address, self._settings.rtsp())
 
-    async def _check_network(self, address: RtspAddress) -> None:
+    def _by_libav(self, url: str, feed: Feed, options: dict[str, str]) -> Source:
+        plain = url.replace("rtspu://", "rtsp://", 1)
+        request = LibavRequest(plain, bool(feed.converted), options, self._settings.transcoder_kbps, self._settings.transcoder_height_px)
+        return LibavSource(request, self._slots, feed.conversion)
+
+    async def _check_network(self, host: str, port: int) -> None:
         if not self._networks:
             return
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(address.host, address.port)
+            found = await asyncio.get_running_loop().getaddrinfo(host, port)
         except OSError as error:
             raise SourceFailed("The camera's name isn't known to the network. Correct its stream address.") from error
         for entry in found:

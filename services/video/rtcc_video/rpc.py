@@ -9,6 +9,7 @@ from rtcc_chassis.scope import current_scope
 from rtcc_video.app import VideoApp
 from rtcc_video.domain import CameraHealth, CameraState, View
 from rtcc_video.engine.viewer import LinkFacts
+from rtcc_video.publications import Publications
 
 _OFFER_LIMIT = 64 * 1024
 _FRAGMENT_LIMIT = 16 * 1024
@@ -25,14 +26,12 @@ _STATES: dict[CameraState, pb.CameraState.ValueType] = {
 class VideoServicer(video_pb2_grpc.VideoServiceServicer):
     """The contract's calls; rights and audit are the gate's and the app's."""
 
-    def __init__(self, app: VideoApp) -> None:
+    def __init__(self, app: VideoApp, publications: Publications) -> None:
         self._app = app
+        self._publications = publications
 
     async def OpenViewer(self, request: pb.OpenViewerRequest, context: object) -> pb.OpenViewerResponse:
-        _need(request.camera_id, "camera_id")
-        _need(request.offer_sdp, "offer_sdp")
-        if len(request.offer_sdp) > _OFFER_LIMIT:
-            raise InvalidInput.one("offer_sdp", f"at most {_OFFER_LIMIT} characters are taken")
+        _need_offer(request.camera_id, request.offer_sdp)
         opened = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp)
         servers = [pb.IceServer(url=server.url, username=server.username, credential=server.credential) for server in opened.ice_servers]
         return pb.OpenViewerResponse(viewer_id=opened.viewer_id, answer_sdp=opened.answer_sdp, etag=opened.etag, ice_servers=servers)
@@ -49,6 +48,28 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
         _need(request.viewer_id, "viewer_id")
         self._app.close_viewer(current_scope(), request.camera_id, request.viewer_id)
         return pb.CloseViewerResponse()
+
+    async def OpenPublisher(self, request: pb.OpenPublisherRequest, context: object) -> pb.OpenPublisherResponse:
+        _need_offer(request.camera_id, request.offer_sdp)
+        publisher_id, answer = self._publications.open(current_scope(), request.camera_id, request.offer_sdp)
+        return pb.OpenPublisherResponse(publisher_id=publisher_id, answer_sdp=answer)
+
+    async def ClosePublisher(self, request: pb.ClosePublisherRequest, context: object) -> pb.ClosePublisherResponse:
+        _need(request.publisher_id, "publisher_id")
+        self._publications.close(current_scope(), request.camera_id, request.publisher_id)
+        return pb.ClosePublisherResponse()
+
+    async def RelayPublisher(self, request: pb.RelayPublisherRequest, context: object) -> pb.RelayPublisherResponse:
+        if request.publisher_id:
+            await self._publications.close_by_key(
+                request.camera_id, request.publish_key, request.publisher_id, only_check=request.only_check
+            )
+            return pb.RelayPublisherResponse(publisher_id=request.publisher_id)
+        _need_offer(request.camera_id, request.offer_sdp)
+        publisher_id, answer = await self._publications.open_by_key(
+            request.camera_id, request.publish_key, request.offer_sdp, request.source_address[:64]
+        )
+        return pb.RelayPublisherResponse(publisher_id=publisher_id, answer_sdp=answer)
 
     async def GetSnapshot(self, request: pb.GetSnapshotRequest, context: object) -> pb.GetSnapshotResponse:
         _need(request.camera_id, "camera_id")
@@ -77,6 +98,9 @@ def health_message(health: CameraHealth) -> pb.CameraHealth:
         height_px=health.height_px,
         last_frame_age_s=-1.0 if health.last_frame_age_s is None else round(health.last_frame_age_s, 2),
         viewers=health.viewers,
+        keyframe_interval_s=round(health.keyframe_interval_s, 2),
+        codec=health.codec,
+        transcoder_cores=round(health.transcoder_cores, 3),
     )
 
 
@@ -96,6 +120,13 @@ def _viewer_messages(views: Iterable[tuple[View, LinkFacts]]) -> list[pb.Viewer]
         message.since.FromDatetime(view.since)
         messages.append(message)
     return messages
+
+
+def _need_offer(camera_id: str, offer_sdp: str) -> None:
+    _need(camera_id, "camera_id")
+    _need(offer_sdp, "offer_sdp")
+    if len(offer_sdp) > _OFFER_LIMIT:
+        raise InvalidInput.one("offer_sdp", f"at most {_OFFER_LIMIT} characters are taken")
 
 
 def _need(value: str, field: str) -> None:

@@ -18,12 +18,13 @@ from rtcc_chassis.errors import RtccError, from_rpc
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import read
 from rtcc_video.app import Rights, VideoApp
-from rtcc_video.domain import CameraState, View
+from rtcc_video.domain import CameraState, StreamAddresses, View
 from rtcc_video.engine.accelerator import Accelerator, HelperUnavailable, load
 from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
 from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, publish_health
-from rtcc_video.feeds import Feeds, ReadAddress
+from rtcc_video.feeds import Feeds, ReadAddresses
+from rtcc_video.publications import Publications
 from rtcc_video.rpc import VideoServicer
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
@@ -37,6 +38,9 @@ _ADDRESS_CALLS_AT_ONCE = 8
 
 VIEWERS = Gauge("rtcc_video_viewers", "Open live views.")
 LIMITED = Gauge("rtcc_video_viewers_limited", "Open live views that get less than the whole stream, for their network carries no more.")
+PUBLISHERS = Gauge("rtcc_video_publishers", "Devices and people that send pictures by themselves.")
+CONVERTERS = Gauge("rtcc_video_converters", "Streams that are converted to H.264 now.")
+CONVERTER_CORES = Gauge("rtcc_video_converter_cores", "Processor cores that their processes use.")
 CAMERAS = Gauge("rtcc_video_cameras", "Cameras by state.", ["state"])
 DROPPED = Counter("rtcc_video_packets_dropped", "Packets that the network didn't take, counted when a view ends.")
 RESENT = Counter("rtcc_video_packets_resent", "Packets resent to viewers who missed them, counted when a view ends.")
@@ -65,6 +69,17 @@ async def serve(ctx: ServiceContext) -> None:
 
     app = VideoApp(settings, rights, feeds, endpoint, snapshots, ctx.clock, on_ended)
 
+    publications = Publications(
+        settings.publisher_limit,
+        settings.publisher(),
+        rights,
+        feeds,
+        endpoint,
+        ctx.clock,
+        asyncio.get_running_loop().call_later,
+        ended.put_publication,
+    )
+
     def recheck(concerned: Callable[[View], bool]) -> None:
         app.end_views_without_right(concerned)
 
@@ -72,6 +87,7 @@ async def serve(ctx: ServiceContext) -> None:
         session_id = ended_session(message.data)
         if session_id is not None:
             app.end_session(session_id)
+            publications.end_session(session_id)
 
     async def stop() -> None:
         await endpoint.stop()
@@ -89,15 +105,20 @@ async def serve(ctx: ServiceContext) -> None:
     def on_camera(camera_id: str, old: Camera | None, new: Camera | None) -> None:
         feeds.apply(camera_id, new)
         recheck(lambda view: view.camera_id == camera_id)
+        ctx.lifecycle.spawn(publications.recheck(camera_id), f"video-recheck-{camera_id}")
+
+    def on_person(person_id: str, old: Person | None, new: Person | None) -> None:
+        recheck(lambda view: view.scope.principal_id == person_id)
+        publications.end_person(lambda scope: scope.principal_id == person_id)
 
     await ctx.bus.subscribe_core(SESSION_SUBJECT, on_session)
     cameras.on_change(on_camera)
     agreements.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
     shared_alerts.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
-    people.on_change(lambda person_id, old, new: recheck(lambda view: view.scope.principal_id == person_id))
+    people.on_change(on_person)
     ctx.lifecycle.spawn(ended.run(), "video-ended-views")
-    ctx.lifecycle.spawn(_tick_forever(ctx, app, snapshots), "video-tick")
-    ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app))
+    ctx.lifecycle.spawn(_tick_forever(ctx, app, publications, snapshots), "video-tick")
+    ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app, publications))
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()
 
@@ -113,10 +134,10 @@ async def _accelerator(settings: VideoSettings) -> Accelerator | None:
         return None
 
 
-def _address_reader(ctx: ServiceContext) -> ReadAddress:
+def _address_reader(ctx: ServiceContext) -> ReadAddresses:
     at_once = asyncio.Semaphore(_ADDRESS_CALLS_AT_ONCE)
 
-    async def read_address(agency_id: str, camera_id: str) -> str:
+    async def read_addresses(agency_id: str, camera_id: str) -> StreamAddresses:
         request = registry_pb2.GetCameraStreamRequest(camera_id=camera_id)
         async with at_once:
             try:
@@ -127,12 +148,13 @@ def _address_reader(ctx: ServiceContext) -> ReadAddress:
                 raise SourceFailed(f"The registry doesn't give the camera's stream address: {from_rpc(error).message}") from error
             except RtccError as error:
                 raise SourceFailed(f"The registry doesn't give the camera's stream address: {error.message}") from error
-        return str(response.stream_url)
+        further = {stream.stream_id: stream.stream_url for stream in response.streams}
+        return StreamAddresses(response.stream_url, further, response.publish_key_sha256)
 
-    return read_address
+    return read_addresses
 
 
-async def _tick_forever(ctx: ServiceContext, app: VideoApp, snapshots: Snapshots) -> None:
+async def _tick_forever(ctx: ServiceContext, app: VideoApp, publications: Publications, snapshots: Snapshots) -> None:
     """Once a second: health and its changes, rights that end by the clock, the idle snapshot child."""
     ticks = 0
     while True:
@@ -146,5 +168,8 @@ async def _tick_forever(ctx: ServiceContext, app: VideoApp, snapshots: Snapshots
         await snapshots.end_when_idle()
         VIEWERS.set(len(app.views))
         LIMITED.set(app.limited_views())
+        PUBLISHERS.set(len(publications))
+        CONVERTERS.set(sum(health.transcoder_cores > 0 for health in app.health()))
+        CONVERTER_CORES.set(sum(health.transcoder_cores for health in app.health()))
         for state in CameraState:
             CAMERAS.labels(state.value).set(sum(health.state is state for health in app.health()))

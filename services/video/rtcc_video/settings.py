@@ -7,6 +7,7 @@ from typing import Literal
 from rtcc_chassis.settings import InvalidSetting
 from rtcc_video.engine.endpoint import EndpointSettings
 from rtcc_video.engine.stream import StreamLimits
+from rtcc_video.publishing.publisher import PublisherSettings
 from rtcc_video.sources.rtsp import RtspSettings
 
 
@@ -30,24 +31,38 @@ class VideoSettings:
     media_tcp: bool = True
     viewer_limit: int = 400
     camera_limit: int = 500
+    # devices that send by themselves (WHIP), and what each is told to send at most, kbit/s
+    publisher_limit: int = 100
+    publisher_kbps: int = 4_000
     # an agency's share of viewer_limit, so that one can't take all
     agency_viewer_limit: int = 200
     # a view ends after this long and must be asked for again (R4)
     view_limit_s: int = 12 * 3600
     # no sign of life from a browser for so long ends its view
     consent_timeout_s: float = 30.0
-    # "at_once" keeps every camera connected, so that joining is instant; "on_demand" connects with the first viewer
+    # for cameras whose registration doesn't say: "at_once" keeps them connected, so that joining is instant; "on_demand" connects with
+    # the first viewer
     source_start: str = "at_once"
+    # a stream that is pulled on demand is let go so long after its last viewer
+    source_idle_s: float = 30.0
     # clips that cameras may name as file:<name>; empty: none
     files_folder: Path | None = None
     # CIDR networks in which cameras may stand; empty: any. Keeps an address typed in the registry from probing other machines.
     camera_networks: tuple[str, ...] = ()
     verify_camera_certificates: bool = True
+    # PEM file of further certificate authorities whose cameras are believed
+    camera_authority_file: Path | None = None
+    # what one camera may send for 5 s on end, kbit/s
+    camera_rate_limit_kbps: int = 60_000
     # one picture of one camera
     unit_limit_bytes: int = 4_000_000
     # the cached group of pictures of one camera, for joiners
     group_limit_bytes: int = 4_000_000
     group_limit_s: float = 4.0
+    # streams that are converted at once (H.265, MJPEG, B-frames), each in a process of its own with a good part of a core; and to what
+    transcoder_limit: int = 4
+    transcoder_kbps: int = 2_500
+    transcoder_height_px: int = 1080
     snapshot_age_s: float = 3.0
     snapshot_width_px: int = 960
 
@@ -83,7 +98,18 @@ class VideoSettings:
 
     def rtsp(self) -> RtspSettings:
         """The RTSP client's settings."""
-        return RtspSettings(unit_limit_bytes=self.unit_limit_bytes, verify_certificates=self.verify_camera_certificates)
+        return RtspSettings(
+            unit_limit_bytes=self.unit_limit_bytes,
+            rate_limit_kbps=self.camera_rate_limit_kbps,
+            verify_certificates=self.verify_camera_certificates,
+            authority_file=self.camera_authority_file,
+        )
+
+    def publisher(self) -> PublisherSettings:
+        """What publishers are held to."""
+        return PublisherSettings(
+            unit_limit_bytes=self.unit_limit_bytes, highest_kbps=self.publisher_kbps, consent_timeout_s=self.consent_timeout_s
+        )
 
     def start(self) -> Literal["at_once", "on_demand"]:
         """When cameras connect. Raises `InvalidSetting`."""

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import pytest_asyncio
+from aiortc import MediaStreamTrack
 
 from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
 from rtcc_video.engine.h264 import AccessUnit, make_access_unit, split_annex_b
@@ -111,6 +112,31 @@ class Player:
             unit = self._units[number % len(self._units)]
             self.stream.publish(AccessUnit(unit.nals, number * 3000, unit.key))
             await asyncio.sleep(max(0.0, started + (number + 1) / 30 - time.monotonic()))
+
+
+class ClipTrack(MediaStreamTrack):
+    """A clip's coded pictures in real time, round and round, as aiortc sends them without touching them."""
+
+    kind = "video"
+
+    def __init__(self, units: list[AccessUnit]) -> None:
+        super().__init__()
+        self._units = units
+        self._number = 0
+        self._began_s = time.monotonic()
+
+    async def recv(self) -> av.Packet:
+        await asyncio.sleep(max(0.0, self._began_s + self._number / 30 - time.monotonic()))
+        packet = av.Packet(self._units[self._number % len(self._units)].annex_b())
+        packet.pts, packet.time_base = self._number * 3000, Fraction(1, 90_000)
+        self._number += 1
+        return packet
+
+
+@pytest.fixture
+def clip_track() -> Callable[[Path], MediaStreamTrack]:
+    """A track of a clip's own H.264 for aiortc to publish."""
+    return lambda clip: ClipTrack(read_units(clip))
 
 
 @pytest_asyncio.fixture

@@ -2,9 +2,12 @@
 
 import asyncio
 import hashlib
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from rtcc_chassis.testing import poll
 from rtcc_demo.rtsp_server import RtspServer
+from rtcc_standalone.certificates import ensure_certificates
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.sources.rtsp import RtspSettings, RtspSource
 from rtcc_video.sources.rtsp_messages import (
@@ -26,6 +30,7 @@ from rtcc_video.sources.rtsp_messages import (
     parse_address,
     parse_challenge,
 )
+from rtcc_video.sources.rtsp_udp import UdpPair
 from rtcc_video.sources.source import SourceFailed
 
 
@@ -76,6 +81,69 @@ async def test_pictures_of_a_camera_with_digest_authentication(make_clip: Any) -
     timed = [unit.captured_us for unit in collected.units if unit.captured_us is not None]
     assert timed
     assert all(abs(captured_us / 1e6 - time.time()) < 5 for captured_us in timed)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+async def test_a_camera_that_knows_only_udp_is_taken_over_udp(make_clip: Any, shuffle: bool) -> None:
+    clip = make_clip(frames=30, gop=15, size=(640, 480), bit_rate=1_500_000)
+    async with RtspServer({"north": clip}, "viewer", "secret", transports=("udp",), shuffle=shuffle) as server:
+        collected = await collect(server.url("north"), 40)
+
+        async def left() -> bool:
+            return server.connections == 0
+
+        await poll(left)
+    steps = {later.timestamp - earlier.timestamp for earlier, later in zip(collected.units, collected.units[1:], strict=False)}
+    assert all(2500 <= step <= 3500 for step in steps), "a picture was lost"
+
+
+async def test_rtspu_asks_for_udp_where_both_are_offered_and_strangers_packets_are_dropped(make_clip: Any) -> None:
+    async with RtspServer({"north": make_clip(frames=30, gop=15)}, "viewer", "secret", transports=("tcp", "udp")) as server:
+        collected = await collect(server.url("north").replace("rtsp:", "rtspu:"), 20)
+        assert collected.units[0].key
+    taken: list[bytes] = []
+    pair = UdpPair("127.0.0.1", "127.0.0.2", taken.append, taken.append)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        stranger.bind(("127.0.0.1", 0))
+        one.bind(("127.0.0.2", 0))
+        stranger.sendto(b"mine", ("127.0.0.1", pair.port))
+        one.sendto(b"camera", ("127.0.0.1", pair.port))
+
+        async def heard() -> bool:
+            return bool(taken)
+
+        await poll(heard)
+    pair.close()
+    assert taken == [b"camera"]
+
+
+async def test_rtsps_is_believed_only_with_a_certificate_of_a_known_authority(make_clip: Any, tmp_path: Path) -> None:
+    files = ensure_certificates(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(files.certificate, files.key)
+    async with RtspServer({"north": make_clip(frames=30, gop=15)}, "viewer", "secret", algorithm="SHA-256", tls=tls) as server:
+        collected = await collect(server.url("north"), 20, RtspSettings(authority_file=files.authority))
+        assert collected.units[0].key
+        with pytest.raises(SourceFailed, match="certificate isn't trusted") as failure:
+            await collect(server.url("north"), 1)
+        assert failure.value.lasting
+        await collect(server.url("north"), 5, RtspSettings(verify_certificates=False))
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"RTSP/1.0 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        with pytest.raises(SourceFailed, match="TLS"):
+            await collect(f"rtsps://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", 1)
+
+
+async def test_the_sha_256_digest_opens_and_a_wrong_password_doesnt(make_clip: Any) -> None:
+    async with RtspServer({"north": make_clip(frames=30, gop=15)}, "viewer", "right", algorithm="SHA-256") as server:
+        await collect(server.url("north"), 5)
+        with pytest.raises(SourceFailed, match="user name or password"):
+            await collect(server.url("north").replace("right", "wrong"), 1)
 
 
 async def test_wrong_password_is_a_lasting_failure_that_names_no_secret(make_clip: Any) -> None:
@@ -152,7 +220,7 @@ H264_SDP = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:t
         (lambda method, n: response(n, "500 Internal"), "500"),
         (lambda method, n: response(n, body="v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n"), "H265"),
         (lambda method, n: response(n, body="not sdp"), "v=0"),
-        (lambda method, n: response(n, "461 Unsupported Transport") if method == "SETUP" else response(n, body=H264_SDP), "TCP"),
+        (lambda method, n: response(n, "461 Unsupported Transport") if method == "SETUP" else response(n, body=H264_SDP), "over UDP"),
         (lambda method, n: response(n, body=H264_SDP), "Session"),
         (lambda method, n: b"A" * 20_000, "head of more than"),
         (lambda method, n: response(n, "401 Unauthorized", "WWW-Authenticate: Negotiate\r\n"), "user name or password"),
@@ -216,6 +284,7 @@ def test_the_stronger_digest_is_chosen() -> None:
     [
         ("rtsp://10.0.0.5/live", "10.0.0.5", 554, "rtsp://10.0.0.5/live", ("", "")),
         ("rtsp://a%40b:p%3Aw@cam.example:8554/x?y=1", "cam.example", 8554, "rtsp://cam.example:8554/x?y=1", ("a@b", "p:w")),
+        ("rtspu://10.0.0.5/live", "10.0.0.5", 554, "rtsp://10.0.0.5/live", ("", "")),
         ("rtsps://u:hidden@[fd00::7]/", "fd00::7", 322, "rtsps://[fd00::7]/", ("u", "hidden")),
     ],
 )

@@ -1,9 +1,14 @@
 """Clips, stills, and a camera kept running: with real files, a real decoder process and a real RTSP server."""
 
 import asyncio
+import contextlib
 import itertools
+import logging
+import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtcc.registry.v1.registry_pb2 import Camera
+from rtcc.registry.v1.registry_pb2 import (
+    CAMERA_PULL_ALWAYS,
+    CAMERA_PULL_ON_DEMAND,
+    CAMERA_STREAM_ROLE_ANALYTICS,
+    CAMERA_STREAM_ROLE_LOW,
+    Camera,
+    CameraStream,
+)
 from rtcc_chassis.testing import poll
+from rtcc_demo.clip import load_clip
 from rtcc_demo.rtsp_server import RtspServer
-from rtcc_video.domain import CameraHealth, CameraState, Rate, retry_delay_s, state_of
+from rtcc_video.domain import CameraHealth, CameraState, Rate, StreamAddresses, retry_delay_s, state_of
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.stream import LiveStream, StreamLimits
 from rtcc_video.feeds import Feeds
@@ -125,12 +138,13 @@ def camera(camera_id: str = "c1", **more: Any) -> Camera:
     return Camera(camera_id=camera_id, agency_id="east", enabled=True, has_stream=True, **more)
 
 
-def feeds_of(addresses: dict[str, str], settings: VideoSettings | None = None) -> Feeds:
-    async def read_address(agency_id: str, camera_id: str) -> str:
+def feeds_of(addresses: dict[str, Any], settings: VideoSettings | None = None) -> Feeds:
+    async def read_addresses(agency_id: str, camera_id: str) -> StreamAddresses:
         assert agency_id == "east"
-        return addresses[camera_id]
+        found = addresses[camera_id]
+        return found if isinstance(found, StreamAddresses) else StreamAddresses(found)
 
-    return Feeds(settings or VideoSettings(), read_address)
+    return Feeds(settings or VideoSettings(), read_addresses)
 
 
 def health_of(feeds: Feeds, camera_id: str = "c1") -> CameraHealth:
@@ -191,6 +205,157 @@ async def test_on_demand_waits_for_somebody_and_the_camera_limit_says_so() -> No
     feeds.apply("c1", None)
     assert health_of(feeds, "c2").state is CameraState.IDLE
     await feeds.stop()
+
+
+class Watching:
+    """Somebody who takes a stream's pictures."""
+
+    def __init__(self, stream: LiveStream) -> None:
+        self.frames = 0
+        self._stream = stream
+        stream.taps.append(self._count)
+
+    def leave(self) -> None:
+        self._stream.taps.remove(self._count)
+
+    def _count(self, unit: AccessUnit) -> None:
+        self.frames += 1
+
+
+async def test_a_camera_is_pulled_as_its_registration_says_whatever_the_installation_does(make_clip: Any) -> None:
+    async with RtspServer({"north": make_clip(frames=30, gop=15)}, "viewer", "secret") as server:
+        feeds = feeds_of(dict.fromkeys(("c1", "c2"), server.url("north")), VideoSettings(source_start="on_demand", source_idle_s=0.3))
+        feeds.apply("c1", camera(pull=CAMERA_PULL_ALWAYS))
+        feeds.apply("c2", camera("c2"))
+        await ask(lambda: health_of(feeds).state is CameraState.LIVE)
+        assert health_of(feeds, "c2").state is CameraState.IDLE
+        feed = feeds.get("c2")
+        assert feed is not None
+        feed.want()
+        watcher = Watching(feed.stream)
+        await ask(lambda: health_of(feeds, "c2").state is CameraState.LIVE)
+        await ask(lambda: health_of(feeds, "c2").state is CameraState.LIVE and watcher.frames > 30)
+        watcher.leave()
+        await ask(lambda: health_of(feeds, "c2").state is CameraState.IDLE)
+        # nobody may get a picture from before the rest
+        assert not feed.stream.group
+        assert feed.stream.key_picture is None
+        await ask(lambda: server.connections == 1)
+        feeds.apply("c1", camera(pull=CAMERA_PULL_ON_DEMAND))
+        await ask(lambda: health_of(feeds).state is CameraState.IDLE)
+        await feeds.stop()
+
+
+async def test_substreams_are_alternatives_of_one_camera_and_connect_when_they_are_wanted(make_clip: Any) -> None:
+    clips = {
+        "main": make_clip(frames=30, gop=15, size=(640, 480)),
+        "low": make_clip(frames=30, gop=15),
+        "eyes": make_clip(frames=30, gop=15),
+    }
+    async with RtspServer(clips, "viewer", "secret") as server:
+        addresses = StreamAddresses(server.url("main"), {"low": server.url("low"), "eyes": server.url("eyes")})
+        feeds = feeds_of({"c1": addresses}, VideoSettings(source_idle_s=0.3))
+        streams = [
+            CameraStream(stream_id="eyes", role=CAMERA_STREAM_ROLE_ANALYTICS),
+            CameraStream(stream_id="low", role=CAMERA_STREAM_ROLE_LOW),
+        ]
+        feeds.apply("c1", camera(streams=streams))
+        await ask(lambda: health_of(feeds).state is CameraState.LIVE)
+        main, low = feeds.alternatives("c1")
+        assert (main.stream_id, low.stream_id, server.connections) == ("main", "low", 1)
+        assert feeds.get("c1", "eyes") is not None
+        low.want()
+        await ask(lambda: low.stream.sequence_parameters is not None and low.stream.frames_total > 5)
+        widths = [feed.stream.sequence_parameters.width_px for feed in (main, low) if feed.stream.sequence_parameters]
+        assert widths == [640, 320]
+        await ask(lambda: health_of(feeds).state is CameraState.LIVE and server.connections == 1)
+        assert not low.running
+        feeds.apply("c1", camera())
+        await ask(lambda: [feed.stream_id for feed in feeds.alternatives("c1")] == ["main"])
+        assert main.running
+        await feeds.stop()
+
+
+async def test_a_broken_flooding_or_wild_camera_never_hurts_another(make_clip: Any) -> None:
+    good = await asyncio.to_thread(load_clip, make_clip(frames=30, gop=15))
+    noise = random.Random(7)
+    garbled = replace(good, frames=tuple(replace(f, payloads=tuple(noise.randbytes(len(p)) for p in f.payloads)) for f in good.frames))
+    half = replace(good, frames=tuple(replace(f, payloads=f.payloads[::2] or f.payloads) for f in good.frames))
+    flooding = replace(good, frames=tuple(replace(f, payloads=f.payloads * 40) for f in good.frames))
+    clips = {"good": good, "garbled": garbled, "half": half, "flooding": flooding}
+    async with RtspServer(clips, "viewer", "secret") as server, chaos() as wild:
+        addresses = {name: server.url(name) for name in clips} | {"wild": wild, "gone": "rtsp://127.0.0.1:1/x"}
+        feeds = feeds_of(addresses, VideoSettings(camera_rate_limit_kbps=6_000))
+        for name in addresses:
+            feeds.apply(name, camera(name))
+        found = feeds.get("good")
+        assert found is not None
+        await ask(lambda: health_of(feeds, "good").state is CameraState.LIVE)
+        watcher = Watching(found.stream)
+        began_s, seen = time.monotonic(), watcher.frames
+
+        def failed() -> bool:
+            states = {name: health_of(feeds, name) for name in addresses}
+            return all(states[name].state is CameraState.FAILED for name in ("flooding", "wild", "gone")) and bool(
+                states["flooding"].reason
+            )
+
+        await ask(failed)
+        await ask(lambda: time.monotonic() - began_s > 6)
+        rate = (watcher.frames - seen) / (time.monotonic() - began_s)
+        assert 22 <= rate <= 38, f"the good camera sent {rate:.1f} pictures a second"
+        assert "Mbit/s" in health_of(feeds, "flooding").reason
+        await feeds.stop()
+
+
+async def test_no_log_line_and_no_reason_holds_an_account(make_clip: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with RtspServer({"north": make_clip(frames=30, gop=15)}, "viewer", "right") as server:
+        refused = "viewer:hidden-secret@127.0.0.1:1/x"
+        addresses = {scheme: f"{scheme}://{refused}" for scheme in ("rtsp", "rtsps", "rtspu", "rtmp", "http", "https", "srt")}
+        addresses |= {"wrong": server.url("north").replace("right", "hidden-secret"), "blank": "rtsp://viewer:hidden-secret@host/a b"}
+        feeds = feeds_of(addresses)
+        for name in addresses:
+            feeds.apply(name, camera(name))
+        await ask(lambda: all(health_of(feeds, name).state is CameraState.FAILED for name in addresses))
+        reasons = [health_of(feeds, name).reason for name in addresses]
+        await feeds.stop()
+    assert all(reasons)
+    assert "failure 1 in a row" in caplog.text
+    for text in (caplog.text, *reasons):
+        assert "hidden-secret" not in text
+        assert "viewer" not in text
+
+
+async def test_a_camera_may_change_its_resolution_while_it_plays(make_clip: Any) -> None:
+    small, large = [await asyncio.to_thread(load_clip, make_clip(frames=30, gop=30, size=size)) for size in ((320, 240), (640, 480))]
+    shifted = tuple(replace(frame, ticks=frame.ticks + small.ticks) for frame in large.frames)
+    changing = replace(small, frames=small.frames + shifted, ticks=small.ticks + large.ticks)
+    async with RtspServer({"north": changing}, "viewer", "secret") as server:
+        feeds = feeds_of({"c1": server.url("north")})
+        feeds.apply("c1", camera())
+        for width in (640, 320, 640):
+            await ask(lambda width=width: health_of(feeds).width_px == width and health_of(feeds).state is CameraState.LIVE)  # type: ignore[misc] # bound at once
+        assert server.connections == 1
+        # a key picture each second
+        await ask(lambda: 0.7 < health_of(feeds).keyframe_interval_s < 1.3)
+        assert health_of(feeds).codec == "H264"
+        await feeds.stop()
+
+
+@asynccontextmanager
+async def chaos() -> AsyncIterator[str]:
+    """A server that answers with noise, for ever."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            writer.write(random.Random(3).randbytes(100_000))
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"rtsp://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
 
 
 async def test_an_address_outside_the_allowed_networks_is_not_even_tried() -> None:

@@ -10,9 +10,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from proof.requests import alerting, exchange, identity, incidents, intake, registry, sky_and_positions, video, who_and_what
 from proof.requests.building import Builder
-from proof.requests.video import ICE_RESTART, OFFER
+from proof.requests.video import ICE_RESTART, OFFER, PUBLISHER_OFFER
 
-__all__ = ("ICE_RESTART", "OFFER", "OF_A_THING", "ids_named_in")
+__all__ = ("ICE_RESTART", "OFFER", "OF_A_THING", "PUBLISHER_OFFER", "ids_named_in")
 
 OF_A_THING: dict[str, Builder] = {
     **alerting.REQUESTS,

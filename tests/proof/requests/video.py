@@ -30,6 +30,7 @@ OFFER = "\r\n".join(
         "",
     )
 )
+PUBLISHER_OFFER = OFFER.replace("a=recvonly", "a=sendonly")
 # an ICE restart as WHEP's PATCH brings it (RFC 8840)
 ICE_RESTART = "a=ice-ufrag:Zz9c\r\na=ice-pwd:9mN6yDJrjHQ4sYbnQm3kQ1Aq\r\n"
 
@@ -45,9 +46,24 @@ async def _viewer(world: World, agency_id: str) -> tuple[str, str]:
     return camera_id, await world.open_viewer(agency_id, camera_id, OFFER)
 
 
+async def _publisher(world: World, agency_id: str) -> tuple[str, str]:
+    """(camera, publisher)"""
+    camera_id = await world.published_camera(agency_id)
+    return camera_id, await world.open_publisher(agency_id, camera_id, PUBLISHER_OFFER)
+
+
+async def _keyed(world: World, agency_id: str) -> tuple[str, str]:
+    """(camera, the key of its device)"""
+    camera_id = await world.published_camera(agency_id)
+    return camera_id, await world.publish_key(agency_id, camera_id)
+
+
 REQUESTS: dict[str, Builder] = {
     "OpenViewer": asks(pb.OpenViewerRequest, camera_id=World.camera, offer_sdp=OFFER),
     "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
     "UpdateViewer": _update,
+    "OpenPublisher": asks(pb.OpenPublisherRequest, camera_id=World.published_camera, offer_sdp=PUBLISHER_OFFER),
+    "ClosePublisher": asks_of(_publisher, pb.ClosePublisherRequest, "camera_id", "publisher_id"),
+    "RelayPublisher": asks_of(_keyed, pb.RelayPublisherRequest, "camera_id", "publish_key", offer_sdp=PUBLISHER_OFFER),
     "GetSnapshot": asks(pb.GetSnapshotRequest, camera_id=World.camera),
 }

@@ -6,7 +6,7 @@ import ssl
 from aiohttp import web
 
 from rtcc_chassis.errors import RtccError
-from rtcc_gateway.http import authentication, devices, rest, tips, whep
+from rtcc_gateway.http import authentication, devices, rest, tips, whep, whip
 from rtcc_gateway.http.devices import UPLINK, Uplink
 from rtcc_gateway.http.door import DOOR, Door
 from rtcc_gateway.http.guard import add_security_headers, guard, impatient
@@ -39,6 +39,7 @@ def application(door: Door, hub: LiveHub, pages: Pages) -> web.Application:
     app.add_routes(rest.routes())
     app.add_routes(whep.routes())
     app.add_routes(tips.routes())
+    app.add_routes(whip.routes())
     app.add_routes(
         [
             web.post("/v1/hooks/{source_id}", devices.receive_hook),

@@ -7,6 +7,7 @@ from rtcc_video.engine.rtp import RtpPacket
 
 _STAP_A = 24
 _FU_A = 28
+_RESTART_AFTER = 32
 
 
 @dataclass(slots=True)
@@ -36,13 +37,23 @@ class Depacketizer:
     _sequence: int | None = None
     _damaged: bool = False
     _wait_for_key: bool = True
+    _behind: int = 0
+
+    @property
+    def waits_for_key(self) -> bool:
+        """Whether everything up to the next key picture is dropped."""
+        return self._wait_for_key
 
     def push(self, packet: RtpPacket) -> list[AccessUnit]:
         """The pictures that this packet completes: none, one, or two when the marker of the one before was missing."""
         done: list[AccessUnit] = []
         gap = self._sequence is not None and packet.sequence != (self._sequence + 1) & 0xFFFF
         if gap and self._sequence is not None and (packet.sequence - self._sequence - 1) & 0xFFFF >= 0x8000:
-            return done
+            # Late or repeated; so many in a row are a sender that counts anew.
+            self._behind += 1
+            if self._behind < _RESTART_AFTER:
+                return done
+        self._behind = 0
         self._sequence = packet.sequence
         self._damaged |= gap
         if self._timestamp is not None and packet.timestamp != self._timestamp:

@@ -16,6 +16,7 @@ from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.dtls import DtlsIdentity
 from rtcc_video.engine.fragments import UnusableFragment, build_fragment, parse_fragment
 from rtcc_video.engine.paths import Address, Path, UdpPath, UdpSender
+from rtcc_video.engine.peer import Peer, PeerEntry
 from rtcc_video.engine.sdp import AnswerParameters, build_answer, candidate_lines, parse_offer
 from rtcc_video.engine.sockets import DATAGRAM_LIMIT_BYTES, TcpPeer, bind_tcp, bind_udp
 from rtcc_video.engine.stream import LiveStream
@@ -83,8 +84,9 @@ class Endpoint:
         self._clock = clock
         self._identity = DtlsIdentity(datetime.datetime.now(datetime.UTC))
         self._entries: dict[str, _Entry] = {}
-        self._by_ufrag: dict[str, _Entry] = {}
-        self._by_address: dict[Address, _Entry] = {}
+        self._peers: dict[str, PeerEntry] = {}
+        self._by_ufrag: dict[str, _Entry | PeerEntry] = {}
+        self._by_address: dict[Address, _Entry | PeerEntry] = {}
         self._opened = 0
         self._udp: socket.socket | None = None
         self._sender: UdpSender | None = None
@@ -127,6 +129,8 @@ class Endpoint:
         """Closes every view with a goodbye, then the sockets."""
         for entry in list(self._entries.values()):
             self._close(entry, CloseReason.SHUTDOWN)
+        for peer_entry in list(self._peers.values()):
+            self._close_peer(peer_entry, CloseReason.SHUTDOWN)
         if self._ticker is not None:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -214,6 +218,29 @@ class Endpoint:
         candidates = candidate_lines(self._settings.public_addresses, self.port, self._settings.tcp)
         return build_fragment(fresh.ice_ufrag, fresh.ice_pwd, viewer.setup.offer.mid, candidates), fresh.ice_ufrag
 
+    @property
+    def identity(self) -> DtlsIdentity:
+        """The certificate that peers are told to expect."""
+        return self._identity
+
+    @property
+    def announced(self) -> tuple[tuple[str, ...], int, bool]:
+        """Addresses, port, and whether ICE over TCP is spoken, as they stand in answers."""
+        return self._settings.public_addresses, self.port, self._settings.tcp
+
+    def adopt(self, peer: Peer, on_closed: Callable[[CloseReason], None]) -> None:
+        """Serves a peer that isn't a viewer until it, or `release`, ends it."""
+        entry = PeerEntry(peer, on_closed, {})
+        self._peers[peer.identifier] = entry
+        self._by_ufrag[peer.ice_ufrag] = entry
+
+    def release(self, identifier: str, reason: CloseReason) -> bool:
+        """Ends a peer; False when there is none of that id."""
+        entry = self._peers.get(identifier)
+        if entry is not None:
+            self._close_peer(entry, reason)
+        return entry is not None
+
     def on_datagram(self, data: bytes, path: Path | None, address: Address) -> Path | None:
         """Routes one datagram by its first byte (RFC 7983) and source. Returns the path that it was learnt on, if any."""
         if not data:
@@ -226,10 +253,13 @@ class Endpoint:
             return None
         if 20 <= first <= 63:
             entry.viewer.on_dtls(data, entry.paths[address])
-        elif 128 <= first <= 191 and len(data) > 8 and 192 <= data[1] <= 223:
-            entry.viewer.on_rtcp(data)
+        elif 128 <= first <= 191 and len(data) > 8:
+            if 192 <= data[1] <= 223:
+                entry.viewer.on_rtcp(data)
+            elif isinstance(entry, PeerEntry):
+                entry.viewer.on_rtp(data)
         if entry.viewer.wants_close is not None:
-            self._close(entry, entry.viewer.wants_close)
+            self._close_either(entry, entry.viewer.wants_close)
         return None
 
     def forget_path(self, address: Address) -> None:
@@ -255,7 +285,7 @@ class Endpoint:
             self._learn(entry, address, path)
         return path
 
-    def _learn(self, entry: _Entry, address: Address, path: Path) -> None:
+    def _learn(self, entry: _Entry | PeerEntry, address: Address, path: Path) -> None:
         if len(entry.paths) >= _ADDRESSES_PER_VIEWER:
             oldest = next((known for known, used in entry.paths.items() if not entry.viewer.uses(used)), None)
             if oldest is not None:
@@ -279,6 +309,23 @@ class Endpoint:
             path.close()
         entry.on_closed(viewer, reason)
 
+    def _close_either(self, entry: _Entry | PeerEntry, reason: CloseReason) -> None:
+        if isinstance(entry, PeerEntry):
+            self._close_peer(entry, reason)
+        else:
+            self._close(entry, reason)
+
+    def _close_peer(self, entry: PeerEntry, reason: CloseReason) -> None:
+        peer = entry.viewer
+        if self._peers.pop(peer.identifier, None) is None:
+            return
+        self._by_ufrag.pop(peer.ice_ufrag, None)
+        peer.close()
+        for address, path in entry.paths.items():
+            self._by_address.pop(address, None)
+            path.close()
+        entry.on_closed(reason)
+
     async def _tick_forever(self) -> None:
         for turn in itertools.cycle(range(_TURNS)):
             await asyncio.sleep(_TICK_S / _TURNS)
@@ -290,6 +337,8 @@ class Endpoint:
     def _tick(self, turn: int) -> None:
         """Looks after a tenth of the viewers: all at once would hold up the pictures."""
         now_s, unix_s = self._clock(), time.time()
+        if turn == 0:
+            self._tick_peers()
         reports: dict[int, bytes | None] = {}
         for entry in [entry for entry in self._entries.values() if entry.turn == turn]:
             reason = self._due(entry, now_s)
@@ -303,6 +352,14 @@ class Endpoint:
                     reports[viewer.stream.ssrc] = viewer.stream.sender_report(unix_s)
                 viewer.judge_link()
                 viewer.send_report(reports[viewer.stream.ssrc], unix_s)
+
+    def _tick_peers(self) -> None:
+        for entry in list(self._peers.values()):
+            reason = entry.viewer.due()
+            if reason is not None:
+                self._close_peer(entry, reason)
+            else:
+                entry.viewer.tick()
 
     def _due(self, entry: _Entry, now_s: float) -> CloseReason | None:
         viewer = entry.viewer

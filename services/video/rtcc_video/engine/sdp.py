@@ -13,12 +13,22 @@ from typing import Final
 _LIMIT_BYTES: Final = 64 * 1024
 _LIMIT_SECTIONS: Final = 32
 _BASELINE: Final = 66
+# payload types that need no rtpmap (RFC 3551, table 5)
+_STATIC_VIDEO: Final = {"26": "JPEG", "31": "H261", "32": "MPV", "33": "MP2T", "34": "H263"}
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_.\-]{1,256}")
 _PROTOCOLS = frozenset({"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF"})
 
 
 class UnusableOffer(ValueError):
     """An offer (or a camera's description) that can't be answered; the message names the line and what is expected."""
+
+
+class OtherCodec(UnusableOffer):
+    """A camera's video that isn't H.264; `codec` as its description names it."""
+
+    def __init__(self, codec: str) -> None:
+        super().__init__(f"The camera offers {codec}; H.264 is needed. Choose H.264 (AVC) for this stream in the camera's settings.")
+        self.codec = codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +180,20 @@ def parse_offer(text: str) -> ViewerOffer:
     mid = video.first("mid") or str(index)
     if not _TOKEN.fullmatch(mid):
         raise UnusableOffer("The video section's a=mid isn't a plain token.")
-    formats = _h264_formats(video)
+    formats = h264_formats(video)
     if not formats:
         raise UnusableOffer("The offer has no H.264 with packetization-mode=1. The camera sends H.264 and it isn't transcoded.")
     bundled = any(mid in group.split()[1:] for group in description.session("group") if group.startswith("BUNDLE"))
     return ViewerOffer(description, index, mid, ufrag, pwd, fingerprints, formats, bundled)
 
 
-def _h264_formats(video: MediaSection) -> tuple[H264Format, ...]:
+def is_token(text: str) -> bool:
+    """Whether it may stand in an answer as it is."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def h264_formats(video: MediaSection) -> tuple[H264Format, ...]:
+    """The H.264 payload types with packetization mode 1 of a section, in its order."""
     parameters = {number: rest for number, _, rest in (value.partition(" ") for value in video.all("fmtp"))}
     found: list[H264Format] = []
     for mapping in video.all("rtpmap"):
@@ -280,8 +296,10 @@ def find_camera_track(description: SessionDescription) -> CameraTrack:
             seen.append(encoding.partition("/")[0][:20])
             if encoding.upper().startswith("H264/90000") and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 127:
                 return CameraTrack(media.first("control") or "", int(number), _sprop_parameter_sets(media, number))
-    offered = ", ".join(seen) or "no video"
-    raise UnusableOffer(f"The camera offers {offered}; H.264 is needed. Choose H.264 (AVC) for this stream in the camera's settings.")
+        seen += [_STATIC_VIDEO[number] for number in media.formats if number in _STATIC_VIDEO and not media.all("rtpmap")]
+    if not seen:
+        raise UnusableOffer("The camera offers no video. Choose another stream path.")
+    raise OtherCodec(", ".join(seen))
 
 
 def _sprop_parameter_sets(media: MediaSection, number: str) -> tuple[bytes, ...]:

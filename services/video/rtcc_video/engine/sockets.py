@@ -19,6 +19,7 @@ def bind_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         udp.setblocking(False)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         udp.bind((host, port))
     except OSError:
         udp.close()

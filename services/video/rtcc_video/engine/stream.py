@@ -101,6 +101,17 @@ class LiveStream:
         """Takes parameter sets that came beside the stream (SDP, container). Raises `MalformedBitstream`."""
         self._parameter_sets.learn(nals)
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody takes its pictures: viewers, recorders, other relays."""
+        return bool(self._viewers or self.taps)
+
+    def rest(self) -> None:
+        """The source is switched off: no joiner and no still may get pictures from before."""
+        self.restart_clock()
+        self.key_picture = None
+        self.first_key_picture.clear()
+
     def restart_clock(self) -> None:
         """The source begins anew: its next time stamp continues ours, and pictures before it are no reference."""
         self._offset = None

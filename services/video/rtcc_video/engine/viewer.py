@@ -31,6 +31,9 @@ class CloseReason(StrEnum):
     EXPIRED = "grant expired"
     CAMERA_REMOVED = "camera removed"
     SHUTDOWN = "service is stopping"
+    # of those who send
+    UNUSABLE = "its video can't be used"
+    REPLACED = "its device connected anew"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ _HEAD_LIMIT_BYTES: Final = 16 * 1024
 _BODY_LIMIT_BYTES: Final = 64 * 1024
 _STATUS_LINE = re.compile(rb"RTSP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?")
 _CHALLENGE_PAIR = re.compile(r'([a-zA-Z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
-_DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322}
+# rtspu: RTP over UDP from the start, as in RFC 2326, 3.2 (whose "u" was for the messages, too) and in GStreamer
+_DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "rtspu": 554}
 
 
 class MalformedRtsp(ValueError):
@@ -26,7 +27,7 @@ class UnusableAddress(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RtspAddress:
-    """A camera's address; `uri` is what goes on the wire and holds no credentials."""
+    """A camera's address; `uri` is what goes on the wire and holds no credentials. `udp`: RTP over UDP without trying TCP first."""
 
     host: str
     port: int
@@ -34,6 +35,7 @@ class RtspAddress:
     uri: str
     username: str = ""
     password: str = field(default="", repr=False)
+    udp: bool = False
 
 
 def parse_address(url: str) -> RtspAddress:
@@ -47,14 +49,16 @@ def parse_address(url: str) -> RtspAddress:
     except ValueError:
         raise UnusableAddress("The stream address isn't rtsp://user:password@host:port/path.") from None
     if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise UnusableAddress("The stream address must begin with rtsp:// or rtsps:// and name a host.")
+        raise UnusableAddress("The stream address must begin with rtsp://, rtsps:// or rtspu:// and name a host.")
     if not url.isascii():
         raise UnusableAddress("The stream address has letters outside ASCII; percent-encode them.")
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port is None else f"{shown}:{port}"
     number = _DEFAULT_PORTS[parts.scheme] if port is None else port
-    return RtspAddress(host, number, parts.scheme == "rtsps", f"{parts.scheme}://{authority}{resource}", username, password)
+    encrypted, udp = parts.scheme == "rtsps", parts.scheme == "rtspu"
+    shown_scheme = "rtsp" if udp else parts.scheme
+    return RtspAddress(host, number, encrypted, f"{shown_scheme}://{authority}{resource}", username, password, udp)
 
 
 @dataclass(frozen=True, slots=True)

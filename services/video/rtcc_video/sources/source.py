@@ -1,5 +1,6 @@
 """The seam between what sends pictures and the camera that forwards them."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from rtcc_video.engine.h264 import AccessUnit
@@ -15,6 +16,27 @@ class SourceFailed(Exception):
         super().__init__(reason)
         self.reason = reason
         self.lasting = lasting
+
+
+class NeedsConversion(SourceFailed):
+    """The stream is there, but browsers can't show it as it is; `codec` names what it is."""
+
+    def __init__(self, codec: str, reason: str) -> None:
+        super().__init__(reason, lasting=True)
+        self.codec = codec
+
+
+@dataclass(slots=True)
+class Conversion:
+    """What a stream's own process reads and whether it converts it, at how many processor cores."""
+
+    codec: str = ""
+    converts: bool = False
+    cores: float = 0.0
+
+    def clear(self) -> None:
+        """The process has ended."""
+        self.codec, self.converts, self.cores = "", False, 0.0
 
 
 class Sink(Protocol):

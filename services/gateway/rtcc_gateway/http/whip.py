@@ -1,0 +1,119 @@
+"""WHIP (RFC 9725): a camera's pictures from its own device, by a key, or from a signed-in person's browser."""
+
+from typing import Any
+
+import grpc
+from aiohttp import web
+
+from rtcc.video.v1 import video_pb2, video_pb2_grpc
+from rtcc_chassis.errors import InvalidInput, from_rpc
+from rtcc_gateway.http.door import DOOR, Door, read_body
+from rtcc_gateway.http.rest import call, rule_for
+
+_OFFER_BYTES = 64 * 1024
+_OPEN = "/rtcc.video.v1.VideoService/OpenPublisher"
+_CLOSE = "/rtcc.video.v1.VideoService/ClosePublisher"
+
+
+def routes() -> list[web.RouteDef]:
+    """Endpoint and session of RFC 9725, 4.2."""
+    return [
+        web.post("/v1/whip/{camera_id}", open_whip),
+        web.delete("/v1/whip/{camera_id}/{publisher_id}", close_whip),
+        web.patch("/v1/whip/{camera_id}/{publisher_id}", patch_whip),
+    ]
+
+
+async def open_whip(request: web.Request) -> web.StreamResponse:
+    """POST: the offer in, 201 with the answer and the session's address out."""
+    door, camera_id = request.app[DOOR], request.match_info["camera_id"]
+    key = _bearer(request)
+    if key is None:
+        caller = await door.caller(request, changes=True)
+        offer = await _offer(request)
+        message = video_pb2.OpenPublisherRequest(camera_id=camera_id, offer_sdp=offer)
+        opened: Any = await call(door, rule_for(_OPEN), message, caller.scope)
+    else:
+        _take(door, request, camera_id)
+        relayed = video_pb2.RelayPublisherRequest(
+            camera_id=camera_id, publish_key=key, offer_sdp=await _offer(request), source_address=door.address(request)
+        )
+        opened = await _relay(door, relayed)
+    headers = {
+        "Location": f"/v1/whip/{camera_id}/{opened.publisher_id}",
+        "ETag": f'"{opened.publisher_id}"',
+        "Accept-Patch": "application/trickle-ice-sdpfrag",
+        "Cache-Control": "no-store",
+    }
+    return web.Response(text=opened.answer_sdp, status=201, content_type="application/sdp", headers=headers)
+
+
+async def close_whip(request: web.Request) -> web.StreamResponse:
+    """DELETE on the session's address."""
+    door, key = request.app[DOOR], _bearer(request)
+    camera_id, publisher_id = request.match_info["camera_id"], request.match_info["publisher_id"]
+    if key is None:
+        caller = await door.caller(request, changes=True)
+        message = video_pb2.ClosePublisherRequest(camera_id=camera_id, publisher_id=publisher_id)
+        await call(door, rule_for(_CLOSE), message, caller.scope)
+    else:
+        _take(door, request, camera_id)
+        await _relay(door, video_pb2.RelayPublisherRequest(camera_id=camera_id, publish_key=key, publisher_id=publisher_id))
+    return web.Response(status=200)
+
+
+async def patch_whip(request: web.Request) -> web.StreamResponse:
+    """PATCH: candidates that trickle in. The relay is ICE-lite: it answers checks wherever they come from and needs none.
+
+    RFC 9725, 4.3.1: 428 without If-Match, 412 for another session's, 422 for an ICE restart, which is a new session here.
+    """
+    door, key = request.app[DOOR], _bearer(request)
+    camera_id, publisher_id = request.match_info["camera_id"], request.match_info["publisher_id"]
+    if key is None:
+        await door.caller(request, changes=True)
+    else:
+        _take(door, request, camera_id)
+        checked = video_pb2.RelayPublisherRequest(camera_id=camera_id, publish_key=key, publisher_id=publisher_id, only_check=True)
+        await _relay(door, checked)
+    if request.content_type != "application/trickle-ice-sdpfrag":
+        return web.Response(status=415, text="Send application/trickle-ice-sdpfrag.")
+    match = request.headers.get("If-Match", "")
+    if not match:
+        return web.Response(status=428, text="Send the session's ETag as If-Match.")
+    if match == "*":
+        return web.Response(status=422, text="Restart by a new POST: the newest session of a camera takes over at once.")
+    if match != f'"{publisher_id}"':
+        return web.Response(status=412, text="The ETag isn't this session's.")
+    await read_body(request, _OFFER_BYTES)
+    return web.Response(status=204)
+
+
+def _bearer(request: web.Request) -> str | None:
+    """The key of a device; None: it must be a signed-in person."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+def _take(door: Door, request: web.Request, camera_id: str) -> None:
+    """Tries are bounded by camera and address: with 256 random bits a key isn't guessed, and a device gone wild is slowed."""
+    door.take_device(f"whip {camera_id[:80]} {door.address(request)}")
+
+
+async def _offer(request: web.Request) -> str:
+    if request.content_type != "application/sdp":
+        raise InvalidInput.one("Content-Type", "must be application/sdp")
+    try:
+        return (await read_body(request, _OFFER_BYTES)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput.one("", "the offer is not UTF-8 (RFC 8866)") from error
+
+
+async def _relay(door: Door, message: video_pb2.RelayPublisherRequest) -> video_pb2.RelayPublisherResponse:
+    stub: Any = door.ctx.channels.stub("video", video_pb2_grpc.VideoServiceStub)
+    try:
+        response: video_pb2.RelayPublisherResponse = await stub.RelayPublisher(
+            message, metadata=door.ctx.tokens.metadata(), timeout=door.settings.call_timeout_s
+        )
+    except grpc.RpcError as error:
+        raise from_rpc(error) from error
+    return response

@@ -1,0 +1,57 @@
+"""What the relay's socket serves beside viewers: who sends pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtcc_video.engine import stun
+from rtcc_video.engine.paths import Address, Path
+from rtcc_video.engine.viewer import CloseReason
+
+
+class Peer(Protocol):
+    """One that sends. Everything is called on the event loop; datagrams come from validated addresses alone."""
+
+    @property
+    def identifier(self) -> str: ...
+
+    @property
+    def ice_ufrag(self) -> str:
+        """Our half of the ICE credentials: a check is routed by it."""
+        ...
+
+    @property
+    def wants_close(self) -> CloseReason | None:
+        """Why it is to be closed at once."""
+        ...
+
+    def on_check(self, message: stun.StunMessage, path: Path) -> bool: ...
+
+    def uses(self, path: Path) -> bool: ...
+
+    def lose_path(self, path: Path) -> None: ...
+
+    def on_dtls(self, datagram: bytes, path: Path) -> None: ...
+
+    def on_rtcp(self, datagram: bytes) -> None: ...
+
+    def on_rtp(self, datagram: bytes) -> None: ...
+
+    def tick(self) -> None:
+        """Once a second."""
+        ...
+
+    def due(self) -> CloseReason | None:
+        """Why it is to be closed by now; asked once a second."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class PeerEntry:
+    """A peer, who is told of its end, and the addresses by which it is known."""
+
+    viewer: Peer
+    on_closed: Callable[[CloseReason], None]
+    paths: dict[Address, Path]

@@ -1,0 +1,1 @@
+"""Pictures that come by themselves: WHIP publishers (RFC 9725)."""

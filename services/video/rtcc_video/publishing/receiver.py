@@ -1,0 +1,88 @@
+"""One publisher's video: packets in order, what is missing asked for again, pictures out, and what to report."""
+
+from typing import Final
+
+from rtcc_video.engine.depacketizer import Depacketizer
+from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.rtp import RtpPacket
+from rtcc_video.publishing.feedback import Received
+from rtcc_video.sources.reorder import Reorder
+
+_HOLD_S: Final = 0.25
+_HOLD_PACKETS: Final = 512
+_ASK_AGAIN_S: Final = 0.05
+_ASKS_MOST: Final = 4
+_MISSING_MOST: Final = 256
+
+
+class VideoReceiver:
+    """Of one SSRC. Times are monotonic seconds."""
+
+    def __init__(self, ssrc: int, unit_limit_bytes: int) -> None:
+        self.ssrc = ssrc
+        self.octets = 0
+        self._reorder = Reorder(_HOLD_PACKETS, _HOLD_S)
+        self._depacketizer = Depacketizer(unit_limit_bytes)
+        # sequence -> (asked for so often, at last when)
+        self._missing: dict[int, tuple[int, float]] = {}
+        self._first_index: int | None = None
+        self._highest_index = 0
+        self._received = 0
+        self._reported_expected = 0
+        self._reported_received = 0
+        self._jitter = 0.0
+        self._transit: float | None = None
+
+    @property
+    def needs_key_picture(self) -> bool:
+        """Whether nothing can be shown before the next key picture."""
+        return self._depacketizer.waits_for_key
+
+    def push(self, packet: RtpPacket, now_s: float) -> list[AccessUnit]:
+        """The pictures that this packet completes."""
+        self._received += 1
+        self.octets += len(packet.payload)
+        self._count(packet, now_s)
+        units: list[AccessUnit] = []
+        for ordered in self._reorder.push(packet, now_s):
+            units += self._depacketizer.push(ordered)
+        return units
+
+    def missing(self, now_s: float) -> list[int]:
+        """The sequence numbers to ask for now, each at most four times."""
+        due: list[int] = []
+        for sequence, (asks, asked_s) in list(self._missing.items()):
+            if asks >= _ASKS_MOST:
+                del self._missing[sequence]
+            elif now_s - asked_s >= _ASK_AGAIN_S:
+                self._missing[sequence] = (asks + 1, now_s)
+                due.append(sequence)
+        return due
+
+    def report(self, last_report: int, since_last_report_s: float) -> Received:
+        """What came since the last report (RFC 3550, A.3)."""
+        expected = self._highest_index - (self._first_index or 0) + 1
+        interval, came = expected - self._reported_expected, self._received - self._reported_received
+        self._reported_expected, self._reported_received = expected, self._received
+        fraction = max(0.0, (interval - came) / interval) if interval > 0 else 0.0
+        return Received(
+            self.ssrc, fraction, expected - self._received, self._highest_index, int(self._jitter), last_report, since_last_report_s
+        )
+
+    def _count(self, packet: RtpPacket, now_s: float) -> None:
+        if self._first_index is None:
+            self._first_index = self._highest_index = packet.sequence
+            return
+        ahead = (packet.sequence - self._highest_index) & 0xFFFF
+        if ahead >= 0x8000:
+            self._missing.pop(packet.sequence, None)
+            return
+        for gap in range(1, min(ahead, _MISSING_MOST)):
+            if len(self._missing) < _MISSING_MOST:
+                self._missing[(self._highest_index + gap) & 0xFFFF] = (0, 0.0)
+        self._highest_index += ahead
+        if packet.marker:
+            transit = now_s * 90_000 - packet.timestamp
+            if self._transit is not None and abs(transit - self._transit) < 90_000:
+                self._jitter += (abs(transit - self._transit) - self._jitter) / 16
+            self._transit = transit

@@ -1,0 +1,196 @@
+"""Streams that our own readers don't take, through libav in a child process: other codecs, RTMP, HTTP, MPEG-TS over UDP."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from rtcc_video.engine.h264 import make_access_unit, split_annex_b
+from rtcc_video.sources.libav_messages import HEAD, KIND_DATA, KIND_FAILED, KIND_INFO, KIND_UNIT, KIND_USAGE, UNIT_HEAD, USAGE
+from rtcc_video.sources.source import Conversion, Sink, SourceFailed
+
+_MESSAGE_LIMIT_BYTES: Final = 16_000_000
+_SILENCE_LIMIT_S: Final = 20.0
+_END_S: Final = 2.0
+
+
+# what the libav of our wheel opens beside RTSP; it has no SRT
+LIBAV_SCHEMES: Final = frozenset({"rtmp", "rtmps", "http", "https", "udp"})
+_PORTS: Final = {"rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
+# what a playlist may lead to: never a file of this machine
+_PROTOCOLS: Final = "rtmp,rtmps,http,https,httpproxy,hls,tls,tcp,udp,rtp,rtsp,rtsps,crypto"
+
+
+def place_of(url: str) -> tuple[str, int]:
+    """Host and port of an address. Raises `SourceFailed`, which never repeats it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or len(url) > 2048 or not url.isprintable() or (port is None and urlsplit(url).scheme not in _PORTS):
+        raise SourceFailed("The stream's address names no host, or no port where one is needed.", lasting=True)
+    return host, port if port is not None else _PORTS[urlsplit(url).scheme]
+
+
+def options_of(url: str) -> dict[str, str]:
+    """What libav is told beside the address."""
+    if url.startswith("udp:"):
+        # MPEG-TS, as drones and encoders send it: a buffer for a burst, and an end to waiting, in microseconds
+        return {
+            "protocol_whitelist": _PROTOCOLS,
+            "buffer_size": "2000000",
+            "fifo_size": "50000",
+            "overrun_nonfatal": "1",
+            "timeout": "15000000",
+        }
+    return {"protocol_whitelist": _PROTOCOLS, "rw_timeout": "15000000"}
+
+
+@dataclass(slots=True)
+class TranscoderSlots:
+    """How many streams may be converted at once: each takes a good part of a core."""
+
+    limit: int
+    used: int = 0
+
+    def take(self) -> None:
+        """Raises `SourceFailed` when all are in use."""
+        if self.used >= self.limit:
+            raise SourceFailed(
+                f"All {self.limit} converters are in use, and browsers can't show this stream as it is. "
+                "Set the camera to H.264 without B-frames, close another such view, or raise transcoder_limit."
+            )
+        self.used += 1
+
+    def give_back(self) -> None:
+        self.used -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class LibavRequest:
+    """What to open and how; `url` may hold credentials. `transcode`: also H.264, for it has B-frames."""
+
+    url: str = field(repr=False)
+    transcode: bool = False
+    options: dict[str, str] = field(default_factory=dict)
+    kbps: int = 2_500
+    height_px: int = 1080
+
+
+class LibavSource:
+    """One child process a stream. `converts` takes a slot of the converters; what is only forwarded needs none.
+
+    `on_data` gets the packets of a data stream (KLV metadata of drones).
+    """
+
+    def __init__(
+        self,
+        request: LibavRequest,
+        slots: TranscoderSlots,
+        conversion: Conversion,
+        on_data: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._request = request
+        self._slots = slots
+        self._conversion = conversion
+        self._on_data = on_data
+        self._holds_slot = False
+        self._cpu: tuple[float, float] | None = None
+
+    async def run(self, sink: Sink) -> None:
+        """See `Source.run`."""
+        if self._request.transcode:
+            self._take_slot()
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "rtcc_video.sources.libav_child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=1 << 20,
+            # It decodes what strangers send: it gets none of our secrets but the stream's own address.
+            env={name: value for name, value in os.environ.items() if not name.startswith("RTCC_")},
+        )
+        try:
+            await self._follow(child, sink)
+        finally:
+            self._conversion.clear()
+            if self._holds_slot:
+                self._holds_slot = False
+                self._slots.give_back()
+            await _end(child)
+
+    async def _follow(self, child: asyncio.subprocess.Process, sink: Sink) -> None:
+        if child.stdin is None or child.stdout is None:
+            raise SourceFailed("The converter has no pipes.")
+        request = self._request
+        asked = {"url": request.url, "options": request.options, "transcode": request.transcode, "kbps": request.kbps}
+        child.stdin.write(json.dumps(asked | {"height_px": request.height_px}).encode() + b"\n")
+        try:
+            while True:
+                async with asyncio.timeout(_SILENCE_LIMIT_S):
+                    kind, size = HEAD.unpack(await child.stdout.readexactly(HEAD.size))
+                    if size > _MESSAGE_LIMIT_BYTES:
+                        raise SourceFailed("One picture of the stream is larger than 16 MB.", lasting=True)
+                    body = await child.stdout.readexactly(size)
+                self._take(kind, body, sink)
+        except TimeoutError:
+            raise SourceFailed(f"The stream sent no video for {_SILENCE_LIMIT_S:.0f} s.") from None
+        except asyncio.IncompleteReadError:
+            raise SourceFailed("The stream ended.") from None
+
+    def _take(self, kind: int, body: bytes, sink: Sink) -> None:
+        if kind == KIND_UNIT:
+            (timestamp,) = UNIT_HEAD.unpack_from(body)
+            unit = make_access_unit(split_annex_b(body[UNIT_HEAD.size :]), timestamp)
+            if unit is not None:
+                sink.on_unit(unit)
+        elif kind == KIND_DATA:
+            if self._on_data is not None:
+                self._on_data(body)
+        elif kind == KIND_USAGE:
+            self._measure(USAGE.unpack(body)[0])
+        elif kind == KIND_INFO:
+            facts: dict[str, Any] = json.loads(body)
+            self._conversion.codec, self._conversion.converts = str(facts["codec"]).upper()[:20], bool(facts["transcoded"])
+            if facts["transcoded"] and not self._holds_slot:
+                self._take_slot()
+            sink.on_parameter_sets(())
+        elif kind == KIND_FAILED:
+            failed: dict[str, Any] = json.loads(body)
+            raise SourceFailed(str(failed["reason"]), lasting=bool(failed["lasting"]))
+
+    def _take_slot(self) -> None:
+        self._slots.take()
+        self._holds_slot = True
+
+    def _measure(self, used_s: float) -> None:
+        now_s = time.monotonic()
+        if self._cpu is not None and now_s > self._cpu[0]:
+            self._conversion.cores = max(0.0, (used_s - self._cpu[1]) / (now_s - self._cpu[0]))
+        self._cpu = (now_s, used_s)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Its standard input ends, and so does it; what hangs in a decoder is killed."""
+    if child.stdin is not None:
+        child.stdin.close()
+    try:
+        async with asyncio.timeout(_END_S):
+            # what it still writes must be read, or it waits for us
+            if child.stdout is not None:
+                while await child.stdout.read(1 << 16):
+                    pass
+            await child.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()

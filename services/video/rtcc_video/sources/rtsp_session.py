@@ -1,0 +1,329 @@
+"""One RTSP session with a camera: DESCRIBE, SETUP, PLAY, packets, keep-alive (RFC 2326)."""
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from rtcc_video.engine.depacketizer import Depacketizer
+from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
+from rtcc_video.engine.rtp import CLOCK_HZ, MalformedPacket, build_receiver_report, parse_rtp, parse_sender_clock
+from rtcc_video.engine.sdp import CameraTrack, find_camera_track, parse_session
+from rtcc_video.sources.reorder import Reorder
+from rtcc_video.sources.rtsp_messages import (
+    Authentication,
+    Interleaved,
+    MalformedRtsp,
+    RtspAddress,
+    RtspReader,
+    RtspResponse,
+    build_request,
+)
+from rtcc_video.sources.rtsp_udp import UdpPair
+from rtcc_video.sources.source import Sink, SourceFailed
+
+_UNAUTHORIZED: Final = 401
+_NOT_FOUND: Final = 404
+_UNSUPPORTED_TRANSPORT: Final = 461
+_DEFAULT_SESSION_S: Final = 60
+_OWN_SSRC: Final = 0x52544343
+_REPORT_EVERY_S: Final = 5.0
+_FLOOD_AFTER_S: Final = 5
+_OVER_TCP: Final = "RTP/AVP/TCP;unicast;interleaved=0-1"
+
+
+@dataclass(frozen=True, slots=True)
+class RtspSettings:
+    """Times in seconds. `unit_limit_bytes` bounds one picture, `rate_limit_kbps` what one camera may send for 5 s on end.
+
+    `authority_file`: further certificate authorities (PEM) whose cameras are believed; None: the system's only.
+    """
+
+    connect_timeout_s: float = 5.0
+    answer_timeout_s: float = 8.0
+    silence_limit_s: float = 10.0
+    unit_limit_bytes: int = 4_000_000
+    rate_limit_kbps: int = 60_000
+    verify_certificates: bool = True
+    authority_file: Path | None = None
+
+
+class RtspSession(asyncio.Protocol):
+    """One connection. Packets are handled as they arrive, without a task switch each."""
+
+    def __init__(self, address: RtspAddress, settings: RtspSettings, sink: Sink) -> None:
+        self._address = address
+        self._settings = settings
+        self._sink = sink
+        self._authentication = Authentication(address.username, address.password)
+        self._reader = RtspReader()
+        self._depacketizer = Depacketizer(settings.unit_limit_bytes)
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[RtspResponse] | None = None
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sequence = 0
+        self._session_id = ""
+        self._session_s = _DEFAULT_SESSION_S
+        self._control_uri = address.uri
+        self._rtp_channel = 0
+        self._udp: UdpPair | None = None
+        self._reorder = Reorder()
+        self._heard_s = time.monotonic()
+        self._octets = 0
+        self._flood_s = 0
+        # the camera's own time of day with the RTP time of the same moment, once it has told
+        self._camera_clock: tuple[int, int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports don't derive from asyncio.Transport: a check of the type would leave the session mute
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(SourceFailed("The camera closed the connection."))
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for item in self._reader.feed(data):
+                if isinstance(item, Interleaved):
+                    if item.channel == self._rtp_channel:
+                        self._on_rtp(item.data)
+                    elif item.channel == self._rtp_channel + 1:
+                        self._on_rtcp(item.data)
+                elif self._waiting is not None and not self._waiting.done():
+                    self._waiting.set_result(item)
+        except (SourceFailed, MalformedRtsp, MalformedBitstream) as error:
+            self._fail(error)
+
+    async def play(self) -> None:
+        """Brings the session up to PLAY. Raises `SourceFailed`, `MalformedRtsp`, `UnusableOffer`, `MalformedBitstream`."""
+        description = await self._ask("DESCRIBE", self._address.uri, {"Accept": "application/sdp"})
+        track = find_camera_track(parse_session(description.body.decode("utf-8", "replace")))
+        base = description.first("content-base") or description.first("content-location") or self._address.uri
+        self._control_uri = self._without_credentials(base)
+        self._sink.on_parameter_sets(track.parameter_sets)
+        self._read_session(await self._set_up(self._track_uri(track)))
+        await self._ask("PLAY", self._control_uri, {"Session": self._session_id, "Range": "npt=0.000-"})
+        self._heard_s = time.monotonic()
+
+    async def watch(self) -> None:
+        """Waits until the session breaks or falls silent, and keeps it alive meanwhile. Raises like `play`."""
+        keep_alive_s = max(2.0, min(self._session_s / 2, 30.0))
+        method = "GET_PARAMETER"
+        next_keep_alive_s = time.monotonic() + keep_alive_s
+        next_report_s = time.monotonic() + _REPORT_EVERY_S
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await asyncio.shield(self._ended)
+            now_s = time.monotonic()
+            silence_s = now_s - self._heard_s
+            if silence_s > self._settings.silence_limit_s:
+                raise SourceFailed(self._silence(silence_s))
+            self._refuse_flood()
+            if now_s >= next_report_s:
+                next_report_s = now_s + _REPORT_EVERY_S
+                self._report()
+            if now_s >= next_keep_alive_s:
+                next_keep_alive_s = now_s + keep_alive_s
+                if await self._keep_alive(method) >= 400:
+                    method = "OPTIONS"
+
+    def close(self) -> None:
+        """Says TEARDOWN without waiting for an answer and closes."""
+        if self._transport is not None and not self._transport.is_closing():
+            if self._session_id:
+                self._write("TEARDOWN", self._control_uri, {"Session": self._session_id})
+            self._transport.close()
+        if self._udp is not None:
+            self._udp.close()
+        self._ended.cancel()
+
+    def _on_rtp(self, data: bytes) -> None:
+        try:
+            packet = parse_rtp(data)
+        except MalformedPacket:
+            return
+        self._heard_s = time.monotonic()
+        self._octets += len(data)
+        for unit in self._depacketizer.push(packet):
+            self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
+
+    def _on_rtcp(self, data: bytes) -> None:
+        self._camera_clock = parse_sender_clock(data) or self._camera_clock
+
+    def _with_camera_time(self, unit: AccessUnit) -> AccessUnit:
+        if self._camera_clock is None:
+            return unit
+        unix_us, timestamp = self._camera_clock
+        ticks = (unit.timestamp - timestamp) & 0xFFFFFFFF
+        ticks -= 0x100000000 if ticks & 0x80000000 else 0
+        return replace(unit, captured_us=unix_us + ticks * 1_000_000 // CLOCK_HZ)
+
+    def _on_datagram(self, data: bytes) -> None:
+        try:
+            packet = parse_rtp(data)
+        except MalformedPacket:
+            return
+        self._heard_s = now_s = time.monotonic()
+        self._octets += len(data)
+        try:
+            for ordered in self._reorder.push(packet, now_s):
+                for unit in self._depacketizer.push(ordered):
+                    self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
+        except (SourceFailed, MalformedBitstream) as error:
+            self._fail(error)
+
+    def _silence(self, silence_s: float) -> str:
+        if self._udp is None:
+            return f"The camera sent no video for {silence_s:.0f} s."
+        return f"No video came over UDP for {silence_s:.0f} s. Check that no firewall is between, or use rtsp:// (TCP)."
+
+    def _refuse_flood(self) -> None:
+        """Called once a second: one camera gone wild mustn't take the others' share of this process."""
+        limit_kbps = self._settings.rate_limit_kbps
+        self._flood_s = self._flood_s + 1 if self._octets * 8 > limit_kbps * 1000 else 0
+        self._octets = 0
+        if self._flood_s >= _FLOOD_AFTER_S:
+            reason = f"The camera sends more than {limit_kbps // 1000} Mbit/s. Lower the bit rate in its encoder settings."
+            raise SourceFailed(reason, lasting=True)
+
+    def _report(self) -> None:
+        """An empty receiver report: some cameras end a session that sends none."""
+        if self._udp is not None:
+            self._udp.report(_OWN_SSRC)
+        elif self._transport is not None and not self._transport.is_closing():
+            report = build_receiver_report(_OWN_SSRC)
+            self._transport.write(b"$" + bytes((self._rtp_channel + 1,)) + len(report).to_bytes(2, "big") + report)
+
+    async def _set_up(self, uri: str) -> RtspResponse:
+        """Over the connection itself unless the address asks for UDP or the camera knows nothing else."""
+        if not self._address.udp:
+            try:
+                return await self._ask("SETUP", uri, {"Transport": _OVER_TCP})
+            except _TransportRefused:
+                if self._address.encrypted:
+                    raise SourceFailed(
+                        "The camera refuses RTP inside the encrypted connection, and nothing else is safe.", lasting=True
+                    ) from None
+        self._udp = self._open_pair()
+        transport = f"RTP/AVP;unicast;client_port={self._udp.port}-{self._udp.port + 1}"
+        try:
+            return await self._ask("SETUP", uri, {"Transport": transport})
+        except _TransportRefused:
+            raise SourceFailed("The camera refuses RTP over TCP and over UDP. Check its network settings.", lasting=True) from None
+
+    def _open_pair(self) -> UdpPair:
+        assert self._transport is not None  # SETUP follows DESCRIBE, which needed the connection
+        local, camera = self._transport.get_extra_info("sockname"), self._transport.get_extra_info("peername")
+        try:
+            return UdpPair(local[0], camera[0], self._on_datagram, self._on_rtcp)
+        except OSError as error:
+            raise SourceFailed("This machine has no UDP ports left for the camera's video.") from error
+
+    async def _ask(self, method: str, uri: str, headers: Mapping[str, str]) -> RtspResponse:
+        response = await self._exchange(method, uri, headers)
+        if response.status == _UNAUTHORIZED and self._authentication.accept(response):
+            response = await self._exchange(method, uri, headers)
+        if response.status == _UNAUTHORIZED:
+            known = "refuses the user name or password" if self._address.username else "wants a user name and password"
+            raise SourceFailed(f"The camera {known}. Correct them in the camera's stream address.", lasting=True)
+        if response.status == _NOT_FOUND:
+            raise SourceFailed("The camera doesn't know this stream path. Correct the stream address.", lasting=True)
+        if response.status == _UNSUPPORTED_TRANSPORT:
+            raise _TransportRefused
+        if response.status >= 300:
+            raise SourceFailed(f"The camera answered {method} with {response.status} {response.reason[:60]}.")
+        return response
+
+    async def _exchange(self, method: str, uri: str, headers: Mapping[str, str]) -> RtspResponse:
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._write(method, uri, headers)
+        limit_s = self._settings.answer_timeout_s
+        either: list[asyncio.Future[Any]] = [self._waiting, self._ended]
+        await asyncio.wait(either, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            self._ended.result()
+        if not self._waiting.done():
+            raise SourceFailed(f"The camera didn't answer {method} within {limit_s:.0f} s.")
+        return self._waiting.result()
+
+    async def _keep_alive(self, method: str) -> int:
+        response = await self._exchange(method, self._control_uri, {"Session": self._session_id})
+        if response.status == _UNAUTHORIZED and self._authentication.accept(response):
+            response = await self._exchange(method, self._control_uri, {"Session": self._session_id})
+        return response.status
+
+    def _write(self, method: str, uri: str, headers: Mapping[str, str]) -> None:
+        if self._transport is None:
+            return
+        self._sequence += 1
+        self._transport.write(build_request(method, uri, self._sequence, {**headers, **self._authentication.header(method, uri)}))
+
+    def _read_session(self, setup: RtspResponse) -> None:
+        identifier, _, rest = (setup.first("session") or "").partition(";")
+        if not re.fullmatch(r"[\x21-\x7e]{1,200}", identifier.strip()):
+            raise MalformedRtsp("the answer to SETUP has no usable Session header")
+        self._session_id = identifier.strip()
+        timeout = re.search(r"timeout\s*=\s*([0-9]{1,5})", rest)
+        if timeout:
+            self._session_s = int(timeout[1])
+        transport = setup.first("transport") or ""
+        if self._udp is not None:
+            self._learn_camera_ports(self._udp, transport)
+            return
+        channels = re.search(r"interleaved\s*=\s*([0-9]{1,3})", transport)
+        if channels:
+            self._rtp_channel = min(int(channels[1]), 254)
+
+    def _learn_camera_ports(self, udp: UdpPair, transport: str) -> None:
+        if "multicast" in transport.lower():
+            raise SourceFailed("The camera answers with multicast, which isn't taken. Switch it off in its network settings.", lasting=True)
+        ports = re.search(r"server_port\s*=\s*([0-9]{1,5})(?:-([0-9]{1,5}))?", transport)
+        rtp, rtcp = (min(int(ports[1]), 65535), min(int(ports[2] or 0), 65535)) if ports else (0, 0)
+        source = re.search(r"source\s*=\s*([0-9a-fA-F.:]{2,45})", transport)
+        host = source[1] if source and _is_address(source[1]) else ""
+        udp.learn_camera(host, rtp, rtcp, _OWN_SSRC)
+
+    def _track_uri(self, track: CameraTrack) -> str:
+        control = track.control
+        if control.startswith(("rtsp://", "rtsps://")):
+            return self._without_credentials(control)
+        if control in ("", "*"):
+            return self._control_uri
+        return f"{self._control_uri.rstrip('/')}/{control.lstrip('/')}"
+
+    def _without_credentials(self, uri: str) -> str:
+        """Some cameras repeat the account in their addresses, and some write nonsense: then the asked address stands."""
+        try:
+            parts = urlsplit(uri.strip())
+        except ValueError:
+            return self._address.uri
+        if not parts.netloc or not uri.isascii() or re.search(r"[\x00-\x20\x7f]", uri.strip()):
+            return self._address.uri
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(error)
+            # The exception may find nobody waiting any more; that isn't worth a log line.
+            self._ended.exception()
+        if self._transport is not None:
+            self._transport.close()
+
+
+class _TransportRefused(Exception):
+    """The camera answered SETUP with 461."""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""A camera's RTP and RTCP over UDP: a pair of ports of its own (RFC 2326, 12.39; RFC 3550, 11)."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from rtcc_video.engine.rtp import build_receiver_report, build_rtp_header
+
+_DATAGRAMS_PER_WAKEUP: Final = 64
+_DATAGRAM_LIMIT_BYTES: Final = 9_216
+# a key picture of a large camera comes in one burst
+_RECEIVE_BUFFER_BYTES: Final = 2_000_000
+_PAIR_TRIES: Final = 50
+
+
+class NoPortPair(OSError):
+    """No even port with its odd neighbour is free."""
+
+
+class UdpPair:
+    """Two sockets on the address by which the camera is reached; only what comes from the camera's own host is taken.
+
+    Runs on the event loop; `on_rtp` gets each datagram of the even port, `on_rtcp` of the odd one.
+    """
+
+    def __init__(self, local_host: str, camera_host: str, on_rtp: Callable[[bytes], None], on_rtcp: Callable[[bytes], None]) -> None:
+        self._hosts = {_plain(camera_host)}
+        self._camera_host = camera_host
+        self._on_rtp = on_rtp
+        self._on_rtcp = on_rtcp
+        self._camera_rtcp: tuple[str, int] | None = None
+        self._rtp, self._rtcp = _bind_pair(local_host)
+        self.port = int(self._rtp.getsockname()[1])
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._rtp.fileno(), self._on_rtp_readable)
+        loop.add_reader(self._rtcp.fileno(), self._on_rtcp_readable)
+
+    def learn_camera(self, source_host: str, rtp_port: int, rtcp_port: int, own_ssrc: int) -> None:
+        """What the answer to SETUP says of the camera's side. One packet to each port opens the way back through a firewall."""
+        with contextlib.suppress(ValueError):
+            self._hosts.add(_plain(str(ipaddress.ip_address(source_host))))
+        if rtp_port:
+            self._send(self._rtp, build_rtp_header(0, False, 0, 0, own_ssrc), (self._camera_host, rtp_port))
+        if rtcp_port:
+            self._camera_rtcp = (self._camera_host, rtcp_port)
+            self.report(own_ssrc)
+
+    def report(self, own_ssrc: int) -> None:
+        """An empty receiver report: some cameras end a session that sends none."""
+        if self._camera_rtcp is not None:
+            self._send(self._rtcp, build_receiver_report(own_ssrc), self._camera_rtcp)
+
+    def close(self) -> None:
+        """Gives the ports back."""
+        loop = asyncio.get_running_loop()
+        for one in (self._rtp, self._rtcp):
+            if one.fileno() >= 0:
+                loop.remove_reader(one.fileno())
+                one.close()
+
+    def _send(self, sender: socket.socket, data: bytes, address: tuple[str, int]) -> None:
+        with contextlib.suppress(OSError):
+            sender.sendto(data, address)
+
+    def _on_rtp_readable(self) -> None:
+        self._read(self._rtp, self._on_rtp)
+
+    def _on_rtcp_readable(self) -> None:
+        self._read(self._rtcp, self._on_rtcp)
+
+    def _read(self, receiver: socket.socket, take: Callable[[bytes], None]) -> None:
+        for _ in range(_DATAGRAMS_PER_WAKEUP):
+            try:
+                data, address = receiver.recvfrom(_DATAGRAM_LIMIT_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                # an ICMP answer to what we sent: the camera's port isn't open yet
+                continue
+            if _plain(address[0]) in self._hosts:
+                take(data)
+                if receiver.fileno() < 0:
+                    return
+
+
+def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for _ in range(_PAIR_TRIES):
+        first = socket.socket(family, socket.SOCK_DGRAM)
+        second = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            first.bind((host, 0))
+            port = first.getsockname()[1]
+            if port % 2 == 0:
+                second.bind((host, port + 1))
+                first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+                first.setblocking(False)
+                second.setblocking(False)
+                return first, second
+        except OSError:
+            pass
+        first.close()
+        second.close()
+    raise NoPortPair("no pair of UDP ports is free")
+
+
+def _plain(host: str) -> str:
+    """An address without the zone of a link-local one, and IPv4 behind IPv6 as IPv4."""
+    return host.partition("%")[0].removeprefix("::ffff:")

@@ -1,0 +1,134 @@
+"""What a pulled RTSP camera costs: CPU of our client for each camera, over TCP and over UDP.
+
+Cameras (this project's RTSP server with Digest authentication) run in this process and send a 1280x720, 30 fps, 2 Mbit/s H.264 stream; the
+client in a process of its own makes access units of it and forwards them to a stream without viewers, as the video service does.
+
+`./rtcc bench rtsp-ingest [--cameras 16] [--seconds 8]`
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from rtcc.registry.v1.registry_pb2 import CAMERA_PULL_ALWAYS, Camera
+from rtcc_demo.rtsp_server import RtspServer
+from rtcc_video.domain import StreamAddresses
+from rtcc_video.feeds import Feeds
+from rtcc_video.settings import VideoSettings
+
+FRAMES_PER_SECOND = 30
+CLIP_SECONDS = 4
+
+
+def run(argv: Sequence[str]) -> dict[str, Any]:
+    """Measures and prints; the figures are CPU-milliseconds of the client per second of stream."""
+    parser = argparse.ArgumentParser(prog="bench rtsp-ingest", description=__doc__.splitlines()[0])
+    parser.add_argument("--cameras", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    arguments = parser.parse_args(list(argv))
+    figures: dict[str, Any] = {
+        "cameras": arguments.cameras,
+        "cores": os.cpu_count(),
+        "python": sys.version.split()[0],
+        "conditions": "1280x720, 30 fps, 2 Mbit/s, loopback; client and cameras in separate processes",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        encode_clip(clip)
+        for transport in ("tcp", "udp"):
+            found = asyncio.run(measure(clip, transport, arguments.cameras, arguments.seconds))
+            print(f"{transport}: {found['ms']:.2f} ms/s a camera, {found['pictures']:.1f} pictures/s each", file=sys.stderr)
+            figures[f"{transport}_ms_per_stream_second"] = round(found["ms"], 2)
+            figures[f"{transport}_pictures_per_s"] = round(found["pictures"], 1)
+    figures["rtsp_ms_per_stream_second"] = figures["tcp_ms_per_stream_second"]
+    return figures
+
+
+async def measure(clip: Path, transport: str, count: int, seconds: float) -> dict[str, float]:
+    """CPU of one client process with `count` cameras."""
+    names = [f"c{number}" for number in range(count)]
+    offsets = {name: number * 0.13 for number, name in enumerate(names)}
+    async with RtspServer(dict.fromkeys(names, clip), "viewer", "secret", offsets_s=offsets, transports=(transport,)) as server:
+        urls = json.dumps({name: server.url(name) for name in names})
+        child = await asyncio.create_subprocess_exec(sys.executable, __file__, urls, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        looks: list[dict[str, float]] = []
+        try:
+            for pause_s in (4.0, seconds):
+                await asyncio.sleep(pause_s)
+                child.stdin.write(b"\n")
+                await child.stdin.drain()
+                async with asyncio.timeout(30):
+                    looks.append(json.loads(await child.stdout.readline()))
+        finally:
+            child.stdin.close()
+            await child.wait()
+    elapsed = looks[1]["at_s"] - looks[0]["at_s"]
+    return {
+        "ms": (looks[1]["cpu_s"] - looks[0]["cpu_s"]) * 1000 / elapsed / count,
+        "pictures": (looks[1]["pictures"] - looks[0]["pictures"]) / elapsed / count,
+    }
+
+
+def encode_clip(path: Path) -> None:
+    """A moving, noisy picture at about 2 Mbit/s, a key picture every 2 s, no B-frames."""
+    noise = np.random.default_rng(3).integers(0, 24, (8, 720, 1280, 1), dtype=np.uint8)
+    ramp = np.add.outer(np.arange(720), np.arange(1280))[..., None]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 1280, 720, "yuv420p", 2_000_000
+        stream.codec_context.gop_size = 60
+        stream.codec_context.options = {
+            "profile": "baseline", "preset": "ultrafast", "tune": "zerolatency", "sc_threshold": "0", "maxrate": "2000k",
+            "x264-params": "sliced-threads=0:slices=1", "bufsize": "2000k", "nal-hrd": "cbr",
+        }  # fmt: skip
+        for index in range(FRAMES_PER_SECOND * CLIP_SECONDS):
+            picture = np.broadcast_to(((ramp + index * 3) % 232).astype(np.uint8) + noise[index % 8], (720, 1280, 3))
+            for packet in stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+
+
+async def pull(urls: dict[str, str]) -> None:
+    """The child: all cameras, health once a second as in the service; each line in is answered by one out."""
+
+    async def read_addresses(agency_id: str, camera_id: str) -> StreamAddresses:
+        return StreamAddresses(urls[camera_id])
+
+    feeds = Feeds(VideoSettings(), read_addresses)
+    for name in urls:
+        feeds.apply(name, Camera(camera_id=name, agency_id="bench", enabled=True, has_stream=True, pull=CAMERA_PULL_ALWAYS))
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+
+    async def measure_forever() -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            feeds.measure({})
+
+    ticking = asyncio.create_task(measure_forever())
+    while await reader.readline():
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        pictures = sum(feed.stream.frames_total for feed in feeds.all())
+        sys.stdout.write(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "pictures": pictures, "at_s": time.monotonic()}) + "\n")
+        sys.stdout.flush()
+    ticking.cancel()
+    await feeds.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(pull(json.loads(sys.argv[1])))
