@@ -123,6 +123,29 @@ def test_a_viewer_can_move_to_another_stream_and_back_under_one_name() -> None:
     numbering.forget_old()
 
 
+def test_what_was_sent_before_many_changes_is_repeated_as_it_was_or_not_at_all() -> None:
+    """Segments are dropped after a while; no number may then be given to another packet."""
+    streams = (a_stream(), a_stream())
+    numbering = Numbering(streams[0])
+    sent: dict[int, tuple[bytes, bytes]] = {}
+    for number in range(60):
+        stream = streams[number % 2]
+        for left_out in (False, number % 3 == 0):
+            frame = Frame([os.urandom(20) for _ in range(3)], stream.ring.next_index, number * 3000, True, stream.ssrc)
+            stream.ring.add(frame, 1.0)
+            if left_out:
+                continue
+            for run in numbering.follow(frame, stream, 3000).runs(PAYLOAD_TYPE):
+                for position, packet in enumerate(zip(run.headers, run.payloads, strict=True)):
+                    assert run.first + position not in sent
+                    sent[run.first + position] = packet
+        numbering.forget_old()
+    found = {index: numbering.find(index & 0xFFFF) for index in sent}
+    again = {index: kept[0].single(PAYLOAD_TYPE, kept[1]) for index, kept in found.items() if kept is not None}
+    assert 0 < len(again) < len(sent)
+    assert all((run.headers[0], run.payloads[0]) == sent[index] for index, run in again.items())
+
+
 def test_the_streams_rate_is_what_it_carried_lately(units: list[AccessUnit]) -> None:
     now = [100.0]
     stream = LiveStream(StreamLimits(), lambda: now[0])

@@ -89,7 +89,11 @@ class Numbering:
         own = newest - ((newest - sequence) & 0xFFFF)
         if own < self.first_index:
             return None
-        segment = self._segments[max(0, bisect_right(self._segments, own, key=lambda known: known.own_start) - 1)]
+        position = bisect_right(self._segments, own, key=lambda known: known.own_start) - 1
+        if position < 0:
+            # Of a segment that was dropped: another one would give other bytes under the same number.
+            return None
+        segment = self._segments[position]
         found = segment.stream.ring.find_index(own + segment.shift)
         return None if found is None else (self._rename(found[0], segment), found[1])
 
@@ -109,7 +113,7 @@ class Numbering:
             self._squeezed = {index: stamp for index, stamp in self._squeezed.items() if index >= kept_from}
 
     def _rename(self, frame: Frame, segment: Segment) -> Frame:
-        stamp = self._squeezed.get(frame.first_index) if segment.stream.ssrc == self.home_ssrc else None
+        stamp = self._squeezed.get(frame.first_index) if segment.stream is self.home else None
         if stamp is None and not segment.shift and not segment.ticks and frame.ssrc == self.home_ssrc:
             return frame
         timestamp = frame.timestamp - segment.ticks if stamp is None else stamp
