@@ -167,9 +167,14 @@ async def test_noise_at_the_port_changes_nothing_and_holds_no_memory(wired: Endp
     # A check that was damaged behind its integrity, or not at all, is authentic wherever it comes from.
     assert set(wired._by_address) <= set(addresses)
     assert all(peer.viewer.failure is None and peer.viewer.secured for peer in peers)
-    served = [taken(peer.viewer) for peer in peers]
+    before_it = [taken(peer.viewer) for peer in peers]
     stream.publish(AccessUnit(units[0].nals, 99_000, True))
-    assert all(taken(peer.viewer) > before for peer, before in zip(peers, served, strict=True))
+
+    async def served() -> bool:
+        # A repeated picture loss indication that came through unharmed may still be answered first.
+        return all(taken(peer.viewer) > before for peer, before in zip(peers, before_it, strict=True))
+
+    await poll(served, deadline_s=5)
 
 
 def taken(viewer: Viewer) -> int:
