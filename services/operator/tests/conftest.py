@@ -231,14 +231,16 @@ async def _start_nats(servers: Servers, folder: Path, mqtt_port: int) -> tuple[s
 async def operator_mode_platform(servers: Servers) -> AsyncIterator[OperatorModePlatform]:
     """Registry and gateway on NATS in operator mode, once for all tests."""
     await servers.s3_endpoint()
-    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RTCC_GATEWAY_LISTEN", "127.0.0.1:0")
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         mqtt_port = free_port()
         url, process = await _start_nats(servers, folder, mqtt_port)
         platform = OperatorModePlatform(servers, folder, url, process, await servers.create_database())
         platform.keys, platform.mqtt_port = folder / "keys", mqtt_port
-        await platform.serve({"registry": serve_registry, "gateway": serve_gateway})
+        # not for as long as the platform: later tests start others, whose gateways would listen elsewhere
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("RTCC_GATEWAY_LISTEN", "127.0.0.1:0")
+            await platform.serve({"registry": serve_registry, "gateway": serve_gateway})
         try:
             yield platform
         finally:
