@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from proof.world import World
 from rtcc.registry.v1 import registry_pb2
 from rtcc_standalone.development.chromium import find_chromium
+
+# a link that was cut comes back within its back-off, and a loaded machine paints late
+expect.set_options(timeout=20_000)
 
 View = tuple[float, float, float]
 """Of a map: longitude, latitude, zoom."""

@@ -63,7 +63,7 @@ export default function Field() {
           {row === undefined ? "no own fix" : `last fix ${span((now - (unitField.fixedAtMs[row] as number)) / 1000)} ago`}
         </span>
         <span className="badge" data-tone={link.state === "live" ? "live" : "act"}>
-          {link.state === "live" ? "live" : `${span((Date.now() - link.sinceMs) / 1000)} old`}
+          {link.state === "live" ? "live" : link.sinceMs ? `${span((Date.now() - link.sinceMs) / 1000)} old` : "connecting"}
         </span>
       </header>
       <main className="field-main">
