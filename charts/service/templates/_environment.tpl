@@ -133,5 +133,8 @@
   value: 0.0.0.0:{{ .port }}
 - name: RTCC_VIDEO_PUBLIC_ADDRESSES
   value: {{ .publicAddresses | default (list "$(NODE_ADDRESS)") | join "," | quote }}
+# recorded video on its way to the object store, in the pod's own volume: settings.spool_limit_bytes must leave room in temporarySize
+- name: RTCC_VIDEO_SPOOL_FOLDER
+  value: /tmp/spool
 {{- end }}
 {{- end }}

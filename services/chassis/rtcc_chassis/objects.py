@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -77,6 +78,28 @@ class Objects:
 
         data: bytes = await self._call(read, key)
         return data
+
+    async def get_range(self, scope: Scope, agency_id: str, key: str, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`; NotFound when it isn't there."""
+        self._guard(scope, agency_id)
+
+        def read() -> bytes:
+            response = self._client.get_object(self._prefix + agency_id, key, offset=offset, length=length)
+            try:
+                return bytes(response.read())
+            finally:
+                response.close()
+                response.release_conn()
+
+        data: bytes = await self._call(read, key)
+        return data
+
+    async def put_file(self, scope: Scope, agency_id: str, key: str, path: Path, content_type: str) -> None:
+        """Store a file of any size, in parts, without having it in memory."""
+        self._guard(scope, agency_id)
+        bucket = self._prefix + agency_id
+        await self._ensure_bucket(bucket)
+        await self._call(lambda: self._client.fput_object(bucket, key, str(path), content_type=content_type))
 
     async def remove(self, scope: Scope, agency_id: str, key: str) -> None:
         """Delete; nothing happens when it isn't there."""

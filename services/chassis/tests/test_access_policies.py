@@ -138,6 +138,8 @@ grants = st.builds(
     live=st.booleans(),
     purposes=st.frozensets(st.sampled_from(["investigation", "pursuit"])),
     attestation_missing=st.booleans(),
+    recorded=st.booleans(),
+    export=st.booleans(),
 )
 
 
@@ -176,8 +178,10 @@ def test_decisions_agree_with_an_obvious_oracle(
     assert decision.allowed or decision.reason
 
 
+RECORDED = {"footage.list", "footage.read", "footage.play", "footage.picture", "footage.export"}
 GRANTABLE = {
-    *PICTURES, "alert.read", "alert.read_image", "camera.rank", "camera.health", "position.list", "position.nearest", "shared_alert.list",
+    *PICTURES, *RECORDED,
+    "alert.read", "alert.read_image", "camera.rank", "camera.health", "position.list", "position.nearest", "shared_alert.list",
     "shared_alert.acknowledge", "shared_camera.list", "subscription.create", "track.list",
     "arrival_card.read", "person_record.read", "person_record.read_photo", "person_record.search", "vehicle_record.search",
 }  # fmt: skip
@@ -196,6 +200,8 @@ def _borders_allow(scope: Scope, action: str, owner: str, grant: Grant | None, b
     if grant.purposes and scope.purpose not in grant.purposes:
         return False
     if action in PICTURES and not (grant.live and reasoned):
+        return False
+    if action in RECORDED and not (grant.recorded and (grant.export or action != "footage.export")):
         return False
     setting_up = "platform_operator" in scope.roles and action in ("agency.create", "agency.update", "person.create", "account.enrol")
     return owner == scope.agency_id or action in GRANTABLE or setting_up

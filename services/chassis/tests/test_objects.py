@@ -82,3 +82,19 @@ async def test_a_store_with_an_authority_of_its_own_is_believed_by_who_was_told_
         finally:
             told.close()
             untold.close()
+
+
+async def test_a_file_is_stored_and_read_in_parts_by_its_own_agency_alone(small_platform: TestPlatform, tmp_path: Path) -> None:
+    await small_platform.servers.s3_endpoint()
+    objects = (await small_platform.context("video")).objects
+    own, other = Scope.service("video", "anchor"), Scope.service("video", "beacon")
+    path = tmp_path / "export.zip"
+    # more than one part of a multipart upload
+    path.write_bytes(bytes(range(256)) * 25_000)
+    await objects.put_file(own, "anchor", "exports/1.zip", path, "application/zip")
+    assert await objects.get_range(own, "anchor", "exports/1.zip", 6_300_000, 10) == bytes(range(96, 106))
+    for scope, key, error in ((other, "exports/1.zip", Refused), (own, "exports/none.zip", NotFound)):
+        with pytest.raises(error):
+            await objects.get_range(scope, "anchor", key, 0, 1)
+    with pytest.raises(Refused):
+        await objects.put_file(other, "anchor", "exports/2.zip", path, "application/zip")

@@ -45,6 +45,8 @@ ADAPTERS: tuple[Adapter, ...] = ("plate_read", "gunshot", "eido", "remote_id", "
 CITY_ADAPTERS: tuple[Adapter, ...] = ("alarm", "sensor", "cap", "gtfs_realtime")
 """What the city's own services tell, to the first agency."""
 BUSES_EVERY_S = 5
+RECORDINGS_KEPT_S = 900
+"""Of every camera of the demo: enough to scrub back, and about 1.7 GB of disk for all 48."""
 SOURCE_NAMES = {
     "plate_read": "Plate readers",
     "gunshot": "Gunshot sensors",
@@ -162,6 +164,7 @@ async def provision(
         async with Administrator(gateway_url) as hands:
             await hands.sign_in(await owner.sign_in_link(_administrator(agency_id).login, "/cameras"))
             await _import_cameras(hands, agency_id, cameras)
+            await _record_cameras(hands)
     told("agreeing on what the neighbours share")
     await _agree(gateway_url, owner)
     settings = FeederSettings(gateway_url, str(clips), cameras, tuple(sources), tuple(devices), seed, mqtt_port, bus_port)
@@ -219,6 +222,13 @@ class Administrator:
                 raise ProvisioningFailed(step, answer.status, await answer.text())
             found: dict[str, Any] = await answer.json(content_type=None)
             return found
+
+    async def put(self, path: str, body: dict[str, Any], step: str) -> None:
+        """Sets something."""
+        headers = {"Rtcc-Request": "1", "Origin": self._origin}
+        async with self._session.put(self._origin + path, json=body, headers=headers) as answer:
+            if answer.status >= 300:
+                raise ProvisioningFailed(step, answer.status, await answer.text())
 
     async def post(self, path: str, body: dict[str, Any], step: str, *, settled: frozenset[int] = EXISTS) -> dict[str, Any] | None:
         """Sends a command. None when it is answered with a status that counts as done (`settled`: by default, that the thing exists)."""
@@ -308,6 +318,11 @@ async def _import_cameras(hands: Administrator, agency_id: str, server: CameraSe
         raise ProvisioningFailed("camera import", 200, json.dumps(answer))
 
 
+async def _record_cameras(hands: Administrator) -> None:
+    policy = {"mode": "RECORDING_MODE_CONTINUOUS", "keep_s": RECORDINGS_KEPT_S}
+    await hands.put("/v1/recording/policies", {"policy": policy}, "recording policy")
+
+
 async def _make_sources(hands: Administrator, agency_id: str, journal: Journal) -> list[SourceKey]:
     sources = []
     for adapter in (*ADAPTERS, *(CITY_ADAPTERS if agency_id == AGENCIES[0] else ())):
@@ -346,6 +361,7 @@ async def _agree(gateway_url: str, owner: MachineOwner) -> None:
             "alert_kinds": ["plate_hit", "gunshot"],
             "camera_ids": border_cameras(grantor),
             "cameras_live": True,
+            "cameras_recorded": True,
             "redactions": ["hot_list_source"],
         }
         async with Administrator(gateway_url) as granting:

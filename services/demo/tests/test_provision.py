@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rtcc_demo.provision import ProvisioningFailed, provision
+from rtcc_demo.provision import RECORDINGS_KEPT_S, ProvisioningFailed, provision
 from rtcc_demo.settings import load_settings
 from rtcc_demo.world.city import AGENCIES, Corner
 
@@ -21,6 +21,7 @@ class Platform:
         self.made: dict[str, dict[str, Any]] = {}
         self.imports: list[tuple[str, dict[str, Any]]] = []
         self.records: list[dict[str, Any]] = []
+        self.policies: list[dict[str, Any]] = []
         self.fail_at = ""
         self.url = ""
 
@@ -50,6 +51,12 @@ class Platform:
             return web.json_response({"type": "urn:rtcc:problem:conflict"}, status=409)
         self.made[key] = record
         return web.json_response({"device_key": f"key of {name}", "secret": f"secret of {name}"})
+
+    async def policy(self, request: web.Request) -> web.StreamResponse:
+        if not request.cookies.get("rtcc") or request.headers.get("Rtcc-Request") != "1":
+            return web.Response(status=401)
+        self.policies.append(await request.json())
+        return web.json_response({})
 
     async def record_import(self, request: web.Request) -> web.StreamResponse:
         if not request.cookies.get("rtcc"):
@@ -85,6 +92,7 @@ async def platform() -> AsyncIterator[Platform]:
     app = web.Application(client_max_size=8 << 20)
     app.router.add_get("/auth/demo/{login}", found.sign_in)
     app.router.add_get("/v1/records/imports/{import_id}", found.record_import)
+    app.router.add_put("/v1/recording/policies", found.policy)
     app.router.add_post("/v1/{path:.*}", found.command)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -116,6 +124,7 @@ async def test_both_agencies_get_everything_and_the_feeders_their_keys(platform:
         feature["properties"]["stream_url"] for body in cameras for feature in json.loads(base64.b64decode(body["content"]))["features"]
     ]
     assert len(set(urls)) == 48
+    assert platform.policies == [{"policy": {"mode": "RECORDING_MODE_CONTINUOUS", "keep_s": RECORDINGS_KEPT_S}}] * 2
     assert all(url.startswith(f"rtsp://relay:{settings.camera_server.password}@127.0.0.1:5554/") for url in urls)
 
 

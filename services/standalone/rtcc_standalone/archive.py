@@ -22,7 +22,7 @@ from rtcc_standalone.installation import FORMAT, find_programs
 from rtcc_standalone.unprivileged import hand_over, postgres_place
 
 _MANIFEST = "openrtcc-backup.json"
-_PARTS = ("agencies", "files", "nats", "objects", "secrets")
+_PARTS = ("agencies", "files", "nats", "objects", "secrets", "spool")
 _POSTGRES = "postgres"
 _PAUSE_TIMEOUT_S = 120.0
 Progress = Callable[[str], None]

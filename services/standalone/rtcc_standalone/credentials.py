@@ -30,6 +30,7 @@ class Credentials:
     token_keys: dict[str, Path]
     trust: Path
     checkpoint_key: Path
+    evidence_key: Path
     sealing_secret: Path
     notification_sealing_secret: Path
     registry_sealing_secret: Path
@@ -57,9 +58,10 @@ def ensure_credentials(folder: DataFolder, also: Sequence[str] = ()) -> Credenti
     for path in (sealing, notification_sealing, registry_sealing):
         if not path.is_file():
             write_private(path, secrets.token_urlsafe(48))
-    checkpoint = folder.secrets / "ledger-checkpoint.pem"
-    if not checkpoint.is_file():
-        write_private(checkpoint, _new_key())
+    checkpoint, evidence = folder.secrets / "ledger-checkpoint.pem", folder.secrets / "video-evidence.pem"
+    for path in (checkpoint, evidence):
+        if not path.is_file():
+            write_private(path, _new_key())
     keys = {service: _ensure_token_key(folder, service) for service in (*SERVICES, COMMAND_LINE, *also)}
     return Credentials(
         database_owner=known["database_owner"],
@@ -71,6 +73,7 @@ def ensure_credentials(folder: DataFolder, also: Sequence[str] = ()) -> Credenti
         token_keys=keys,
         trust=_ensure_trust(folder, keys),
         checkpoint_key=checkpoint,
+        evidence_key=evidence,
         sealing_secret=sealing,
         notification_sealing_secret=notification_sealing,
         registry_sealing_secret=registry_sealing,

@@ -32,6 +32,8 @@ class DataFolder:
         self.objects = self.path / "objects"
         self.postgres = self.path / "postgres"
         self.files = self.path / "files"
+        # recorded video on its way to the object store
+        self.spool = self.path / "spool"
         self.status = self.run / "status.json"
         # a backup asks by the first file, the supervisor answers by the second
         self.rest_request = self.run / "rest.request"
@@ -42,7 +44,7 @@ class DataFolder:
         """Make the folders; repairs modes that were opened by hand."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.path.chmod(PASSABLE_FOLDER)
-        for folder in (self.secrets, self.logs, self.run, self.agencies, self.sources, self.nats, self.objects, self.files):
+        for folder in (self.secrets, self.logs, self.run, self.agencies, self.sources, self.nats, self.objects, self.files, self.spool):
             folder.mkdir(exist_ok=True)
             folder.chmod(PRIVATE_FOLDER)
         for secret in self.secrets.rglob("*"):

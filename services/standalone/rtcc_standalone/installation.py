@@ -144,6 +144,8 @@ class Installation:
             "RTCC_ALERTING_CONSOLE_ORIGIN": self.settings.get("RTCC_GATEWAY_ORIGIN", f"http://localhost:{port['gateway']}"),
             "RTCC_VIDEO_MEDIA_LISTEN": f"127.0.0.1:{port['media']}",
             "RTCC_VIDEO_FILES_FOLDER": str(self.folder.files),
+            "RTCC_VIDEO_SPOOL_FOLDER": str(self.folder.spool),
+            "RTCC_VIDEO_EVIDENCE_KEY_FILE": str(credentials.evidence_key),
             "RTCC_LEDGER_CHECKPOINT_KEY_FILE": str(credentials.checkpoint_key),
         }
         if self.mode == "demo":

@@ -88,11 +88,17 @@ class Rights:
         resource = Resource("camera", camera.camera_id, camera.agency_id, self.grant(camera, scope.agency_id))
         return self._access.decide(scope, "camera.publish", resource).allowed
 
-    def grant(self, camera: Camera, agency_id: str) -> Grant | None:
-        """The agreement that gives the camera to another agency now; None for the owner and for strangers."""
+    def require_recorded(self, scope: Scope, action: str, camera: Camera) -> Resource:
+        """The camera's recordings as the caller may have them. Raises `Refused` or `PurposeRequired`."""
+        resource = Resource("camera", camera.camera_id, camera.agency_id, self.grant(camera, scope.agency_id, recorded=True))
+        self._access.require(scope, action, resource)
+        return resource
+
+    def grant(self, camera: Camera, agency_id: str, *, recorded: bool = False) -> Grant | None:
+        """The agreement that gives the camera, live or recorded, to another agency now; None for the owner and for strangers."""
         if camera.agency_id == agency_id:
             return None
-        return camera_grant(self._agreements.values(), camera, agency_id, self._clock(), self.open_shared_agreements())
+        return camera_grant(self._agreements.values(), camera, agency_id, self._clock(), self.open_shared_agreements(), recorded=recorded)
 
     def still(self, view: View) -> Decision:
         """Whether a running view would be allowed if it were asked for now, with the roles that the person has now."""

@@ -25,6 +25,7 @@ from rtcc_video.engine.viewer import CloseReason, ViewerCounters
 from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, publish_health
 from rtcc_video.feeds import Feeds, ReadAddresses
 from rtcc_video.publications import Publications
+from rtcc_video.recording.service import serve_footage
 from rtcc_video.rpc import VideoServicer
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
@@ -118,6 +119,7 @@ async def serve(ctx: ServiceContext) -> None:
     people.on_change(on_person)
     ctx.lifecycle.spawn(ended.run(), "video-ended-views")
     ctx.lifecycle.spawn(_tick_forever(ctx, app, publications, snapshots), "video-tick")
+    await serve_footage(ctx, settings, feeds, rights, snapshots)
     ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app, publications))
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()

@@ -8,6 +8,7 @@ from rtcc_chassis.settings import InvalidSetting
 from rtcc_video.engine.endpoint import EndpointSettings
 from rtcc_video.engine.stream import StreamLimits
 from rtcc_video.publishing.publisher import PublisherSettings
+from rtcc_video.recording.segmenter import SegmentLimits
 from rtcc_video.sources.rtsp import RtspSettings
 
 
@@ -65,6 +66,16 @@ class VideoSettings:
     transcoder_height_px: int = 1080
     snapshot_age_s: float = 3.0
     snapshot_width_px: int = 960
+    # through which recorded segments go to the object store; empty: this process records nothing
+    spool_folder: Path | None = None
+    # how much of it may wait there while the object store is away; beyond it nothing more is recorded
+    spool_limit_bytes: int = 8 * 1024**3
+    # a segment is cut at the first key picture after so long: what a kill loses at most, and the step of a playlist
+    segment_s: float = 4.0
+    # Ed25519 private key (PEM) that signs exports; empty: none can be made
+    evidence_key_file: Path | None = None
+    # how often footage whose time is over is looked for (R22)
+    retention_sweep_s: float = 60.0
 
     def endpoint(self) -> EndpointSettings:
         """The engine's socket settings. Raises `InvalidSetting`."""
@@ -91,6 +102,10 @@ class VideoSettings:
         if self.helper == "off":
             return "off"
         raise InvalidSetting("RTCC_VIDEO_HELPER", f"{self.helper!r} is neither auto nor off")
+
+    def segment_limits(self) -> SegmentLimits:
+        """How recordings are cut."""
+        return SegmentLimits(self.segment_s, max(12.0, 3 * self.segment_s))
 
     def stream_limits(self) -> StreamLimits:
         """The bounds of one camera's memory."""

@@ -62,6 +62,11 @@ class Snapshots:
             self._cache[stream.ssrc], self._made_s[stream.ssrc] = snapshot, self._clock()
             return snapshot
 
+    async def decode(self, picture: bytes) -> bytes:
+        """A key picture, as Annex B, as JPEG. Raises `NoPicture`."""
+        async with self._lock:
+            return await self._decode(picture)
+
     async def end_when_idle(self) -> None:
         """Ends a child that nobody used for a minute: call it now and then."""
         if self._child is not None and self._clock() - self._used_s > _IDLE_LIMIT_S and not self._lock.locked():

@@ -90,6 +90,12 @@ def units(make_clip: MakeClip) -> list[AccessUnit]:
     return read_units(make_clip(frames=60, gop=30, size=(640, 480), bit_rate=1_500_000))
 
 
+@pytest.fixture(scope="session")
+def small_units(make_clip: MakeClip) -> list[AccessUnit]:
+    """One second of another size."""
+    return read_units(make_clip(frames=30, gop=30, size=(320, 240)))
+
+
 class Player:
     """Publishes units to a stream in real time, round and round."""
 

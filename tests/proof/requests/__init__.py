@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from proof.requests import alerting, exchange, identity, incidents, intake, registry, sky_and_positions, video, who_and_what
+from proof.requests import alerting, exchange, footage, identity, incidents, intake, registry, sky_and_positions, video, who_and_what
 from proof.requests.building import Builder
 from proof.requests.video import ICE_RESTART, OFFER, PUBLISHER_OFFER
 
@@ -17,6 +17,7 @@ __all__ = ("ICE_RESTART", "OFFER", "OF_A_THING", "PUBLISHER_OFFER", "ids_named_i
 OF_A_THING: dict[str, Builder] = {
     **alerting.REQUESTS,
     **exchange.REQUESTS,
+    **footage.REQUESTS,
     **identity.REQUESTS,
     **incidents.REQUESTS,
     **intake.REQUESTS,

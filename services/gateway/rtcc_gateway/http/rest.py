@@ -9,7 +9,8 @@ from aiohttp import web
 from google.protobuf.message import Message
 
 from rtcc.contract.v1.contract_pb2 import AUDIENCE_PERSON
-from rtcc_chassis.errors import Unavailable, from_rpc
+from rtcc.video.v1.evidence_pb2 import GetExportPartRequest, ListExportsRequest
+from rtcc_chassis.errors import NotFound, Unavailable, from_rpc
 from rtcc_chassis.rpc import CallRule, all_rules
 from rtcc_chassis.scope import Scope
 from rtcc_gateway.http.door import DOOR, SMALL_BODY_BYTES, Door, read_body
@@ -27,6 +28,8 @@ _LARGE_BODIES = {
 }
 # what a service may say that an image is: nothing that a browser runs
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png"})
+# and of recordings: what players fetch
+_MEDIA_TYPES = frozenset({"video/mp4", "application/vnd.apple.mpegurl", "application/zip"})
 _LONG_CALLS_S = {
     "hot_list.import": 120.0,
     "record_import.start": 60.0,
@@ -34,12 +37,14 @@ _LONG_CALLS_S = {
     "audit.verify": 120.0,
     "alert.acknowledge": 10.0,
 }
+_EXPORT_RULES = ("/rtcc.video.v1.EvidenceService/ListExports", "/rtcc.video.v1.EvidenceService/GetExportPart")
 
 
 def routes() -> list[web.RouteDef]:
     """One route per call for people, fixed paths before those with fields."""
     rules = [rule for rule in all_rules().values() if rule.http_path and rule.audience == AUDIENCE_PERSON]
     made = [web.route(rule.http_method, _pattern(rule.http_path), _handler(rule)) for rule in sorted(rules, key=_fixed_first)]
+    made.append(web.get("/v1/exports/{export_id}/file", export_file))
     return made
 
 
@@ -69,12 +74,12 @@ def _handler(rule: CallRule) -> Any:
             body=body,
             has_body=has_body,
         )
-        return await _answer(rule, await call(door, rule, message, caller.scope))
+        return await _answer(request, await call(door, rule, message, caller.scope))
 
     return handle
 
 
-async def _answer(rule: CallRule, response: Message) -> web.Response:
+async def _answer(request: web.Request, response: Message) -> web.Response:
     fields = response.DESCRIPTOR.fields_by_name
     if "jpeg" in fields:
         return web.Response(body=response.jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"})  # type: ignore[attr-defined] # the descriptor says so
@@ -82,9 +87,29 @@ async def _answer(rule: CallRule, response: Message) -> web.Response:
         answer: Any = response
         kind = answer.content_type if answer.content_type in _IMAGE_TYPES else "application/octet-stream"
         return web.Response(body=answer.image, content_type=kind, headers={"Cache-Control": "no-store"})
+    if "media" in fields and "content_type" in fields:
+        answer = response
+        kind = answer.content_type if answer.content_type in _MEDIA_TYPES else "application/octet-stream"
+        return ranged(request, answer.media, kind)
     return web.Response(
         body=await response_json(response), content_type="application/json", charset="utf-8", headers={"Cache-Control": "no-store"}
     )
+
+
+def ranged(request: web.Request, body: bytes, content_type: str) -> web.Response:
+    """The body, or the one range of it that was asked for (RFC 9110, 14): 206, or 416 when it lies outside."""
+    headers = {"Cache-Control": "no-store", "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
+    try:
+        asked = request.http_range
+    except ValueError:
+        return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{len(body)}"})
+    if asked.start is None and asked.stop is None:
+        return web.Response(body=body, content_type=content_type, headers=headers)
+    start, stop, _ = asked.indices(len(body))
+    if start >= stop:
+        return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{len(body)}"})
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body)}"
+    return web.Response(status=206, body=body[start:stop], content_type=content_type, headers=headers)
 
 
 async def call(door: Door, rule: CallRule, message: Message, scope: Scope) -> Message:
@@ -105,6 +130,29 @@ async def call(door: Door, rule: CallRule, message: Message, scope: Scope) -> Me
 def rule_for(path: str) -> CallRule:
     """The rule of a method, by its path."""
     return all_rules()[path]
+
+
+async def export_file(request: web.Request) -> web.StreamResponse:
+    """GET /v1/exports/{export_id}/file: the whole archive, part by part."""
+    door = request.app[DOOR]
+    caller = await door.caller(request, changes=False)
+    export_id = request.match_info["export_id"]
+    listed: Any = await call(door, rule_for(_EXPORT_RULES[0]), ListExportsRequest(limit=200), caller.scope)
+    found = next((one for one in listed.exports if one.export_id == export_id), None)
+    if found is None:
+        raise NotFound("export", export_id[:80])
+    # refuses before the first byte is sent
+    part: Any = await call(door, rule_for(_EXPORT_RULES[1]), GetExportPartRequest(export_id=export_id, part=0), caller.scope)
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="export-{export_id}.zip"'}
+    response = web.StreamResponse(headers=headers)
+    response.content_type, response.content_length = "application/zip", found.bytes
+    await response.prepare(request)
+    await response.write(part.media)
+    for number in range(1, found.parts):
+        part = await call(door, rule_for(_EXPORT_RULES[1]), GetExportPartRequest(export_id=export_id, part=number), caller.scope)
+        await response.write(part.media)
+    await response.write_eof()
+    return response
 
 
 def canonical_paths() -> Iterable[str]:

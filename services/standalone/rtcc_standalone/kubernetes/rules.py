@@ -21,6 +21,7 @@ EXTRA_SERVICE_KEYS = {
     "gateway": frozenset({"sealing-secret", "oidc-client-secret"}),
     "intake": frozenset({"cot.crt", "cot.key", "cot-ca.crt"}),
     "ledger": frozenset({"checkpoint.pem"}),
+    "video": frozenset({"evidence.pem"}),
     "operator": frozenset({"nats-operator-seed", "nats-platform-seed"}),
     "registry": frozenset({"sealing-secret"}),
 }

@@ -81,6 +81,8 @@ def _services(credentials: Credentials, plan: Plan) -> Iterator[Object]:
             values["sealing-secret"] = credentials.registry_sealing_secret.read_text()
         if service == "ledger":
             values["checkpoint.pem"] = credentials.checkpoint_key.read_text()
+        if service == "video":
+            values["evidence.pem"] = credentials.evidence_key.read_text()
         yield _secret(plan, service, values)
 
 

@@ -50,7 +50,7 @@ GIVEN_BY_CHART = frozenset(
 _GIVEN_TO = {
     "alerting": {"console_origin", "sealing_secret"},
     "gateway": {"listen", "origin", "certificate_file", "certificate_key_file", "sealing_secret", "oidc_client_secret"},
-    "video": {"media_listen", "public_addresses", "files_folder", "turn_secret"},
+    "video": {"media_listen", "public_addresses", "files_folder", "turn_secret", "evidence_key_file", "spool_folder"},
     "intake": {"cot_listen", "cot_certificate_file", "cot_key_file", "cot_authority_file"},
     "ledger": {"checkpoint_key_file"},
     "registry": {"sealing_secret"},

@@ -2,7 +2,8 @@ import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { span } from "../contract/time";
 import { CameraState } from "../generated/rtcc/video/v1/video_pb";
 import { useLive } from "../live/store";
-import { useSession } from "../session/store";
+import { useRight, useSession } from "../session/store";
+import { go } from "../shell/router";
 import { Button, PartnerBadge } from "../ui/parts";
 import { useNow } from "../ui/use-now";
 import { closeCamera, enlarge, retryCamera, useDock } from "./dock";
@@ -17,6 +18,7 @@ export function VideoTile({ cameraId, attempt, index }: { cameraId: string; atte
   const agencyName = useLive((state) => state.agencies.get(shared?.camera?.agencyId ?? "")?.name);
   const viewerName = useSession((state) => state.session?.person.display_name ?? "");
   const enlarged = useDock((state) => state.enlarged === cameraId);
+  const mayReplay = useRight("footage.list");
   const camera = own ?? shared?.camera;
   const partner = !own && shared !== undefined;
   const name = camera?.name ?? "Camera";
@@ -67,6 +69,11 @@ export function VideoTile({ cameraId, attempt, index }: { cameraId: string; atte
         <span className="tile-state" data-state={state}>
           {state === "live" ? "● LIVE" : state}
         </span>
+        {mayReplay && (
+          <Button look="quiet" size="small" aria-label={`Recordings of ${name}`} title="Recordings" onClick={() => go(`/playback?cameras=${cameraId}`)}>
+            ⏱
+          </Button>
+        )}
         <Button look="quiet" size="small" aria-label={enlarged ? `Shrink ${name}` : `Enlarge ${name}`} onClick={() => enlarge(index)}>
           {enlarged ? "⤡" : "⤢"}
         </Button>

@@ -1,0 +1,134 @@
+/** One camera's recording in a video element: segments are fetched around the moment that is shown and appended by their own time of day. */
+import { exchange } from "../contract/exchange";
+import { at, correction, needed, type Stretch } from "./timeline";
+
+const AHEAD_MS = 12_000;
+const KEPT_S = 60;
+
+export class FootagePlayer {
+  /** What failed last, in words. */
+  problem = "";
+  private readonly source = new MediaSource();
+  private readonly url = URL.createObjectURL(this.source);
+  private buffer: SourceBuffer | undefined;
+  private readonly loaded = new Set<string>();
+  private initId = "";
+  private loading = false;
+  private wantedMs: number;
+  private ended = false;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly cameraId: string,
+    private readonly codecs: ReadonlyMap<string, string>,
+    private readonly stretches: readonly Stretch[],
+    /** The unix time that is second 0 of the element: floating point has too few digits for microseconds since 1970. */
+    private readonly originMs: number,
+    private readonly changed: () => void,
+  ) {
+    this.wantedMs = originMs;
+    video.src = this.url;
+    this.source.addEventListener("sourceopen", () => void this.fill());
+  }
+
+  /** Shows the moment; called with every tick of the common clock. Answers how far off the picture is, or undefined where none is recorded. */
+  follow(ms: number, speed: number, playing: boolean): number | undefined {
+    this.wantedMs = ms;
+    void this.fill();
+    if (at(this.stretches, ms) < 0) {
+      this.video.pause();
+      return undefined;
+    }
+    const wantedS = (ms - this.originMs) / 1000;
+    const offMs = (this.video.currentTime - wantedS) * 1000;
+    if (!playing) {
+      this.video.pause();
+      if (Math.abs(offMs) > 5 && !this.video.seeking) this.video.currentTime = wantedS;
+      return offMs;
+    }
+    const { seek, rate } = correction(offMs, speed);
+    if (seek && !this.video.seeking) this.video.currentTime = wantedS + (0.05 * speed);
+    this.video.playbackRate = Math.min(16, Math.max(0.0625, rate));
+    // Refused while nothing is buffered yet: the next tick asks again.
+    if (this.video.paused && this.video.readyState >= 2) this.video.play().catch(() => undefined);
+    return offMs;
+  }
+
+  stop(): void {
+    this.ended = true;
+    this.video.pause();
+    this.video.removeAttribute("src");
+    this.video.load();
+    URL.revokeObjectURL(this.url);
+  }
+
+  private async fill(): Promise<void> {
+    if (this.loading || this.ended || this.source.readyState !== "open") return;
+    this.loading = true;
+    try {
+      for (let next = this.next(); next && !this.ended; next = this.next()) await this.load(next);
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : "The recording can't be loaded.";
+    } finally {
+      this.loading = false;
+      if (!this.ended) this.changed();
+    }
+  }
+
+  private next(): Stretch | undefined {
+    return needed(this.stretches, this.wantedMs, AHEAD_MS).find(({ id }) => !this.loaded.has(id));
+  }
+
+  private async load(stretch: Stretch): Promise<void> {
+    if (stretch.initId !== this.initId) {
+      const type = `video/mp4; codecs="${this.codecs.get(stretch.initId) ?? "avc1.42c01e"}"`;
+      if (!this.buffer) {
+        this.buffer = this.source.addSourceBuffer(type);
+        this.buffer.timestampOffset = -this.originMs / 1000;
+      } else this.buffer.changeType(type);
+      await this.append(await this.fetched(stretch.initId));
+      this.initId = stretch.initId;
+    }
+    const data = await this.fetched(stretch.id);
+    await this.forget();
+    await this.append(data);
+    this.loaded.add(stretch.id);
+    this.problem = "";
+  }
+
+  private async fetched(mediaId: string): Promise<ArrayBuffer> {
+    const answer = await exchange({ verb: "GET", path: `/v1/cameras/${encodeURIComponent(this.cameraId)}/footage/media/${mediaId}` }, { withPurpose: true });
+    return answer.arrayBuffer();
+  }
+
+  private append(data: ArrayBuffer): Promise<void> {
+    return this.done((buffer) => buffer.appendBuffer(data));
+  }
+
+  /** What is far from the moment goes, so that hours don't fill the memory. */
+  private async forget(): Promise<void> {
+    const ranges = this.buffer?.buffered;
+    if (!ranges?.length) return;
+    const nowS = (this.wantedMs - this.originMs) / 1000;
+    const [firstS, lastS] = [ranges.start(0), ranges.end(ranges.length - 1)];
+    const farBefore = nowS - KEPT_S > firstS;
+    const farBehind = lastS > nowS + KEPT_S;
+    if (!farBefore && !farBehind) return;
+    if (farBefore) await this.done((buffer) => buffer.remove(firstS, nowS - KEPT_S / 2));
+    if (farBehind) await this.done((buffer) => buffer.remove(nowS + KEPT_S / 2, lastS));
+    for (const one of this.stretches) {
+      const middleS = ((one.fromMs + one.untilMs) / 2 - this.originMs) / 1000;
+      if ((farBefore && middleS < nowS - KEPT_S / 3) || (farBehind && middleS > nowS + KEPT_S / 3)) this.loaded.delete(one.id);
+    }
+  }
+
+  private done(act: (buffer: SourceBuffer) => void): Promise<void> {
+    const buffer = this.buffer;
+    if (!buffer || this.ended) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      buffer.addEventListener("updateend", () => resolve(), { once: true });
+      buffer.addEventListener("error", () => reject(new Error("The browser can't show this recording.")), { once: true });
+      act(buffer);
+    });
+  }
+}

@@ -1,0 +1,1 @@
+"""What cameras showed: recorded, kept, found again, played and handed over."""

@@ -1,0 +1,266 @@
+"""Ordering exports, making them one at a time in the background, and handing them out in parts."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from rtcc.registry.v1.registry_pb2 import Camera
+from rtcc_chassis.access import Access, AuditDraft, Outcome, touched
+from rtcc_chassis.clock import Clock
+from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, RtccError, Unavailable
+from rtcc_chassis.identifiers import derived_id, new_id
+from rtcc_chassis.scope import Scope
+from rtcc_video.app import Rights
+from rtcc_video.recording.domain import Segment, check_window, coverage
+from rtcc_video.recording.export_archive import (
+    SIZE_LIMIT_BYTES,
+    Archive,
+    Order,
+    add_clips,
+    certificate,
+    init_path,
+    manifest_of,
+    readme,
+    segment_path,
+    sign_and_finish,
+    verifier,
+)
+from rtcc_video.recording.export_store import Export, ExportStore
+from rtcc_video.recording.store import FootageStore
+
+_log = logging.getLogger(__name__)
+
+EXPORT: Final = "footage.export"
+PART_BYTES: Final = 4 * 1024 * 1024
+MEDIA_TYPE: Final = "application/zip"
+LONGEST: Final = timedelta(hours=6)
+_LONGEST_REASON: Final = 300
+_LOOK_EVERY_S: Final = 2.0
+
+
+class Objects(Protocol):
+    """Where the bytes are."""
+
+    async def get(self, scope: Scope, agency_id: str, key: str) -> bytes: ...
+
+    async def get_range(self, scope: Scope, agency_id: str, key: str, offset: int, length: int) -> bytes: ...
+
+    async def put_file(self, scope: Scope, agency_id: str, key: str, path: Path, content_type: str) -> None: ...
+
+
+# Entries of the owner's log about a camera: (owner agency, camera) -> JSON-able entries, newest first.
+class Custody(Protocol):
+    """Who touched a camera's recordings, from the ledger."""
+
+    async def entries(self, agency_id: str, camera_id: str) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where archives are put together, and with which key they are signed."""
+
+    folder: Path
+    key: Ed25519PrivateKey
+
+
+class Exports:
+    """`place` None: this installation has no key for evidence, and says so."""
+
+    def __init__(
+        self,
+        store: ExportStore,
+        footage: FootageStore,
+        objects: Objects,
+        custody: Custody,
+        rights: Rights,
+        access: Access,
+        place: Place | None,
+        clock: Clock,
+        owner_of: Callable[[Scope, str, str], Any],
+    ) -> None:
+        self._store = store
+        self._footage = footage
+        self._objects = objects
+        self._custody = custody
+        self._rights = rights
+        self._access = access
+        self._place = place
+        self._clock = clock
+        self._owner_of = owner_of
+        self._wake = asyncio.Event()
+
+    async def create(self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime, reason: str) -> Export:
+        """Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Unavailable`."""
+        reason = reason.strip()
+        if not reason or len(reason) > _LONGEST_REASON or not reason.isprintable():
+            raise InvalidInput.one("reason", f"is needed, 1 to {_LONGEST_REASON} printable characters")
+        check_window(starts_at, ends_at)
+        if ends_at - starts_at > LONGEST:
+            raise InvalidInput.one("ends_at", "is more than 6 h after the start: make several exports")
+        if ends_at > self._clock():
+            raise InvalidInput.one("ends_at", "lies in the future")
+        owner: Scope = await self._owner_of(scope, EXPORT, camera_id)
+        if self._place is None:
+            raise Unavailable("exports", "the video service has no key to sign them: set RTCC_VIDEO_EVIDENCE_KEY_FILE")
+        segments, _ = await self._footage.footage(owner, camera_id, starts_at, ends_at)
+        if not segments:
+            raise NotFound("recording", f"of camera {camera_id[:80]} in that time")
+        if 2 * sum(segment.size_bytes for segment in segments) > SIZE_LIMIT_BYTES:
+            raise InvalidInput.one("ends_at", "makes an export of more than 2 GB: make several shorter ones")
+        camera = self._rights.cameras.get(camera_id)
+        grant = self._rights.grant(camera, scope.agency_id, recorded=True) if camera is not None else None
+        key = scope.idempotency_key
+        order = Order(
+            export_id=derived_id("export", scope.agency_id, scope.principal_id, key) if key else new_id(),
+            agency_id=scope.agency_id,
+            owner_agency_id=owner.agency_id,
+            camera_id=camera_id,
+            camera=_described(camera),
+            starts_at=starts_at,
+            ends_at=ends_at,
+            reason=reason,
+            purpose=scope.purpose,
+            case_number=scope.case_number,
+            agreement_id=grant.agreement_id if grant else "",
+            created_by=scope.principal_id,
+            created_by_name=scope.display_name,
+            created_at=self._clock(),
+        )
+        stored = await self._store.add(scope, order)
+        touched(f"export:{stored.order.export_id}", *(f"segment:{one.segment_id}" for one in segments[:150]))
+        self._wake.set()
+        return stored
+
+    async def list_all(self, scope: Scope, limit: int) -> list[Export]:
+        found = await self._store.newest(scope, min(limit or 50, 200))
+        touched(*(f"export:{one.order.export_id}" for one in found))
+        return found
+
+    async def part(self, scope: Scope, export_id: str, part: int) -> bytes:
+        """Raises `NotFound`, `Conflict` while it isn't ready."""
+        export = await self._store.find(scope, export_id[:80])
+        if export is None:
+            raise NotFound("export", export_id[:80])
+        if export.state != "ready":
+            raise Conflict(f"The export is {export.state}{': ' + export.problem if export.problem else ''}.")
+        offset = part * PART_BYTES
+        if offset >= export.size_bytes:
+            raise NotFound("part", str(part))
+        length = min(PART_BYTES, export.size_bytes - offset)
+        return await self._objects.get_range(scope, scope.agency_id, object_key(export_id), offset, length)
+
+    async def run(self) -> None:
+        """For ever: one export after the other. What an earlier run of the service began is begun again."""
+        begun_again = False
+        while True:
+            try:
+                if not begun_again:
+                    await self._store.begin_again(Scope.platform("video"))
+                    begun_again = True
+                order = await self._store.take(Scope.platform("video"))
+                if order is not None:
+                    await self._make(order)
+                    continue
+            except RtccError as error:
+                _log.warning("exports wait: %s", error.message)
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._wake.wait()
+
+    async def _make(self, order: Order) -> None:
+        scope = Scope.service("video", order.agency_id)
+        try:
+            digest, size, segments = await self._build(order)
+        except Unavailable:
+            await self._store.progress(scope, order.export_id, "waiting", 0)
+            raise
+        except (RtccError, ValueError, OSError) as error:
+            _log.warning("export %s failed: %s", order.export_id, error)
+            await self._store.fail(scope, order.export_id, str(error)[:300], self._clock())
+            return
+        await self._access.record(_entry(order, digest, size, segments, self._clock()))
+        await self._store.finish(scope, order.export_id, digest, size, segments, self._clock())
+
+    async def _build(self, order: Order) -> tuple[str, int, int]:
+        if self._place is None:
+            raise ValueError("there is no key to sign it")
+        owner, mine = Scope.service("video", order.owner_agency_id), Scope.service("video", order.agency_id)
+        segments, told = await self._footage.footage(owner, order.camera_id, order.starts_at, order.ends_at)
+        if not segments:
+            raise ValueError("what was recorded in that time has been deleted meanwhile")
+        gaps = coverage(segments, told, order.starts_at, order.ends_at).gaps
+        inits = await self._footage.inits(owner, sorted({segment.init_id for segment in segments}))
+        self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=self._place.folder, prefix="export-", suffix=".zip") as file:
+            archive = Archive(file)  # type: ignore[arg-type] # a binary file that can be read back
+            for init in inits.values():
+                await asyncio.to_thread(archive.add, init_path(init.init_id), init.data)
+            for number, segment in enumerate(segments):
+                data = await self._original(owner, segment)
+                await asyncio.to_thread(archive.add, segment_path(number, segment), data)
+                if number % 20 == 0:
+                    await self._store.progress(mine, order.export_id, "running", 80 * number // len(segments))
+            clips = await asyncio.to_thread(add_clips, archive, segments, order)
+            custody = await self._custody.entries(order.owner_agency_id, order.camera_id)
+            ids = {f"segment:{segment.segment_id}" for segment in segments}
+            kept = [entry for entry in custody if ids & set(entry["object_ids"])]
+            archive.add("custody.json", json.dumps(kept, indent=1, ensure_ascii=False).encode())
+            archive.add("certificate.txt", certificate(order, segments, self._place.key.public_key().public_bytes_raw()))
+            archive.add("README.txt", readme(order))
+            archive.add("verify.py", verifier())
+            manifest = manifest_of(order, segments, gaps, list(inits.values()), clips, archive)
+            digest, size = await asyncio.to_thread(sign_and_finish, archive, manifest, self._place.key)
+            file.flush()
+            await self._objects.put_file(mine, order.agency_id, object_key(order.export_id), Path(file.name), MEDIA_TYPE)
+        return digest, size, len(segments)
+
+    async def _original(self, owner: Scope, segment: Segment) -> bytes:
+        data = await self._objects.get(owner, segment.agency_id, segment.object_key)
+        if hashlib.sha256(data).hexdigest() != segment.sha256:
+            raise ValueError(f"segment {segment.segment_id} in the store isn't what was recorded: its SHA-256 is another one")
+        return data
+
+
+def object_key(export_id: str) -> str:
+    """Where an archive lies in the bucket of who ordered it."""
+    return f"exports/{export_id}.zip"
+
+
+def _described(camera: Camera | None) -> dict[str, Any]:
+    if camera is None:
+        return {}
+    told: dict[str, Any] = {"name": camera.name, "owner": camera.owner}
+    if camera.HasField("coordinate"):
+        told |= {"latitude_deg": camera.coordinate.latitude_deg, "longitude_deg": camera.coordinate.longitude_deg}
+        told["bearing_deg"] = round(camera.bearing_deg, 1)
+    return told
+
+
+def _entry(order: Order, digest: str, size: int, segments: int, now: datetime) -> AuditDraft:
+    told = {
+        "bytes": size, "camera_id": order.camera_id, "segments": segments, "sha256": digest, "made_for": order.created_by,
+        "starts_at": order.starts_at.isoformat(), "ends_at": order.ends_at.isoformat(),
+    }  # fmt: skip
+    return AuditDraft(
+        action="export.made",
+        place="video: exports",
+        outcome=Outcome.ALLOWED,
+        scope=Scope.service("video", order.agency_id),
+        reason=f"export for case {order.case_number}: {order.reason}"[:300],
+        object_ids=(f"export:{order.export_id}", f"camera:{order.camera_id}"),
+        owner_agency_id=order.owner_agency_id,
+        agreement_id=order.agreement_id,
+        new_value=json.dumps(told, sort_keys=True),
+        occurred_at=now,
+    )

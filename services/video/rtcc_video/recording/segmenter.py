@@ -1,0 +1,180 @@
+"""Cuts a camera's pictures into segments with times of day. No I/O, no clock: the times are arguments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream, parse_sps
+from rtcc_video.recording.fmp4 import TIMESCALE, Init, make_init, parameter_sets, write_segment
+
+# The server's clock against its monotonic clock: more than this between two pictures is a step, not a drift.
+_STEP_US: Final = 500_000
+# How far the camera's ticks may run from the server's clock before a new count begins. A picture held up by the network stays below it.
+_APART_US: Final = 3_000_000
+_SILENCE_TICKS: Final = 2 * TIMESCALE
+# A segment's start follows the server's clock by an eighth of the difference, at most 40 ms: jitter is smoothed, drift is followed.
+_FOLLOW_SHARE: Final = 8
+_FOLLOW_LIMIT_US: Final = 40_000
+_USUAL_TICKS: Final = TIMESCALE // 25
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLimits:
+    """Cut at the first key picture after `target_s`; anywhere at `longest_s` or `longest_bytes`."""
+
+    target_s: float = 4.0
+    longest_s: float = 12.0
+    longest_bytes: int = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RawSegment:
+    """Pictures of one segment before they are written. Times are Unix microseconds by the server's clock.
+
+    `continues` says that no picture is missing between it and the segment before; `step_us` by how much the server's clock had jumped
+    when it began.
+    """
+
+    number: int
+    started_us: int
+    ended_us: int
+    camera_started_us: int | None
+    received_us: int
+    continues: bool
+    step_us: int
+    init: Init
+    pictures: tuple[tuple[tuple[bytes, ...], int, bool], ...]
+
+    @property
+    def starts_with_key(self) -> bool:
+        return self.pictures[0][2]
+
+    def to_bytes(self) -> bytes:
+        """The media segment; its decoding time is the server's time of day in ticks, so that players need no other index."""
+        return write_segment(self.number, self.started_us * TIMESCALE // 1_000_000, self.pictures)
+
+
+# Called with each segment as it is complete.
+type OnSegment = Callable[[RawSegment], None]
+
+
+class Segmenter:
+    """One camera. Pictures go in by `take`; segments come out by `on_segment`."""
+
+    def __init__(self, limits: SegmentLimits, on_segment: OnSegment) -> None:
+        self._limits = limits
+        self._on_segment = on_segment
+        self._target_ticks = int(limits.target_s * TIMESCALE)
+        self._longest_ticks = int(limits.longest_s * TIMESCALE)
+        self._pictures: list[AccessUnit] = []
+        self._bytes = 0
+        self._number = 0
+        self._init: Init | None = None
+        self._sets: tuple[bytes, tuple[bytes, ...]] | None = None
+        # the camera's ticks and the server's time of the same moment
+        self._anchor_ticks = 0
+        self._anchor_us = 0
+        self._offset_us: int | None = None
+        self._received_us = 0
+        self._continues = False
+        self._step_us = 0
+        self._step_ticks = _USUAL_TICKS
+
+    @property
+    def pending_bytes(self) -> int:
+        """What is in memory and would be lost with the process."""
+        return self._bytes
+
+    def take(self, unit: AccessUnit, unix_us: int, monotonic_us: int) -> None:
+        """The next picture, received at `unix_us`. Raises `MalformedBitstream` for unreadable parameter sets."""
+        offset_us = unix_us - monotonic_us
+        step_us = 0 if self._offset_us is None else offset_us - self._offset_us
+        self._offset_us = offset_us
+        if self._pictures:
+            self._cut_where_needed(unit, unix_us, step_us)
+        if not self._pictures:
+            if not self._begin(unit, unix_us):
+                return
+            if abs(step_us) > _STEP_US:
+                self._step_us = step_us
+        self._pictures.append(unit)
+        self._bytes += sum(map(len, unit.nals))
+
+    def finish(self) -> None:
+        """Gives out what is there: the source ended, or recording does. The next picture begins anew."""
+        if self._pictures:
+            self._emit(self._pictures[-1].timestamp + self._step_ticks)
+        self._continues = False
+        self._offset_us = None
+
+    def drop(self) -> None:
+        """Forgets what is there."""
+        self._pictures, self._bytes, self._continues = [], 0, False
+
+    def _cut_where_needed(self, unit: AccessUnit, unix_us: int, step_us: int) -> None:
+        last, first = self._pictures[-1].timestamp, self._pictures[0].timestamp
+        ticks = unit.timestamp - last
+        apart_us = unix_us - self._time_of(unit.timestamp)
+        stepped = abs(step_us) > _STEP_US
+        if stepped or not 0 < ticks <= _SILENCE_TICKS or abs(apart_us) > _APART_US:
+            self._emit(last + self._step_ticks)
+            # a clock that jumped loses no picture; a silence or a new count of the source does
+            self._continues = stepped and 0 < ticks <= _SILENCE_TICKS
+            self._anchor_us = 0
+            return
+        self._step_ticks = ticks
+        length = unit.timestamp - first
+        full = length >= self._longest_ticks or self._bytes >= self._limits.longest_bytes
+        if full or (unit.key and (length >= self._target_ticks or self._new_sets(unit))):
+            follow_us = max(-_FOLLOW_LIMIT_US, min(_FOLLOW_LIMIT_US, apart_us // _FOLLOW_SHARE))
+            next_us = self._time_of(unit.timestamp) + follow_us
+            self._emit(unit.timestamp, next_us)
+            self._anchor_ticks, self._anchor_us = unit.timestamp, next_us
+
+    def _begin(self, unit: AccessUnit, unix_us: int) -> bool:
+        """Whether a segment can begin with this picture."""
+        if not unit.key and not self._continues:
+            return False
+        if unit.key and (sets := parameter_sets(unit.nals)) is not None and sets != self._sets:
+            self._init = make_init(*sets, parse_sps(sets[0]))
+            self._sets = sets
+        if self._init is None:
+            return False
+        if not self._continues or self._anchor_us == 0:
+            self._anchor_ticks, self._anchor_us = unit.timestamp, unix_us
+        self._received_us = unix_us
+        return True
+
+    def _new_sets(self, unit: AccessUnit) -> bool:
+        sets = parameter_sets(unit.nals)
+        return sets is not None and sets != self._sets
+
+    def _time_of(self, ticks: int) -> int:
+        return self._anchor_us + (ticks - self._anchor_ticks) * 1_000_000 // TIMESCALE
+
+    def _emit(self, end_ticks: int, ended_us: int = 0) -> None:
+        """The segment up to `end_ticks`; where the next one begins at another time, the last picture stands for the difference."""
+        units, init = self._pictures, self._init
+        if init is None:
+            raise MalformedBitstream("stream", "a segment without parameter sets")
+        started_us = self._time_of(units[0].timestamp)
+        ended_us = ended_us or self._time_of(end_ticks)
+        moved = (ended_us - self._time_of(end_ticks)) * TIMESCALE // 1_000_000
+        ends = [unit.timestamp for unit in units[1:]] + [end_ticks]
+        durations = [end - unit.timestamp for unit, end in zip(units, ends, strict=True)]
+        durations[-1] = max(1, durations[-1] + moved)
+        pictures = tuple((unit.nals, duration, unit.key) for unit, duration in zip(units, durations, strict=True))
+        self._number += 1
+        segment = RawSegment(
+            number=self._number,
+            started_us=started_us,
+            ended_us=max(ended_us, started_us + 1),
+            camera_started_us=units[0].captured_us,
+            received_us=self._received_us,
+            continues=self._continues and self._step_us == 0,
+            step_us=self._step_us,
+            init=init,
+            pictures=pictures,
+        )
+        self._pictures, self._bytes, self._step_us, self._continues = [], 0, 0, True
+        self._on_segment(segment)

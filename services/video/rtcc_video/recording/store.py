@@ -1,0 +1,324 @@
+"""Policies, segments, gaps, holds and proofs in PostgreSQL."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from rtcc_chassis.database import Database
+from rtcc_chassis.scope import Scope
+from rtcc_video.recording.domain import Deletion, FootageHold, Gap, GapKind, Mode, RecordingPolicy, Segment
+from rtcc_video.recording.fmp4 import Init
+
+_MOST_SEGMENTS: Final = 25_000
+# no segment is longer: bounds the look at what began before a window
+_LONGEST_SEGMENT: Final = timedelta(seconds=60)
+_COLUMNS: Final = (
+    "segment_id, agency_id, camera_id, started_at, ended_at, camera_started_at, clock_difference_ms, init_id, object_key, sha256, "
+    "size_bytes, pictures, continues, starts_with_key"
+)
+
+
+class FootageStore:
+    """Every method sees only what its scope may see."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def policies(self, scope: Scope) -> dict[tuple[str, str], RecordingPolicy]:
+        """(agency, camera) -> policy."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch("select * from recording_policy order by agency_id, camera_id")
+        return {(row["agency_id"], row["camera_id"]): _policy(row) for row in rows}
+
+    async def put_policy(self, scope: Scope, policy: RecordingPolicy) -> RecordingPolicy | None:
+        """The policy before."""
+        async with self._database.transaction(scope) as connection:
+            before = await connection.fetchrow(
+                "select * from recording_policy where agency_id = $1 and camera_id = $2 for update", scope.agency_id, policy.camera_id
+            )
+            await connection.execute(
+                """insert into recording_policy (agency_id, camera_id, mode, keep_s, pre_roll_s, post_roll_s, changed_at, changed_by)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8)
+                   on conflict (agency_id, camera_id) do update set mode = excluded.mode, keep_s = excluded.keep_s,
+                       pre_roll_s = excluded.pre_roll_s, post_roll_s = excluded.post_roll_s, changed_at = excluded.changed_at,
+                       changed_by = excluded.changed_by""",
+                scope.agency_id,
+                policy.camera_id,
+                policy.mode.value,
+                policy.keep_s,
+                policy.pre_roll_s,
+                policy.post_roll_s,
+                policy.changed_at,
+                policy.changed_by,
+            )
+        return _policy(before) if before is not None else None
+
+    async def add_segments(self, scope: Scope, segments: Sequence[Segment], inits: Sequence[tuple[str, Init]]) -> None:
+        """Adding one again changes nothing. `inits`: with the agency that each belongs to."""
+        async with self._database.transaction(scope) as connection:
+            await connection.executemany(
+                """insert into footage_init (agency_id, init_id, codec, width_px, height_px, body) values ($1, $2, $3, $4, $5, $6)
+                   on conflict do nothing""",
+                [(agency_id, one.init_id, one.codec, one.width_px, one.height_px, one.data) for agency_id, one in inits],
+            )
+            await connection.executemany(
+                f"""insert into footage_segment ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                    on conflict (segment_id) do nothing""",
+                [
+                    (
+                        one.segment_id, one.agency_id, one.camera_id, one.started_at, one.ended_at, one.camera_started_at,
+                        one.clock_difference_ms, one.init_id, one.object_key, one.sha256, one.size_bytes, one.pictures, one.continues,
+                        one.starts_with_key,
+                    )
+                    for one in segments
+                ],
+            )  # fmt: skip
+
+    async def put_gaps(self, scope: Scope, gaps: Sequence[Gap]) -> None:
+        """Each as it is now."""
+        async with self._database.transaction(scope) as connection:
+            await connection.executemany(
+                """insert into footage_gap (gap_id, agency_id, camera_id, started_at, ended_at, kind, reason)
+                   values ($1, $2, $3, $4, $5, $6, $7) on conflict (gap_id) do update set ended_at = excluded.ended_at""",
+                [(gap.gap_id, gap.agency_id, gap.camera_id, gap.started_at, gap.ended_at, gap.kind.value, gap.reason) for gap in gaps],
+            )
+
+    async def standing(self, scope: Scope, camera_ids: Sequence[str]) -> dict[str, tuple[datetime | None, Gap | None]]:
+        """Where an earlier recorder left each camera: the end of its newest segment, and the gap that is open."""
+        async with self._database.transaction(scope) as connection:
+            ends = await connection.fetch(
+                """select c.camera_id, (
+                       select s.ended_at from footage_segment s where s.camera_id = c.camera_id and s.agency_id = c.agency_id
+                       order by s.started_at desc limit 1) as ended_at
+                   from (select distinct agency_id, camera_id from footage_segment where camera_id = any($1::text[])) c""",
+                list(camera_ids),
+            )
+            gaps = await connection.fetch(
+                "select * from footage_gap where ended_at is null and camera_id = any($1::text[]) order by started_at", list(camera_ids)
+            )
+        opened = {row["camera_id"]: _gap(row) for row in gaps}
+        ended = {row["camera_id"]: row["ended_at"] for row in ends}
+        return {camera_id: (ended.get(camera_id), opened.get(camera_id)) for camera_id in camera_ids}
+
+    async def footage(self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime) -> tuple[list[Segment], list[Gap]]:
+        """Of one camera, what touches the window."""
+        async with self._database.transaction(scope) as connection:
+            segments = await connection.fetch(
+                f"""select {_COLUMNS} from footage_segment
+                    where agency_id = $1 and camera_id = $2 and started_at < $4 and started_at > $5 and ended_at > $3
+                    order by started_at limit {_MOST_SEGMENTS}""",
+                scope.agency_id,
+                camera_id,
+                starts_at,
+                ends_at,
+                starts_at - _LONGEST_SEGMENT,
+            )
+            gaps = await connection.fetch(
+                """select * from footage_gap
+                   where agency_id = $1 and camera_id = $2 and started_at < $4 and coalesce(ended_at, 'infinity') >= $3
+                   order by started_at limit 10000""",
+                scope.agency_id,
+                camera_id,
+                starts_at,
+                ends_at,
+            )
+        return [_segment(row) for row in segments], [_gap(row) for row in gaps]
+
+    async def inits(self, scope: Scope, init_ids: Sequence[str]) -> dict[str, Init]:
+        """By id; unknown ones are left out."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch(
+                "select * from footage_init where agency_id = $1 and init_id = any($2::text[])", scope.agency_id, list(init_ids)
+            )
+        return {row["init_id"]: Init(row["init_id"], row["codec"], row["width_px"], row["height_px"], row["body"]) for row in rows}
+
+    async def segment(self, scope: Scope, camera_id: str, segment_id: str) -> Segment | None:
+        async with self._database.transaction(scope) as connection:
+            row = await connection.fetchrow(
+                f"select {_COLUMNS} from footage_segment where agency_id = $1 and camera_id = $2 and segment_id = $3",
+                scope.agency_id,
+                camera_id,
+                segment_id,
+            )
+        return _segment(row) if row is not None else None
+
+    async def segment_at(self, scope: Scope, camera_id: str, at: datetime) -> Segment | None:
+        """The newest that begins with a key picture at or before `at`."""
+        async with self._database.transaction(scope) as connection:
+            row = await connection.fetchrow(
+                f"""select {_COLUMNS} from footage_segment
+                    where agency_id = $1 and camera_id = $2 and started_at <= $3 and starts_with_key
+                    order by started_at desc limit 1""",
+                scope.agency_id,
+                camera_id,
+                at,
+            )
+        return _segment(row) if row is not None else None
+
+    async def knows_camera(self, scope: Scope, camera_id: str) -> bool:
+        """Whether something of it is recorded for this agency."""
+        async with self._database.transaction(scope) as connection:
+            found = await connection.fetchval(
+                "select exists (select from footage_segment where agency_id = $1 and camera_id = $2)", scope.agency_id, camera_id
+            )
+        return bool(found)
+
+    async def totals(self, scope: Scope) -> dict[str, tuple[datetime, datetime, int, int]]:
+        """Camera -> oldest, newest, segments, bytes."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch(
+                """select camera_id, min(started_at) as oldest, max(ended_at) as newest, count(*) as segments, sum(size_bytes) as bytes
+                   from footage_segment where agency_id = $1 group by camera_id""",
+                scope.agency_id,
+            )
+        return {row["camera_id"]: (row["oldest"], row["newest"], row["segments"], int(row["bytes"])) for row in rows}
+
+    async def holds(self, scope: Scope, *, released: bool) -> list[FootageHold]:
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch(
+                "select * from footage_hold where agency_id = $1 and (released_at is null or $2) order by placed_at desc limit 1000",
+                scope.agency_id,
+                released,
+            )
+        return [_hold(row) for row in rows]
+
+    async def add_hold(self, scope: Scope, hold: FootageHold) -> FootageHold:
+        """The stored one: a repeat with the same id is the same hold."""
+        async with self._database.transaction(scope) as connection:
+            await connection.execute(
+                """insert into footage_hold (hold_id, agency_id, reason, camera_id, starts_at, ends_at, placed_at, placed_by)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hold_id) do nothing""",
+                hold.hold_id,
+                scope.agency_id,
+                hold.reason,
+                hold.camera_id,
+                hold.starts_at,
+                hold.ends_at,
+                hold.placed_at,
+                hold.placed_by,
+            )
+            row = await connection.fetchrow("select * from footage_hold where hold_id = $1", hold.hold_id)
+        return _hold(row)
+
+    async def release_hold(self, scope: Scope, hold_id: str, now: datetime) -> FootageHold | None:
+        """Released once; None when there is none."""
+        async with self._database.transaction(scope) as connection:
+            row = await connection.fetchrow(
+                """update footage_hold set released_at = coalesce(released_at, $2),
+                       released_by = case when released_at is null then $3 else released_by end
+                   where hold_id = $1 and agency_id = $4 returning *""",
+                hold_id,
+                now,
+                scope.principal_id,
+                scope.agency_id,
+            )
+        return _hold(row) if row is not None else None
+
+    async def deletions(self, scope: Scope, limit: int) -> list[Deletion]:
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch(
+                "select * from footage_deletion where agency_id = $1 order by deleted_at desc, deletion_id desc limit $2",
+                scope.agency_id,
+                limit,
+            )
+        return [_deletion(row) for row in rows]
+
+    async def agencies(self, scope: Scope) -> list[str]:
+        """Agencies with a policy."""
+        async with self._database.transaction(scope) as connection:
+            rows = await connection.fetch("select distinct agency_id from recording_policy order by agency_id")
+        return [row["agency_id"] for row in rows]
+
+    @asynccontextmanager
+    async def deleting(self, scope: Scope) -> AsyncIterator["Deleting"]:
+        """One transaction of one agency: what it deletes is gone, and proved, when it ends."""
+        async with self._database.transaction(scope) as connection:
+            yield Deleting(connection, scope.agency_id)
+
+
+class Deleting:
+    """Locks what is due; another instance takes other segments."""
+
+    def __init__(self, connection: Any, agency_id: str) -> None:
+        self._connection = connection
+        self._agency_id = agency_id
+
+    async def due(self, now: datetime, limit: int) -> list[tuple[Segment, int]]:
+        """With the seconds that each was to be kept; the oldest first. Policy and holds are asked for each at this moment."""
+        # nobody places a hold between this look and the end of the transaction
+        await self._connection.execute("lock table footage_hold in share mode")
+        rows = await self._connection.fetch(
+            f"""select {", ".join("s." + name.strip() for name in _COLUMNS.split(","))}, p.keep_s
+                from footage_segment s cross join lateral (
+                    select * from recording_policy p where p.agency_id = s.agency_id and p.camera_id in ('', s.camera_id)
+                    order by p.camera_id <> '' desc limit 1) p
+                where s.agency_id = $1
+                  and s.ended_at < $2::timestamptz - make_interval(secs => (select min(keep_s) from recording_policy where agency_id = $1))
+                  and s.ended_at < $2::timestamptz - make_interval(secs => p.keep_s)
+                  and not exists (
+                      select 1 from footage_hold h
+                      where h.agency_id = s.agency_id and h.released_at is null and h.camera_id in ('', s.camera_id)
+                        and s.ended_at > coalesce(h.starts_at, '-infinity') and s.started_at < coalesce(h.ends_at, 'infinity'))
+                order by s.started_at limit $3 for update of s skip locked""",
+            self._agency_id,
+            now,
+            limit,
+        )
+        return [(_segment(row), row["keep_s"]) for row in rows]
+
+    async def delete(self, segments: Sequence[Segment], proofs: Sequence[Deletion], gaps: Sequence[Gap]) -> None:
+        await self._connection.execute(
+            "delete from footage_segment where segment_id = any($1::text[])", [segment.segment_id for segment in segments]
+        )
+        await self._connection.executemany(
+            """insert into footage_deletion (deletion_id, agency_id, camera_id, keep_s, deleted_at, segments, size_bytes, oldest_at,
+                                             newest_at, leaves, digest)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+            [
+                (
+                    one.deletion_id, self._agency_id, one.camera_id, one.keep_s, one.deleted_at, one.segments, one.size_bytes,
+                    one.oldest_at, one.newest_at, one.leaves, one.digest,
+                )
+                for one in proofs
+            ],
+        )  # fmt: skip
+        await self._connection.executemany(
+            """insert into footage_gap (gap_id, agency_id, camera_id, started_at, ended_at, kind, reason)
+               values ($1, $2, $3, $4, $5, $6, $7)""",
+            [(gap.gap_id, gap.agency_id, gap.camera_id, gap.started_at, gap.ended_at, gap.kind.value, gap.reason) for gap in gaps],
+        )
+
+
+def _policy(row: Any) -> RecordingPolicy:
+    return RecordingPolicy(
+        row["camera_id"],
+        Mode(row["mode"]),
+        row["keep_s"],
+        row["pre_roll_s"],
+        row["post_roll_s"],
+        row["changed_at"],
+        row["changed_by"],
+    )
+
+
+def _segment(row: Any) -> Segment:
+    return Segment(*(row[name.strip()] for name in _COLUMNS.split(",")))
+
+
+def _gap(row: Any) -> Gap:
+    return Gap(row["gap_id"], row["agency_id"], row["camera_id"], row["started_at"], row["ended_at"], GapKind(row["kind"]), row["reason"])
+
+
+def _hold(row: Any) -> FootageHold:
+    return FootageHold(
+        row["hold_id"], row["reason"], row["camera_id"], row["starts_at"], row["ends_at"], row["placed_at"], row["placed_by"],
+        row["released_at"], row["released_by"],
+    )  # fmt: skip
+
+
+def _deletion(row: Any) -> Deletion:
+    return Deletion(
+        row["deletion_id"], row["camera_id"], row["keep_s"], row["deleted_at"], row["segments"], row["size_bytes"], row["oldest_at"],
+        row["newest_at"], row["leaves"], row["digest"],
+    )  # fmt: skip

@@ -1,0 +1,349 @@
+"""Exports: every changed byte is found by the program that goes with them, and who may not have one gets none (R27, R28)."""
+
+import hashlib
+import io
+import json
+import random
+import subprocess
+import sys
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import av
+import grpc
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtcc.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agreement, Camera
+from rtcc.video.v1 import evidence_pb2 as pb
+from rtcc.video.v1 import evidence_pb2_grpc
+from rtcc_chassis.clock import utc_now
+from rtcc_chassis.context import ServiceContext
+from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, PurposeRequired, Refused, from_rpc
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.streams import directory_subject
+from rtcc_chassis.testing import TestPlatform, person, poll
+from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.recording import verify_export
+from rtcc_video.recording.domain import Gap, GapKind, Segment, moment
+from rtcc_video.recording.export_archive import (
+    Archive,
+    Order,
+    add_clips,
+    certificate,
+    init_path,
+    manifest_of,
+    readme,
+    segment_path,
+    sign_and_finish,
+    verifier,
+)
+from rtcc_video.recording.segmenter import RawSegment, Segmenter, SegmentLimits
+from rtcc_video.recording.store import FootageStore
+from rtcc_video.recording.verify_export import NotIntact, ed25519_verifies, verify
+from rtcc_video.service import serve
+
+NOON_US = 1_795_000_000_000_000
+NOON = moment(NOON_US)
+DETECTIVE = person("east", "investigator", name="East Detective", purpose="robbery", case_number="E-1")
+PARTNER = person("west", "investigator", name="West Detective", purpose="robbery", case_number="W-1")
+
+
+def recorded(units: list[AccessUnit]) -> list[tuple[Segment, RawSegment, bytes]]:
+    """Two segments of a second each."""
+    raw: list[RawSegment] = []
+    segmenter = Segmenter(SegmentLimits(target_s=0.9), raw.append)
+    for number, unit in enumerate(units):
+        segmenter.take(unit, NOON_US + number * 33_333, number * 33_333)
+    segmenter.finish()
+    found = []
+    for one in raw:
+        data = one.to_bytes()
+        segment = Segment(
+            new_id(), "east", "c1", moment(one.started_us), moment(one.ended_us), moment(one.started_us - 250_000), 250, one.init.init_id,
+            f"footage/c1/{one.number}.m4s", hashlib.sha256(data).hexdigest(), len(data), len(one.pictures), one.continues, True,
+        )  # fmt: skip
+        found.append((segment, one, data))
+    return found
+
+
+def order(**fields: Any) -> Order:
+    values: dict[str, Any] = {
+        "export_id": "x1", "agency_id": "east", "owner_agency_id": "east", "camera_id": "c1", "camera": {"name": "North gate"},
+        "starts_at": NOON + timedelta(seconds=0.4), "ends_at": NOON + timedelta(seconds=1.6), "reason": "for court", "purpose": "robbery",
+        "case_number": "E-1", "agreement_id": "", "created_by": "p1", "created_by_name": "East Detective", "created_at": NOON,
+    }  # fmt: skip
+    return Order(**(values | fields))
+
+
+def archive_of(units: list[AccessUnit], key: Ed25519PrivateKey) -> bytes:
+    file = io.BytesIO()
+    archive, mine, parts = Archive(file), order(), recorded(units)
+    init = parts[0][1].init
+    archive.add(init_path(init.init_id), init.data)
+    for number, (segment, _, data) in enumerate(parts):
+        archive.add(segment_path(number, segment), data)
+    segments = [segment for segment, _, _ in parts]
+    clips = add_clips(archive, segments, mine)
+    archive.add("custody.json", b"[]")
+    archive.add("certificate.txt", certificate(mine, segments, key.public_key().public_bytes_raw()))
+    archive.add("README.txt", readme(mine))
+    archive.add("verify.py", verifier())
+    gap = Gap("g", "east", "c1", NOON, NOON + timedelta(seconds=1), GapKind.CAMERA, "The camera was away.")
+    sign_and_finish(archive, manifest_of(mine, segments, [gap], [init], clips, archive), key)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture(scope="module")
+def intact(units: list[AccessUnit], key: Ed25519PrivateKey) -> bytes:
+    return archive_of(units, key)
+
+
+def test_an_export_is_a_plain_archive_whose_clip_plays_between_its_marks(intact: bytes, units: list[AccessUnit]) -> None:
+    with zipfile.ZipFile(io.BytesIO(intact)) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        manifest = json.loads(archive.read("manifest.json"))
+        clip = archive.read("clip-1.mp4")
+        text = archive.read("certificate.txt").decode()
+    assert {"README.txt", "certificate.txt", "custody.json", "verify.py", "manifest.sig"} <= set(names)
+    assert [manifest["case_number"], manifest["purpose"], manifest["exported_by"]["name"]] == ["E-1", "robbery", "East Detective"]
+    assert [segment["clock_difference_ms"] for segment in manifest["segments"]] == [250, 250]
+    assert manifest["gaps"][0]["reason"] == "The camera was away."
+    assert (round(manifest["clips"][0]["mark_in_s"], 3), round(manifest["clips"][0]["mark_out_s"], 3)) == (0.4, 1.6)
+    for segment in manifest["segments"]:
+        assert segment["sha256"] in text
+    with av.open(io.BytesIO(clip)) as container:
+        assert sum(1 for packet in container.demux(video=0) for _ in packet.decode()) == len(units)
+
+
+def test_the_program_in_the_export_says_intact_alone_and_without_our_software(
+    intact: bytes, key: Ed25519PrivateKey, tmp_path: Path
+) -> None:
+    export = tmp_path / "export.zip"
+    export.write_bytes(intact)
+    with zipfile.ZipFile(export) as archive:
+        archive.extract("verify.py", tmp_path)
+    public = key.public_key().public_bytes_raw().hex()
+
+    def run(*more: str) -> tuple[int, str]:
+        # -I and -S: no package of ours, or of anybody, can be imported
+        command = [sys.executable, "-I", "-S", str(tmp_path / "verify.py"), str(export), *more]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    code, told = run("--key", public, "--sha256", hashlib.sha256(intact).hexdigest())
+    assert code == 0, told
+    assert "intact: 2 segments of camera North gate" in told
+    assert public in told
+    assert run("--key", "00" * 32)[0] == 1
+    assert run("--sha256", "00" * 32)[0] == 1
+    export.write_bytes(intact[:-1])
+    assert run()[0] == 1
+
+
+def test_every_changed_byte_is_found(intact: bytes) -> None:
+    """Each byte of what isn't picture data, and a sample of the pictures: the hash of a file doesn't care which of its bytes it is."""
+    with zipfile.ZipFile(io.BytesIO(intact)) as archive:
+        pictures = [
+            (one.header_offset + 60 + len(one.filename), one.header_offset + 30 + len(one.filename) + one.file_size)
+            for one in archive.infolist()
+            if one.filename.endswith((".m4s", ".mp4", ".py"))
+        ]
+    chance = random.Random(27)
+    plain = [at for at in range(len(intact)) if not any(start <= at < end for start, end in pictures)]
+    tried = chance.sample(plain, min(len(plain), 250)) + chance.sample(range(len(intact)), 150)
+    for at in tried:
+        changed = bytearray(intact)
+        changed[at] ^= 1 << chance.randrange(8)
+        with pytest.raises(NotIntact):
+            verify(io.BytesIO(bytes(changed)))
+
+
+@given(at=st.integers(0, 10_000_000), cut=st.booleans(), value=st.binary(min_size=1, max_size=4))
+def test_no_insertion_and_no_cut_goes_unseen(intact: bytes, at: int, cut: bool, value: bytes) -> None:
+    at %= len(intact)
+    changed = intact[:at] if cut else intact[:at] + value + intact[at:]
+    with pytest.raises(NotIntact):
+        verify(io.BytesIO(changed))
+
+
+def test_who_makes_hashes_and_manifest_anew_lacks_the_key(intact: bytes, units: list[AccessUnit], key: Ed25519PrivateKey) -> None:
+    assert verify(io.BytesIO(intact))[1] == key.public_key().public_bytes_raw().hex()
+    forged = archive_of([AccessUnit(unit.nals, unit.timestamp, unit.key) for unit in units[:40]], Ed25519PrivateKey.generate())
+    assert verify(io.BytesIO(forged))[1] != key.public_key().public_bytes_raw().hex()
+
+
+@given(st.binary(max_size=200))
+def test_the_programs_ed25519_agrees_with_the_library(message: bytes) -> None:
+    signer = Ed25519PrivateKey.generate()
+    public, signature = signer.public_key().public_bytes_raw(), signer.sign(message)
+    assert ed25519_verifies(public, message, signature)
+    assert not ed25519_verifies(public, message + b"x", signature)
+    wrong = bytearray(signature)
+    wrong[len(message) % 64] ^= 1
+    assert not ed25519_verifies(public, message, bytes(wrong))
+
+
+class Center:
+    """The service with two stored segments of camera c1 of agency east."""
+
+    def __init__(self, platform: TestPlatform, context: ServiceContext) -> None:
+        self.platform, self.context = platform, context
+        self.stub = evidence_pb2_grpc.EvidenceServiceStub(context.channels.channel("video"))
+        self.asked: list[str] = []
+
+    async def call(self, scope: Scope, method: str, **fields: Any) -> Any:
+        try:
+            request = getattr(pb, f"{method}Request")(**fields)
+            return await getattr(self.stub, method)(request, metadata=self.platform.metadata(scope))
+        except grpc.RpcError as error:
+            raise from_rpc(error) from None
+
+    async def order(self, scope: Scope = DETECTIVE, **fields: Any) -> pb.Export:
+        values = {"camera_id": "c1", "starts_at": NOON, "ends_at": NOON + timedelta(seconds=2), "reason": "for court"}
+        made: pb.Export = (await self.call(scope, "CreateExport", **(values | fields))).export
+        return made
+
+    async def finished(self, scope: Scope, export_id: str) -> pb.Export:
+        async def ask() -> pb.Export | None:
+            listed = (await self.call(scope, "ListExports")).exports
+            done = (pb.EXPORT_STATE_READY, pb.EXPORT_STATE_FAILED)
+            return next((one for one in listed if one.export_id == export_id and one.state in done), None)
+
+        found = await poll(ask, deadline_s=30, every_s=0.1)
+        assert found is not None
+        return found
+
+    async def store(self, type_name: str, identifier: str, message: Any) -> None:
+        subject = directory_subject(type_name, "east", identifier)
+        await self.context.bus.publish(subject, message, message_id=new_id(), agency_id="east")
+
+
+@pytest_asyncio.fixture
+async def center(
+    small_platform: TestPlatform, units: list[AccessUnit], key: Ed25519PrivateKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Center]:
+    await small_platform.servers.s3_endpoint()
+    key_file = tmp_path / "evidence.pem"
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    monkeypatch.setenv("RTCC_VIDEO_EVIDENCE_KEY_FILE", str(key_file))
+    monkeypatch.setenv("RTCC_VIDEO_SPOOL_FOLDER", str(tmp_path / "spool"))
+    context = await small_platform.context("video")
+    found = Center(small_platform, context)
+    parts = recorded(units)
+
+    class Ledger(ledger_pb2_grpc.LedgerServiceServicer):
+        """The one call of the ledger that video makes."""
+
+        async def ListAccesses(self, request: Any, context: Any) -> ledger_pb2.ListAccessesResponse:
+            found.asked.append(request.object_id)
+            answer = ledger_pb2.ListAccessesResponse()
+            for number, ids in enumerate((["camera:c1", f"segment:{parts[0][0].segment_id}"], ["camera:c1"])):
+                entry = answer.entries.add(leaf_index=number).entry
+                entry.action, entry.principal_name = "footage.read", "Somebody"
+                entry.object_ids.extend(ids)
+            return answer
+
+    async def serve_ledger(ctx: ServiceContext) -> None:
+        ctx.rpc.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, Ledger())
+        ctx.lifecycle.ready()
+        await ctx.lifecycle.stopping.wait()
+
+    await found.store("camera", "c1", Camera(camera_id="c1", agency_id="east", name="North", enabled=True))
+    await small_platform.serve({"ledger": serve_ledger, "video": serve})
+    east = Scope.service("video", "east")
+    for segment, _, data in parts:
+        await context.objects.put(east, "east", segment.object_key, data, "video/mp4")
+    store = FootageStore(context.database)
+    await store.add_segments(east, [segment for segment, _, _ in parts], [("east", parts[0][1].init)])
+    yield found
+    await small_platform.close()
+
+
+async def test_an_export_is_made_handed_out_in_parts_and_verified(center: Center, key: Ed25519PrivateKey) -> None:
+    ordered = await center.order()
+    ready = await center.finished(DETECTIVE, ordered.export_id)
+    assert ready.state == pb.EXPORT_STATE_READY, ready.problem
+    parts = [(await center.call(DETECTIVE, "GetExportPart", export_id=ready.export_id, part=number)).media for number in range(ready.parts)]
+    whole = b"".join(parts)
+    assert (len(whole), hashlib.sha256(whole).hexdigest()) == (ready.bytes, ready.sha256)
+    manifest, public = verify(io.BytesIO(whole))
+    assert public == key.public_key().public_bytes_raw().hex()
+    assert (manifest["camera"]["name"], manifest["reason"], len(manifest["segments"])) == ("North", "for court", 2)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        custody = json.loads(archive.read("custody.json"))
+    # the entries that touched what is exported, and no other
+    assert [entry["leaf_index"] for entry in custody] == [0]
+    assert center.asked == ["camera:c1"]
+    with pytest.raises(NotFound):
+        await center.call(DETECTIVE, "GetExportPart", export_id=ready.export_id, part=ready.parts)
+
+
+async def test_a_recording_that_was_changed_in_the_store_is_not_exported(center: Center) -> None:
+    east = Scope.service("video", "east")
+    data = bytearray(await center.context.objects.get(east, "east", "footage/c1/2.m4s"))
+    data[-1] ^= 1
+    await center.context.objects.put(east, "east", "footage/c1/2.m4s", bytes(data), "video/mp4")
+    failed = await center.finished(DETECTIVE, (await center.order()).export_id)
+    assert failed.state == pb.EXPORT_STATE_FAILED
+    assert "isn't what was recorded" in failed.problem
+    with pytest.raises(Conflict):
+        await center.call(DETECTIVE, "GetExportPart", export_id=failed.export_id)
+
+
+async def test_who_may_export(center: Center) -> None:
+    with pytest.raises(PurposeRequired):
+        await center.order(person("east", "investigator"))
+    for scope in (person("east", "operator", purpose="p", case_number="c"), PARTNER):
+        with pytest.raises(Refused):
+            await center.order(scope)
+    for field, value in (("reason", " "), ("ends_at", utc_now() + timedelta(hours=1)), ("ends_at", NOON + timedelta(hours=7))):
+        with pytest.raises(InvalidInput):
+            await center.order(**{field: value})
+    with pytest.raises(NotFound):
+        await center.order(starts_at=NOON - timedelta(hours=2), ends_at=NOON - timedelta(hours=1))
+    agreement = Agreement(agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE)
+    agreement.camera_ids.append("c1")
+    agreement.cameras_recorded = True
+    await center.store("agreement", "a1", agreement)
+    with pytest.raises(Refused):
+        await center.order(PARTNER)
+    agreement.cameras_export = True
+    await center.store("agreement", "a1", agreement)
+
+    async def granted() -> pb.Export | None:
+        try:
+            return await center.order(PARTNER)
+        except Refused:
+            return None
+
+    made = await poll(granted)
+    assert made is not None
+    ready = await center.finished(PARTNER, made.export_id)
+    assert (ready.state, ready.owner_agency_id) == (pb.EXPORT_STATE_READY, "east")
+    # the partner's archive is the partner's: the owner knows of it by its log
+    assert not (await center.call(DETECTIVE, "ListExports")).exports
+    with pytest.raises(NotFound):
+        await center.call(DETECTIVE, "GetExportPart", export_id=ready.export_id)
+
+
+def test_the_verifier_needs_nothing_of_ours() -> None:
+    imported = [line for line in verifier().decode().splitlines() if line.startswith(("import ", "from "))]
+    assert imported
+    assert {line.split()[1].split(".")[0] for line in imported} <= sys.stdlib_module_names
+    assert verify_export.FORMAT in verifier().decode()
