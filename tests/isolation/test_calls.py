@@ -135,7 +135,9 @@ async def test_a_role_without_the_right_is_refused_and_audited(platform: Running
 @each_call
 async def test_a_caller_of_another_kind_is_refused_and_audited(platform: RunningPlatform, world: World, rule: CallRule) -> None:
     device = Scope(OWNER, f"attempt-{new_id()}", "device", frozenset())
-    outsider = Scope.service("location" if rule.service == "video" or rule.action == "camera.read_stream" else "video", OWNER)
+    # what video may: its own calls, a camera's address, and the custody of what it hands over
+    videos = rule.service == "video" or rule.action in ("camera.read_stream", "audit.who_saw")
+    outsider = Scope.service("location" if videos else "video", OWNER)
     outsider = replace(outsider, purpose="investigation", case_number=f"attempt-{new_id()}")
     for scope, audience in ((device, AUDIENCE_DEVICE), (outsider, AUDIENCE_SERVICE)):
         if rule.audience == audience and scope is device:
