@@ -30,6 +30,9 @@ _ALARM_SHARE: Final = 0.8
 
 RECORDERS = Gauge("rtcc_video_recorders", "Cameras by what their recorder does.", ["state"])
 LOST = Counter("rtcc_video_lost_segments", "Segments that could not be kept, each told as a gap.", ["kind"])
+for _kind in ("overload", "spool_full"):
+    # a series that begins with its first loss would hide that one from every rate
+    LOST.labels(_kind)
 
 
 class RecordedCamera(Protocol):
