@@ -165,5 +165,5 @@ async def _forget(store: AirspaceStore, clock: Clock, days: int) -> None:
             if gone:
                 _LOG.info("%d points of paths older than %d days were deleted", gone, days)
         except RtccError as error:
-            _LOG.warning("old paths stay for now: %s", error.message)
+            _LOG.warning("old paths stay until the next look: %s", error.message)
         await asyncio.sleep(_FORGET_EVERY_S)
