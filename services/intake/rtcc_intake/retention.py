@@ -5,11 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from rtcc_chassis import retention
 from rtcc_chassis.errors import InvalidInput, Violation
 
-SHORTEST_S = 180
-LONGEST_S = 315_576_000
-_LONGEST_REASON = 300
 _LONGEST_KIND = 40
 
 
@@ -72,21 +70,17 @@ def check_rule(rule: RetentionRule) -> None:
     found = []
     if len(rule.kind) > _LONGEST_KIND or not (rule.kind == "" or rule.kind.replace("_", "").isalnum()):
         found.append(Violation("rule.kind", "is no kind of event, such as plate_read"))
-    if rule.keep_s and not SHORTEST_S <= rule.keep_s <= LONGEST_S:
-        found.append(Violation("rule.keep_s", f"{rule.keep_s} is not within {SHORTEST_S} s (three minutes) and {LONGEST_S} s (ten years)"))
+    if rule.keep_s:
+        found += retention.wrong_keep("rule.keep_s", rule.keep_s)
     if found:
         raise InvalidInput(found)
 
 
 def check_hold(hold: RetentionHold) -> None:
     """Raises InvalidInput."""
-    found = []
-    if not hold.reason or len(hold.reason) > _LONGEST_REASON or not hold.reason.isprintable():
-        found.append(Violation("hold.reason", f"is needed, 1 to {_LONGEST_REASON} printable characters: the case or order that demands it"))
+    found = retention.wrong_hold("hold.reason", hold.reason, "hold.occurred_until", hold.occurred_from, hold.occurred_until)
     if len(hold.kind) > _LONGEST_KIND or not (hold.kind == "" or hold.kind.replace("_", "").isalnum()):
         found.append(Violation("hold.kind", "is no kind of event, such as plate_read"))
-    if hold.occurred_from and hold.occurred_until and hold.occurred_until <= hold.occurred_from:
-        found.append(Violation("hold.occurred_until", "must be after the start"))
     if found:
         raise InvalidInput(found)
 
@@ -99,7 +93,7 @@ def leaf(event_id: str, body: bytes) -> bytes:
 def proof_of(deletion_id: str, rule: RetentionRule, events: Iterable[DueEvent], deleted_at: datetime) -> Deletion:
     """Of a batch that was due under one rule. The order in which events were found is part of no proof."""
     batch = list(events)
-    leaves = b"".join(sorted(leaf(event.event_id, event.body) for event in batch))
+    leaves, digest = retention.sealed(leaf(event.event_id, event.body) for event in batch)
     return Deletion(
         deletion_id=deletion_id,
         rule=rule,
@@ -108,13 +102,10 @@ def proof_of(deletion_id: str, rule: RetentionRule, events: Iterable[DueEvent], 
         oldest_received_at=min(event.received_at for event in batch),
         newest_received_at=max(event.received_at for event in batch),
         leaves=leaves,
-        digest=hashlib.sha256(leaves).hexdigest(),
+        digest=digest,
     )
 
 
 def proves(deletion: Deletion, event_id: str, body: bytes) -> bool:
     """Whether this event was in the batch and the proof is whole."""
-    if hashlib.sha256(deletion.leaves).hexdigest() != deletion.digest or len(deletion.leaves) != 32 * deletion.events:
-        return False
-    wanted = leaf(event_id, body)
-    return any(deletion.leaves[at : at + 32] == wanted for at in range(0, len(deletion.leaves), 32))
+    return retention.contains(deletion.leaves, deletion.digest, deletion.events, leaf(event_id, body))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from rtcc_chassis.database import Database
+from rtcc_chassis.retention import HoldRows
 from rtcc_chassis.scope import Scope
 from rtcc_intake.retention import Deletion, DueEvent, RetentionHold, RetentionRule
 
@@ -15,6 +16,7 @@ class RetentionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._holds = HoldRows(database, "retention_hold", "retention_deletion")
 
     async def rules(self, scope: Scope) -> list[RetentionRule]:
         async with self._database.transaction(scope) as connection:
@@ -44,57 +46,30 @@ class RetentionStore:
         return _rule(before) if before is not None else None
 
     async def holds(self, scope: Scope, *, released: bool) -> list[RetentionHold]:
-        async with self._database.transaction(scope) as connection:
-            rows = await connection.fetch(
-                "select * from retention_hold where agency_id = $1 and (released_at is null or $2) order by placed_at desc limit 1000",
-                scope.agency_id,
-                released,
-            )
-        return [_hold(row) for row in rows]
+        return [_hold(row) for row in await self._holds.holds(scope, released=released)]
 
     async def add_hold(self, scope: Scope, hold: RetentionHold) -> RetentionHold:
         """The stored one: a repeat with the same id is the same hold."""
-        async with self._database.transaction(scope) as connection:
-            await connection.execute(
-                """insert into retention_hold (hold_id, agency_id, reason, source_id, kind, plate, occurred_from, occurred_until,
-                                               placed_at, placed_by)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (hold_id) do nothing""",
-                hold.hold_id,
-                scope.agency_id,
-                hold.reason,
-                hold.source_id,
-                hold.kind,
-                hold.plate,
-                hold.occurred_from,
-                hold.occurred_until,
-                hold.placed_at,
-                hold.placed_by,
-            )
-            row = await connection.fetchrow("select * from retention_hold where hold_id = $1", hold.hold_id)
-        return _hold(row)
+        values = {
+            "hold_id": hold.hold_id,
+            "reason": hold.reason,
+            "source_id": hold.source_id,
+            "kind": hold.kind,
+            "plate": hold.plate,
+            "occurred_from": hold.occurred_from,
+            "occurred_until": hold.occurred_until,
+            "placed_at": hold.placed_at,
+            "placed_by": hold.placed_by,
+        }
+        return _hold(await self._holds.add(scope, values))
 
     async def release_hold(self, scope: Scope, hold_id: str, now: datetime) -> RetentionHold | None:
         """Released once; None when there is none."""
-        async with self._database.transaction(scope) as connection:
-            row = await connection.fetchrow(
-                """update retention_hold set released_at = coalesce(released_at, $2),
-                       released_by = case when released_at is null then $3 else released_by end
-                   where hold_id = $1 and agency_id = $4 returning *""",
-                hold_id,
-                now,
-                scope.principal_id,
-                scope.agency_id,
-            )
+        row = await self._holds.release(scope, hold_id, now)
         return _hold(row) if row is not None else None
 
     async def deletions(self, scope: Scope, limit: int) -> list[Deletion]:
-        async with self._database.transaction(scope) as connection:
-            rows = await connection.fetch(
-                "select * from retention_deletion where agency_id = $1 order by deleted_at desc, deletion_id desc limit $2",
-                scope.agency_id,
-                limit,
-            )
-        return [_deletion(row) for row in rows]
+        return [_deletion(row) for row in await self._holds.deletions(scope, limit)]
 
     async def agencies_with_rules(self, scope: Scope) -> list[str]:
         async with self._database.transaction(scope) as connection:

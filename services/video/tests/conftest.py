@@ -14,9 +14,12 @@ import pytest
 import pytest_asyncio
 from aiortc import MediaStreamTrack
 
+from rtcc_chassis.testing import TestPlatform
 from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
 from rtcc_video.engine.h264 import AccessUnit, make_access_unit, split_annex_b
 from rtcc_video.engine.stream import LiveStream, StreamLimits
+
+from .center import Center, serving
 
 MakeClip = Callable[..., Path]
 
@@ -169,3 +172,10 @@ def chromium() -> Iterator[str]:
     if found is None:
         pytest.skip("no Chromium on this machine: ./rtcc test installs one where it can")
     yield found
+
+
+@pytest_asyncio.fixture
+async def center(small_platform: TestPlatform, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Center]:
+    """The whole service, with a camera and callers."""
+    async with serving(small_platform, make_clip, monkeypatch) as found:
+        yield found

@@ -1,28 +1,17 @@
 """The whole service over real gRPC, NATS and PostgreSQL, with aiortc as the browser and a real RTSP camera."""
 
-import asyncio
 import dataclasses
-import hashlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
-import grpc
 import pytest
-import pytest_asyncio
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from rtcc.exchange.v1.exchange_pb2 import SharedAlert
-from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED, AuditEntry
-from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
-from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement, Camera, Person
+from rtcc.ledger.v1.ledger_pb2 import OUTCOME_DENIED
+from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_REVOKED, Person
 from rtcc.video.v1 import video_pb2 as pb
-from rtcc.video.v1 import video_pb2_grpc
 from rtcc_chassis.clock import utc_now
-from rtcc_chassis.consumer import Delivery
-from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import (
     Conflict,
     Exhausted,
@@ -30,137 +19,11 @@ from rtcc_chassis.errors import (
     NotFound,
     PurposeRequired,
     Refused,
-    RtccError,
-    Unauthenticated,
     Unavailable,
-    from_rpc,
 )
-from rtcc_chassis.identifiers import new_id
-from rtcc_chassis.scope import Scope
-from rtcc_chassis.streams import AUDIT, directory_subject
-from rtcc_chassis.testing import TestPlatform, person, poll
-from rtcc_demo.rtsp_server import RtspServer
-from rtcc_video.service import serve
+from rtcc_chassis.testing import person, poll
 
-OPERATOR = person("east", "operator", name="East Operator")
-PARTNER = person("west", "operator", name="West Operator", purpose="stolen vehicle", case_number="W-1")
-
-
-class _Registry(registry_pb2_grpc.RegistryServiceServicer):
-    """The one call of the registry that video makes."""
-
-    addresses: ClassVar[dict[str, str]] = {}
-    keys: ClassVar[dict[str, str]] = {}
-
-    async def GetCameraStream(self, request: Any, context: Any) -> registry_pb2.GetCameraStreamResponse:
-        key = self.keys.get(request.camera_id, "")
-        return registry_pb2.GetCameraStreamResponse(
-            stream_url=self.addresses.get(request.camera_id, ""),
-            publish_key_sha256=hashlib.sha256(key.encode()).hexdigest() if key else "",
-        )
-
-
-async def _serve_registry(ctx: ServiceContext) -> None:
-    ctx.rpc.add(registry_pb2_grpc.add_RegistryServiceServicer_to_server, _Registry())
-    ctx.lifecycle.ready()
-    await ctx.lifecycle.stopping.wait()
-
-
-class Center:
-    """The service under test with cameras c1 and c2 of agency east, and its callers."""
-
-    def __init__(self, platform: TestPlatform, context: ServiceContext) -> None:
-        self.platform, self.context = platform, context
-        self.stub = video_pb2_grpc.VideoServiceStub(context.channels.channel("video"))
-        self.audit: list[AuditEntry] = []
-
-    async def call(self, scope: Scope, method: str, request: Any) -> Any:
-        try:
-            return await getattr(self.stub, method)(request, metadata=self.platform.metadata(scope))
-        except grpc.RpcError as error:
-            raise from_rpc(error) from error
-
-    async def store(self, type_name: str, agency_id: str, identifier: str, message: Any) -> None:
-        subject = directory_subject(type_name, agency_id, identifier)
-        await self.context.bus.publish(subject, message if message else b"", message_id=new_id(), agency_id=agency_id)
-
-    async def grant(self, **changes: Any) -> Agreement:
-        agreement = Agreement(
-            agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE, camera_ids=["c1"]
-        )
-        agreement.cameras_live = True
-        for name, value in changes.items():
-            setattr(agreement, name, value)
-        await self.store("agreement", "east", "a1", agreement)
-        return agreement
-
-    async def until(self, scope: Scope, method: str, request: Any, condition: Any = bool, deadline_s: float = 30) -> Any:
-        async def ask() -> Any:
-            try:
-                answer = await self.call(scope, method, request)
-            except RtccError:
-                return None
-            return answer if condition(answer) else None
-
-        return await poll(ask, deadline_s=deadline_s)
-
-    async def audited(self, action: str, **fields: Any) -> AuditEntry:
-        async def ask() -> AuditEntry | None:
-            for entry in self.audit:
-                if entry.action == action and all(getattr(entry, name) == value for name, value in fields.items()):
-                    return entry
-            return None
-
-        return await poll(ask, deadline_s=30)
-
-    @asynccontextmanager
-    async def watching(self, scope: Scope, camera_id: str = "c1") -> AsyncIterator[tuple[RTCPeerConnection, str]]:
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        try:
-            connection.addTransceiver("video", direction="recvonly")
-            await connection.setLocalDescription(await connection.createOffer())
-            offer = connection.localDescription.sdp
-            opened = await self.call(scope, "OpenViewer", pb.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer))
-            await connection.setRemoteDescription(RTCSessionDescription(opened.answer_sdp, "answer"))
-            yield connection, opened.viewer_id
-        finally:
-            await connection.close()
-
-
-async def frames(connection: RTCPeerConnection, count: int = 5) -> Any:
-    async with asyncio.timeout(30):
-        for _ in range(count):
-            frame = await connection.getReceivers()[0].track.recv()
-    return frame
-
-
-async def closed(connection: RTCPeerConnection) -> None:
-    async def ask() -> bool:
-        return connection.connectionState in ("closed", "failed")
-
-    await poll(ask, deadline_s=5)
-
-
-@pytest_asyncio.fixture
-async def center(small_platform: TestPlatform, make_clip: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Center]:
-    clip = make_clip(frames=30, gop=15)
-    async with RtspServer({"north": clip, "south": clip}, "viewer", "hidden-secret") as server:
-        monkeypatch.setenv("RTCC_VIDEO_AGENCY_VIEWER_LIMIT", "3")
-        _Registry.keys = {}
-        _Registry.addresses = {"c1": server.url("north"), "c2": server.url("south"), "c3": "rtsp://viewer:hidden-secret@127.0.0.1:1/none"}
-        context = await small_platform.context("video")
-        found = Center(small_platform, context)
-
-        async def on_audit(deliveries: list[Delivery]) -> None:
-            found.audit += [AuditEntry.FromString(delivery.data) for delivery in deliveries]
-
-        for camera_id in ("c1", "c2", "c3"):
-            camera = Camera(camera_id=camera_id, agency_id="east", name=f"Camera {camera_id}", enabled=True, has_stream=True)
-            await found.store("camera", "east", camera_id, camera)
-        context.lifecycle.spawn(context.bus.tail(AUDIT, ["audit.>"], on_audit, start="all").run(), "audit")
-        await small_platform.serve({"registry": _serve_registry, "video": serve})
-        yield found
-        await small_platform.close()
+from .center import OPERATOR, PARTNER, Center, closed, frames
 
 
 async def test_an_operator_watches_an_own_camera_and_the_log_says_how_long(center: Center) -> None:
@@ -356,101 +219,3 @@ async def test_health_is_told_on_the_agencys_subject(center: Center) -> None:
     async with center.watching(OPERATOR) as (connection, _):
         await frames(connection)
         await poll(told)
-
-
-@asynccontextmanager
-async def sending(track: MediaStreamTrack, open_publisher: Any) -> AsyncIterator[tuple[RTCPeerConnection, Any]]:
-    """aiortc publishes a track through `open_publisher(offer)`, which gives the answer."""
-    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    try:
-        connection.addTransceiver(track, direction="sendonly")
-        await connection.setLocalDescription(await connection.createOffer())
-        opened = await open_publisher(connection.localDescription.sdp)
-        await connection.setRemoteDescription(RTCSessionDescription(opened.answer_sdp, "answer"))
-        yield connection, opened
-    finally:
-        await connection.close()
-
-
-async def test_a_device_publishes_with_its_key_and_only_with_it(center: Center, make_clip: Any, clip_track: Any) -> None:
-    gateway = Scope.platform("gateway")
-    _Registry.keys = {"b7": "right-key"}
-    body = Camera(camera_id="b7", agency_id="east", name="Body 7", enabled=True, has_stream=True, published=True)
-    await center.store("camera", "east", "b7", body)
-    idle = pb.CAMERA_STATE_IDLE
-    await center.until(
-        OPERATOR,
-        "ListCameraHealth",
-        pb.ListCameraHealthRequest(),
-        lambda a: any(c.camera_id == "b7" and c.state == idle for c in a.cameras),
-    )
-    with pytest.raises(Unavailable, match="Body 7 is not available"):
-        await center.call(OPERATOR, "GetSnapshot", pb.GetSnapshotRequest(camera_id="b7"))
-
-    def by_key(key: str, camera_id: str = "b7") -> Any:
-        async def opened(offer: str) -> Any:
-            request = pb.RelayPublisherRequest(camera_id=camera_id, publish_key=key, offer_sdp=offer, source_address="192.0.2.7")
-            return await center.call(gateway, "RelayPublisher", request)
-
-        return opened
-
-    clip = make_clip(frames=60, gop=30)
-    for key, camera_id in (("wrong-key", "b7"), ("", "b7"), ("right-key", "c1"), ("right-key", "nowhere")):
-        with pytest.raises(Unauthenticated):
-            async with sending(clip_track(clip), by_key(key, camera_id)):
-                pass
-    async with sending(clip_track(clip), by_key("right-key")) as (first, _), center.watching(OPERATOR, "b7") as (viewer, _):
-        assert (await frames(viewer)).width == 320
-        # the device came back by another network: the newest wins, whoever watches goes on
-        async with sending(clip_track(clip), by_key("right-key")) as (second, opened):
-            await closed(first)
-            await frames(viewer, 10)
-            with pytest.raises(NotFound):
-                request = pb.RelayPublisherRequest(camera_id="b7", publish_key="right-key", publisher_id="another")
-                await center.call(gateway, "RelayPublisher", request)
-            # a new key ends who has the old one, without anybody touching the device
-            _Registry.keys = {"b7": "another-key"}
-            body.publish_key_set_at.FromDatetime(utc_now())
-            await center.store("camera", "east", "b7", body)
-            await closed(second)
-    ended = await center.audited("camera.publishing_ended", owner_agency_id="east")
-    assert "by its key from 192.0.2.7" in ended.reason
-    assert "right-key" not in str(center.audit)
-    assert opened.publisher_id
-
-
-async def test_an_officer_publishes_and_loses_it_with_the_right(center: Center, make_clip: Any, clip_track: Any) -> None:
-    officer = person("east", "officer", name="Officer Seven")
-    body = Camera(camera_id="b8", agency_id="east", name="Phone 8", enabled=True, has_stream=True, published=True)
-    await center.store("camera", "east", "b8", body)
-    await center.until(OPERATOR, "ListCameraHealth", pb.ListCameraHealthRequest(), lambda a: any(c.camera_id == "b8" for c in a.cameras))
-
-    def as_person(scope: Scope, camera_id: str = "b8") -> Any:
-        async def opened(offer: str) -> Any:
-            return await center.call(scope, "OpenPublisher", pb.OpenPublisherRequest(camera_id=camera_id, offer_sdp=offer))
-
-        return opened
-
-    clip = make_clip(frames=60, gop=30)
-    for scope, camera_id, error in (
-        (person("east", "auditor"), "b8", Refused),
-        (person("west", "officer", purpose="p", case_number="1"), "b8", Refused),
-        (officer, "c1", InvalidInput),
-    ):
-        with pytest.raises(error):
-            async with sending(clip_track(clip), as_person(scope, camera_id)):
-                pass
-    async with sending(clip_track(clip), as_person(officer)) as (connection, opened):
-        async with center.watching(OPERATOR, "b8") as (viewer, _):
-            await frames(viewer)
-        with pytest.raises(NotFound):
-            request = pb.ClosePublisherRequest(camera_id="b8", publisher_id=opened.publisher_id)
-            await center.call(person("east", "officer", name="Somebody Else"), "ClosePublisher", request)
-        await center.store(
-            "person",
-            "east",
-            officer.principal_id,
-            Person(person_id=officer.principal_id, agency_id="east", roles=["auditor"], enabled=True),
-        )
-        await closed(connection)
-    assert "right revoked" in (await center.audited("camera.publishing_ended", principal_id=officer.principal_id)).reason

@@ -1,8 +1,6 @@
 """Setting retention, holding what a case needs, and deleting what is due with a proof (R22)."""
 
-import asyncio
 import json
-import logging
 from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, replace
@@ -14,14 +12,14 @@ from prometheus_client import Counter
 
 from rtcc_chassis.access import Access, AuditDraft, Outcome, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import InvalidInput, NotFound, RtccError
-from rtcc_chassis.identifiers import derived_id, new_id
+from rtcc_chassis.errors import InvalidInput, NotFound
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.retention import new_hold_id, sweep
 from rtcc_chassis.scope import Scope
 from rtcc_intake.app.ports import Sources
 from rtcc_intake.domain import NotUnderstood, normalise_plate
 from rtcc_intake.retention import Deletion, DueEvent, RetentionHold, RetentionRule, check_hold, check_rule, proof_of
 
-_LOG = logging.getLogger(__name__)
 _BATCH = 500
 _MOST_LISTED = 500
 _DELETED = Counter("rtcc_intake_deleted_events_total", "Events deleted because their time was over (R22).", ["agency"])
@@ -91,10 +89,7 @@ class Retention:
 
     async def place_hold(self, scope: Scope, hold: RetentionHold) -> RetentionHold:
         """In force before the answer: what a sweep hasn't deleted until now stays."""
-        if hold.hold_id:
-            raise InvalidInput.one("hold.hold_id", "is chosen by the platform")
-        key = scope.idempotency_key
-        identifier = derived_id("hold", scope.agency_id, scope.principal_id, key) if key else new_id()
+        identifier = new_hold_id("hold", scope, hold.hold_id)
         wanted = replace(
             hold,
             hold_id=identifier,
@@ -123,20 +118,7 @@ class Retention:
 
     async def run(self, every_s: float) -> None:
         """For ever: delete what is due."""
-        while True:
-            try:
-                for agency_id in await self._store.agencies_with_rules(Scope.platform("intake")):
-                    await self._delete_all(agency_id)
-            except RtccError as error:
-                _LOG.warning("retention waits: %s", error.message)
-            await asyncio.sleep(every_s)
-
-    async def _delete_all(self, agency_id: str) -> None:
-        while True:
-            if await self.delete_due(agency_id) < _BATCH:
-                return
-            # events that come in go first
-            await asyncio.sleep(0.05)
+        await sweep(every_s, lambda: self._store.agencies_with_rules(Scope.platform("intake")), self.delete_due, _BATCH)
 
     async def delete_due(self, agency_id: str) -> int:
         """One batch; how many events are gone.

@@ -1,20 +1,17 @@
 """What recording is about: policies, holds, segments, gaps, proofs of deletion (R22). No I/O, no clock."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from rtcc_chassis import retention
 from rtcc_chassis.errors import InvalidInput, Violation
 
-SHORTEST_KEEP_S: Final = 180
-LONGEST_KEEP_S: Final = 315_576_000
 PRE_ROLL_LIMIT_S: Final = 60
 POST_ROLL_S: Final = (10, 3600)
 LONGEST_WINDOW: Final = timedelta(hours=24)
-_LONGEST_REASON: Final = 300
 # two segments this close to each other have nothing between them
 _NEXT_TO: Final = timedelta(milliseconds=500)
 
@@ -148,13 +145,7 @@ def microseconds(at: datetime) -> int:
 
 def check_policy(policy: RecordingPolicy) -> None:
     """Raises `InvalidInput`."""
-    found = []
-    if not SHORTEST_KEEP_S <= policy.keep_s <= LONGEST_KEEP_S:
-        found.append(
-            Violation(
-                "policy.keep_s", f"{policy.keep_s} is not within {SHORTEST_KEEP_S} s (three minutes) and {LONGEST_KEEP_S} s (ten years)"
-            )
-        )
+    found = retention.wrong_keep("policy.keep_s", policy.keep_s)
     if policy.mode is Mode.ON_EVENT:
         if not 0 <= policy.pre_roll_s <= PRE_ROLL_LIMIT_S:
             found.append(Violation("policy.pre_roll_s", f"0 to {PRE_ROLL_LIMIT_S} s can be held in memory"))
@@ -166,11 +157,7 @@ def check_policy(policy: RecordingPolicy) -> None:
 
 def check_hold(hold: FootageHold) -> None:
     """Raises `InvalidInput`."""
-    found = []
-    if not hold.reason or len(hold.reason) > _LONGEST_REASON or not hold.reason.isprintable():
-        found.append(Violation("hold.reason", f"is needed, 1 to {_LONGEST_REASON} printable characters: the case or order that demands it"))
-    if hold.starts_at and hold.ends_at and hold.ends_at <= hold.starts_at:
-        found.append(Violation("hold.ends_at", "must be after the start"))
+    found = retention.wrong_hold("hold.reason", hold.reason, "hold.ends_at", hold.starts_at, hold.ends_at)
     if found:
         raise InvalidInput(found)
 
@@ -235,7 +222,7 @@ def _unknown(begin: datetime, end: datetime) -> Gap:
 def proof_of(deletion_id: str, camera_id: str, keep_s: int, segments: Iterable[Segment], deleted_at: datetime) -> Deletion:
     """Of a batch. The order in which segments were found is part of no proof."""
     batch = list(segments)
-    leaves = b"".join(sorted(bytes.fromhex(segment.sha256) for segment in batch))
+    leaves, digest = retention.sealed(bytes.fromhex(segment.sha256) for segment in batch)
     return Deletion(
         deletion_id,
         camera_id,
@@ -246,13 +233,10 @@ def proof_of(deletion_id: str, camera_id: str, keep_s: int, segments: Iterable[S
         min(segment.started_at for segment in batch),
         max(segment.ended_at for segment in batch),
         leaves,
-        hashlib.sha256(leaves).hexdigest(),
+        digest,
     )
 
 
 def proves(deletion: Deletion, sha256: str) -> bool:
     """Whether a segment with this hash was in the batch and the proof is whole."""
-    if hashlib.sha256(deletion.leaves).hexdigest() != deletion.digest or len(deletion.leaves) != 32 * deletion.segments:
-        return False
-    wanted = bytes.fromhex(sha256)
-    return any(deletion.leaves[at : at + 32] == wanted for at in range(0, len(deletion.leaves), 32))
+    return retention.contains(deletion.leaves, deletion.digest, deletion.segments, bytes.fromhex(sha256))

@@ -1,8 +1,6 @@
 """Policies and holds, and deleting what is due with a proof (R22)."""
 
-import asyncio
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -12,8 +10,9 @@ from prometheus_client import Counter
 
 from rtcc_chassis.access import Access, AuditDraft, Outcome, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import InvalidInput, NotFound, RtccError
-from rtcc_chassis.identifiers import derived_id, new_id
+from rtcc_chassis.errors import NotFound
+from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.retention import new_hold_id, sweep
 from rtcc_chassis.scope import Scope
 from rtcc_video.recording.domain import (
     Deletion,
@@ -27,8 +26,6 @@ from rtcc_video.recording.domain import (
     proof_of,
 )
 from rtcc_video.recording.store import FootageStore
-
-_log = logging.getLogger(__name__)
 
 _BATCH: Final = 200
 _MOST_LISTED: Final = 500
@@ -72,10 +69,7 @@ class Retention:
 
     async def place_hold(self, scope: Scope, hold: FootageHold) -> FootageHold:
         """In force before the answer: what a sweep hasn't deleted until now stays."""
-        if hold.hold_id:
-            raise InvalidInput.one("hold.hold_id", "is chosen by the platform")
-        key = scope.idempotency_key
-        identifier = derived_id("footage hold", scope.agency_id, scope.principal_id, key) if key else new_id()
+        identifier = new_hold_id("footage hold", scope, hold.hold_id)
         wanted = replace(hold, hold_id=identifier, reason=hold.reason.strip(), placed_at=self._clock(), placed_by=scope.principal_id)
         check_hold(wanted)
         known = not hold.camera_id or self._owns(scope.agency_id, hold.camera_id) or await self._store.knows_camera(scope, hold.camera_id)
@@ -99,20 +93,7 @@ class Retention:
 
     async def run(self, every_s: float) -> None:
         """For ever: delete what is due."""
-        while True:
-            try:
-                for agency_id in await self._store.agencies(Scope.platform("video")):
-                    await self._delete_all(agency_id)
-            except RtccError as error:
-                _log.warning("retention waits: %s", error.message)
-            await asyncio.sleep(every_s)
-
-    async def _delete_all(self, agency_id: str) -> None:
-        while True:
-            if await self.delete_due(agency_id) < _BATCH:
-                return
-            # what is recorded now goes first
-            await asyncio.sleep(0.05)
+        await sweep(every_s, lambda: self._store.agencies(Scope.platform("video")), self.delete_due, _BATCH)
 
     async def delete_due(self, agency_id: str) -> int:
         """One batch; how many segments are gone.

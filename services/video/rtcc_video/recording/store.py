@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rtcc_chassis.database import Database
+from rtcc_chassis.retention import HoldRows
 from rtcc_chassis.scope import Scope
 from rtcc_video.recording.domain import Deletion, FootageHold, Gap, GapKind, Mode, RecordingPolicy, Segment
 from rtcc_video.recording.fmp4 import Init
@@ -24,6 +25,7 @@ class FootageStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._holds = HoldRows(database, "footage_hold", "footage_deletion")
 
     async def policies(self, scope: Scope) -> dict[tuple[str, str], RecordingPolicy]:
         """(agency, camera) -> policy."""
@@ -175,54 +177,28 @@ class FootageStore:
         return {row["camera_id"]: (row["oldest"], row["newest"], row["segments"], int(row["bytes"])) for row in rows}
 
     async def holds(self, scope: Scope, *, released: bool) -> list[FootageHold]:
-        async with self._database.transaction(scope) as connection:
-            rows = await connection.fetch(
-                "select * from footage_hold where agency_id = $1 and (released_at is null or $2) order by placed_at desc limit 1000",
-                scope.agency_id,
-                released,
-            )
-        return [_hold(row) for row in rows]
+        return [_hold(row) for row in await self._holds.holds(scope, released=released)]
 
     async def add_hold(self, scope: Scope, hold: FootageHold) -> FootageHold:
         """The stored one: a repeat with the same id is the same hold."""
-        async with self._database.transaction(scope) as connection:
-            await connection.execute(
-                """insert into footage_hold (hold_id, agency_id, reason, camera_id, starts_at, ends_at, placed_at, placed_by)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hold_id) do nothing""",
-                hold.hold_id,
-                scope.agency_id,
-                hold.reason,
-                hold.camera_id,
-                hold.starts_at,
-                hold.ends_at,
-                hold.placed_at,
-                hold.placed_by,
-            )
-            row = await connection.fetchrow("select * from footage_hold where hold_id = $1", hold.hold_id)
-        return _hold(row)
+        values = {
+            "hold_id": hold.hold_id,
+            "reason": hold.reason,
+            "camera_id": hold.camera_id,
+            "starts_at": hold.starts_at,
+            "ends_at": hold.ends_at,
+            "placed_at": hold.placed_at,
+            "placed_by": hold.placed_by,
+        }
+        return _hold(await self._holds.add(scope, values))
 
     async def release_hold(self, scope: Scope, hold_id: str, now: datetime) -> FootageHold | None:
         """Released once; None when there is none."""
-        async with self._database.transaction(scope) as connection:
-            row = await connection.fetchrow(
-                """update footage_hold set released_at = coalesce(released_at, $2),
-                       released_by = case when released_at is null then $3 else released_by end
-                   where hold_id = $1 and agency_id = $4 returning *""",
-                hold_id,
-                now,
-                scope.principal_id,
-                scope.agency_id,
-            )
+        row = await self._holds.release(scope, hold_id, now)
         return _hold(row) if row is not None else None
 
     async def deletions(self, scope: Scope, limit: int) -> list[Deletion]:
-        async with self._database.transaction(scope) as connection:
-            rows = await connection.fetch(
-                "select * from footage_deletion where agency_id = $1 order by deleted_at desc, deletion_id desc limit $2",
-                scope.agency_id,
-                limit,
-            )
-        return [_deletion(row) for row in rows]
+        return [_deletion(row) for row in await self._holds.deletions(scope, limit)]
 
     async def agencies(self, scope: Scope) -> list[str]:
         """Agencies with a policy."""
