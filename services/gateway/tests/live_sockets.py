@@ -44,13 +44,16 @@ class Console:
                     return getattr(frame, kind)
 
     async def closed(self) -> int | None:
-        """Read on until the server closes; the close code."""
+        """Read on until the server closes; the close code that it sent, whether our answer still reached it or not."""
+        told: int | None = None
         async with asyncio.timeout(8):
             while not self.ws.closed:
                 message = await self.ws.receive()
                 if message.type is aiohttp.WSMsgType.BINARY:
                     self.frames.append(pb.ServerFrame.FromString(message.data))
-        return self.ws.close_code
+                elif message.type is aiohttp.WSMsgType.CLOSE:
+                    told = message.data
+        return self.ws.close_code if told is None else told
 
     def all(self, kind: str) -> list[Any]:
         return [getattr(frame, kind) for frame in self.frames if frame.WhichOneof("body") == kind]
