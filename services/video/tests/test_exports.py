@@ -47,6 +47,7 @@ from rtcc_video.recording.export_archive import (
     sign_and_finish,
     verifier,
 )
+from rtcc_video.recording.export_store import ExportStore
 from rtcc_video.recording.segmenter import RawSegment, Segmenter, SegmentLimits
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.recording.verify_export import NotIntact, ed25519_verifies, verify
@@ -304,6 +305,31 @@ async def test_a_recording_that_was_changed_in_the_store_is_not_exported(center:
     assert "isn't what was recorded" in failed.problem
     with pytest.raises(Conflict):
         await center.call(DETECTIVE, "GetExportPart", export_id=failed.export_id)
+
+
+async def test_an_export_is_held_by_one_process_and_taken_over_from_one_that_fell_silent(center: Center) -> None:
+    store, platform, east = ExportStore(center.context.database), Scope.platform("video"), Scope.service("video", "east")
+    # held by somebody long before the service looks: by its clock, for the next minutes
+    for_minutes = utc_now() + timedelta(minutes=5)
+    async with center.context.database.transaction(east) as connection:
+        await connection.execute(
+            """insert into footage_export (export_id, agency_id, owner_agency_id, camera_id, camera, starts_at, ends_at, state, reason,
+                                           purpose, case_number, agreement_id, created_by, created_by_name, created_at, held_by, held_until)
+               values ('x1', 'east', 'east', 'c1', '{}', $1, $2, 'running', 'r', 'p', '1', '', 'd', 'D', $1, 'first', $3)""",
+            NOON,
+            NOON + timedelta(seconds=2),
+            for_minutes,
+        )
+    assert await store.take(platform, "second", utc_now(), for_minutes) is None
+    assert await store.hold_on(east, "x1", "first", for_minutes)
+    # the first falls silent: for the second it is past that time now
+    taken = await store.take(platform, "second", for_minutes + timedelta(seconds=1), for_minutes + timedelta(minutes=5))
+    assert taken is not None and taken.export_id == "x1"
+    assert not await store.hold_on(east, "x1", "first", for_minutes)
+    assert not await store.finish(east, "x1", "first", "00", 1, 1, NOON)
+    await store.put_back(east, "x1", "second")
+    # and the service itself makes it
+    assert (await center.finished(DETECTIVE, "x1")).state == pb.EXPORT_STATE_READY
 
 
 async def test_who_may_export(center: Center) -> None:

@@ -62,44 +62,60 @@ class ExportStore:
             )
         return _export(row) if row is not None else None
 
-    async def begin_again(self, scope: Scope) -> None:
-        """What was running when the service ended."""
-        async with self._database.transaction(scope) as connection:
-            await connection.execute("update footage_export set state = 'waiting', progress_percent = 0 where state = 'running'")
-
-    async def take(self, scope: Scope) -> Order | None:
-        """The oldest that waits, which then runs."""
+    async def take(self, scope: Scope, holder: str, now: datetime, held_until: datetime) -> Order | None:
+        """The oldest that waits, or whose holder fell silent; it then runs, held by `holder`."""
         async with self._database.transaction(scope) as connection:
             row = await connection.fetchrow(
-                """update footage_export set state = 'running' where export_id = (
-                       select export_id from footage_export where state = 'waiting' order by created_at limit 1 for update skip locked)
-                   returning *"""
+                """update footage_export set state = 'running', progress_percent = 0, held_by = $1, held_until = $3
+                   where export_id = (
+                       select export_id from footage_export
+                       where state = 'waiting' or (state = 'running' and held_until < $2)
+                       order by created_at limit 1 for update skip locked)
+                   returning *""",
+                holder,
+                now,
+                held_until,
             )
         return _export(row).order if row is not None else None
 
-    async def progress(self, scope: Scope, export_id: str, state: State, percent: int) -> None:
-        async with self._database.transaction(scope) as connection:
-            await connection.execute(
-                "update footage_export set state = $2, progress_percent = $3 where export_id = $1", export_id, state, percent
-            )
+    async def hold_on(self, scope: Scope, export_id: str, holder: str, held_until: datetime) -> bool:
+        """Whether `holder` still has it: then until the new time."""
+        return await self._change(scope, export_id, holder, "held_until = $3", held_until)
 
-    async def fail(self, scope: Scope, export_id: str, problem: str, now: datetime) -> None:
-        async with self._database.transaction(scope) as connection:
-            await connection.execute(
-                "update footage_export set state = 'failed', problem = $2, finished_at = $3 where export_id = $1", export_id, problem, now
-            )
+    async def progress(self, scope: Scope, export_id: str, holder: str, percent: int) -> None:
+        """How far `holder` is."""
+        await self._change(scope, export_id, holder, "progress_percent = $3", percent)
 
-    async def finish(self, scope: Scope, export_id: str, sha256: str, size_bytes: int, segments: int, now: datetime) -> None:
+    async def put_back(self, scope: Scope, export_id: str, holder: str) -> None:
+        """It waits again."""
+        await self._change(scope, export_id, holder, "state = 'waiting', progress_percent = 0")
+
+    async def fail(self, scope: Scope, export_id: str, holder: str, problem: str, now: datetime) -> None:
+        await self._change(scope, export_id, holder, "state = 'failed', problem = $3, finished_at = $4", problem, now)
+
+    async def finish(self, scope: Scope, export_id: str, holder: str, sha256: str, size_bytes: int, segments: int, now: datetime) -> bool:
+        """False: somebody else makes it now."""
+        return await self._change(
+            scope,
+            export_id,
+            holder,
+            "state = 'ready', progress_percent = 100, sha256 = $3, size_bytes = $4, segments = $5, finished_at = $6",
+            sha256,
+            size_bytes,
+            segments,
+            now,
+        )
+
+    async def _change(self, scope: Scope, export_id: str, holder: str, change: str, *values: Any) -> bool:
+        """Whether `holder` had it still."""
         async with self._database.transaction(scope) as connection:
-            await connection.execute(
-                """update footage_export set state = 'ready', progress_percent = 100, sha256 = $2, size_bytes = $3, segments = $4,
-                       finished_at = $5 where export_id = $1""",
+            found = await connection.fetchval(
+                f"update footage_export set {change} where export_id = $1 and held_by = $2 and state = 'running' returning true",
                 export_id,
-                sha256,
-                size_bytes,
-                segments,
-                now,
+                holder,
+                *values,
             )
+        return bool(found)
 
 
 def _export(row: Any) -> Export:

@@ -46,6 +46,12 @@ MEDIA_TYPE: Final = "application/zip"
 LONGEST: Final = timedelta(hours=6)
 _LONGEST_REASON: Final = 300
 _LOOK_EVERY_S: Final = 2.0
+_HELD: Final = timedelta(seconds=30)
+_HOLD_EVERY_S: Final = 8.0
+
+
+class _TakenOver(Exception):
+    """Another process makes this export now."""
 
 
 class Objects(Protocol):
@@ -98,6 +104,7 @@ class Exports:
         self._clock = clock
         self._owner_of = owner_of
         self._wake = asyncio.Event()
+        self._holder = new_id()
 
     async def create(self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime, reason: str) -> Export:
         """Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Unavailable`."""
@@ -160,14 +167,11 @@ class Exports:
         return await self._objects.get_range(scope, scope.agency_id, object_key(export_id), offset, length)
 
     async def run(self) -> None:
-        """For ever: one export after the other. What an earlier run of the service began is begun again."""
-        begun_again = False
+        """For ever: one export after the other, also those whose maker ended without a word."""
         while True:
             try:
-                if not begun_again:
-                    await self._store.begin_again(Scope.platform("video"))
-                    begun_again = True
-                order = await self._store.take(Scope.platform("video"))
+                now = self._clock()
+                order = await self._store.take(Scope.platform("video"), self._holder, now, now + _HELD)
                 if order is not None:
                     await self._make(order)
                     continue
@@ -180,17 +184,38 @@ class Exports:
 
     async def _make(self, order: Order) -> None:
         scope = Scope.service("video", order.agency_id)
+        build = asyncio.ensure_future(self._build(order))
+        holding = asyncio.create_task(self._hold(scope, order.export_id, build))
         try:
-            digest, size, segments = await self._build(order)
+            digest, size, segments = await build
         except Unavailable:
-            await self._store.progress(scope, order.export_id, "waiting", 0)
+            await self._store.put_back(scope, order.export_id, self._holder)
             raise
+        except (asyncio.CancelledError, _TakenOver) as ended:
+            if isinstance(ended, asyncio.CancelledError) and not holding.done():
+                # the service stops: after its lease another process makes the export
+                raise
+            _log.warning("export %s is made by another process now", order.export_id)
+            return
         except (RtccError, ValueError, OSError) as error:
             _log.warning("export %s failed: %s", order.export_id, error)
-            await self._store.fail(scope, order.export_id, str(error)[:300], self._clock())
+            await self._store.fail(scope, order.export_id, self._holder, str(error)[:300], self._clock())
             return
+        finally:
+            holding.cancel()
         await self._access.record(_entry(order, digest, size, segments, self._clock()))
-        await self._store.finish(scope, order.export_id, digest, size, segments, self._clock())
+        await self._store.finish(scope, order.export_id, self._holder, digest, size, segments, self._clock())
+
+    async def _hold(self, scope: Scope, export_id: str, build: asyncio.Future[tuple[str, int, int]]) -> None:
+        """Says that it is still being made. Ends the making when another process has taken it over."""
+        while True:
+            await asyncio.sleep(_HOLD_EVERY_S)
+            try:
+                if not await self._store.hold_on(scope, export_id, self._holder, self._clock() + _HELD):
+                    build.cancel()
+                    return
+            except RtccError as error:
+                _log.warning("export %s: %s", export_id, error.message)
 
     async def _build(self, order: Order) -> tuple[str, int, int]:
         if self._place is None:
@@ -210,7 +235,7 @@ class Exports:
                 data = await self._original(owner, segment)
                 await asyncio.to_thread(archive.add, segment_path(number, segment), data)
                 if number % 20 == 0:
-                    await self._store.progress(mine, order.export_id, "running", 80 * number // len(segments))
+                    await self._store.progress(mine, order.export_id, self._holder, 80 * number // len(segments))
             clips = await asyncio.to_thread(add_clips, archive, segments, order)
             custody = await self._custody.entries(order.owner_agency_id, order.camera_id)
             ids = {f"segment:{segment.segment_id}" for segment in segments}
@@ -222,6 +247,8 @@ class Exports:
             manifest = manifest_of(order, segments, gaps, list(inits.values()), clips, archive)
             digest, size = await asyncio.to_thread(sign_and_finish, archive, manifest, self._place.key)
             file.flush()
+            if not await self._store.hold_on(mine, order.export_id, self._holder, self._clock() + _HELD):
+                raise _TakenOver
             await self._objects.put_file(mine, order.agency_id, object_key(order.export_id), Path(file.name), MEDIA_TYPE)
         return digest, size, len(segments)
 
