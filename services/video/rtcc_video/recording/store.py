@@ -73,7 +73,8 @@ class FootageStore:
                         one.clock_difference_ms, one.init_id, one.object_key, one.sha256, one.size_bytes, one.pictures, one.continues,
                         one.starts_with_key,
                     )
-                    for one in segments
+                    # in the order in which totals are locked
+                    for one in sorted(segments, key=lambda one: (one.agency_id, one.camera_id))
                 ],
             )  # fmt: skip
 
@@ -90,10 +91,10 @@ class FootageStore:
         """Where an earlier recorder left each camera: the end of its newest segment, and the gap that is open."""
         async with self._database.transaction(scope) as connection:
             ends = await connection.fetch(
-                """select c.camera_id, (
-                       select s.ended_at from footage_segment s where s.camera_id = c.camera_id and s.agency_id = c.agency_id
-                       order by s.started_at desc limit 1) as ended_at
-                   from (select distinct agency_id, camera_id from footage_segment where camera_id = any($1::text[])) c""",
+                """select t.camera_id, s.ended_at from footage_total t cross join lateral (
+                       select s.ended_at from footage_segment s where s.agency_id = t.agency_id and s.camera_id = t.camera_id
+                       order by s.started_at desc limit 1) s
+                   where t.camera_id = any($1::text[]) and t.segments > 0""",
                 list(camera_ids),
             )
             gaps = await connection.fetch(
@@ -170,8 +171,15 @@ class FootageStore:
         """Camera -> oldest, newest, segments, bytes."""
         async with self._database.transaction(scope) as connection:
             rows = await connection.fetch(
-                """select camera_id, min(started_at) as oldest, max(ended_at) as newest, count(*) as segments, sum(size_bytes) as bytes
-                   from footage_segment where agency_id = $1 group by camera_id""",
+                """select t.camera_id, a.started_at as oldest, z.ended_at as newest, t.segments, t.size_bytes as bytes
+                   from footage_total t
+                   cross join lateral (
+                       select started_at from footage_segment s where s.agency_id = t.agency_id and s.camera_id = t.camera_id
+                       order by started_at limit 1) a
+                   cross join lateral (
+                       select ended_at from footage_segment s where s.agency_id = t.agency_id and s.camera_id = t.camera_id
+                       order by started_at desc limit 1) z
+                   where t.agency_id = $1""",
                 scope.agency_id,
             )
         return {row["camera_id"]: (row["oldest"], row["newest"], row["segments"], int(row["bytes"])) for row in rows}
@@ -225,18 +233,19 @@ class Deleting:
         # nobody places a hold between this look and the end of the transaction
         await self._connection.execute("lock table footage_hold in share mode")
         rows = await self._connection.fetch(
-            f"""select {", ".join("s." + name.strip() for name in _COLUMNS.split(","))}, p.keep_s
-                from footage_segment s cross join lateral (
-                    select * from recording_policy p where p.agency_id = s.agency_id and p.camera_id in ('', s.camera_id)
-                    order by p.camera_id <> '' desc limit 1) p
-                where s.agency_id = $1
-                  and s.ended_at < $2::timestamptz - make_interval(secs => (select min(keep_s) from recording_policy where agency_id = $1))
-                  and s.ended_at < $2::timestamptz - make_interval(secs => p.keep_s)
-                  and not exists (
-                      select 1 from footage_hold h
-                      where h.agency_id = s.agency_id and h.released_at is null and h.camera_id in ('', s.camera_id)
-                        and s.ended_at > coalesce(h.starts_at, '-infinity') and s.started_at < coalesce(h.ends_at, 'infinity'))
-                order by s.started_at limit $3 for update of s skip locked""",
+            f"""select s.*, p.keep_s from footage_total t
+                cross join lateral (
+                    select p.keep_s, $2::timestamptz - make_interval(secs => p.keep_s) as oldest from recording_policy p
+                    where p.agency_id = t.agency_id and p.camera_id in ('', t.camera_id) order by p.camera_id <> '' desc limit 1) p
+                cross join lateral (
+                    select {_COLUMNS} from footage_segment s
+                    where s.agency_id = t.agency_id and s.camera_id = t.camera_id and s.started_at < p.oldest and s.ended_at < p.oldest
+                      and not exists (
+                          select 1 from footage_hold h
+                          where h.agency_id = s.agency_id and h.released_at is null and h.camera_id in ('', s.camera_id)
+                            and s.ended_at > coalesce(h.starts_at, '-infinity') and s.started_at < coalesce(h.ends_at, 'infinity'))
+                    order by s.started_at limit $3 for update of s skip locked) s
+                where t.agency_id = $1 order by s.started_at limit $3""",
             self._agency_id,
             now,
             limit,
