@@ -1,6 +1,8 @@
 """Streams that a process of their own reads or converts: other codecs, B-frames, HTTP, MPEG-TS over UDP; real libav, real sources."""
 
 import asyncio
+import contextlib
+import json
 import threading
 from collections.abc import AsyncIterator, Callable
 from fractions import Fraction
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtcc.registry.v1.registry_pb2 import CAMERA_PULL_ALWAYS, CAMERA_PULL_ON_DEMAND, Camera
 from rtcc_chassis.testing import poll
@@ -21,8 +25,9 @@ from rtcc_video.domain import CameraHealth, CameraState, StreamAddresses
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.feeds import Feeds
 from rtcc_video.settings import VideoSettings
-from rtcc_video.sources.libav import options_of, place_of
-from rtcc_video.sources.source import SourceFailed
+from rtcc_video.sources.libav import LibavRequest, LibavSource, TranscoderSlots, options_of, place_of
+from rtcc_video.sources.libav_messages import HEAD, KIND_UNIT
+from rtcc_video.sources.source import Conversion, SourceFailed
 
 
 def encode(path: Path, codec: str, frames: int = 60, size: tuple[int, int] = (320, 240), **options: str) -> Path:
@@ -183,7 +188,8 @@ def reordered(path: Path) -> Clip:
 
 async def test_mpeg_ts_over_udp_is_taken_as_drones_send_it(unused_udp_port: int, clips: Path) -> None:
     ended = threading.Event()
-    sending = asyncio.create_task(asyncio.to_thread(send_ts, clips / "plain.mp4", unused_udp_port, ended))
+    url = f"udp://127.0.0.1:{unused_udp_port}?pkt_size=1316"
+    sending = asyncio.create_task(asyncio.to_thread(send, clips / "plain.mp4", url, "mpegts", {}, ended))
     cameras = Cameras({"c1": f"udp://127.0.0.1:{unused_udp_port}"}, VideoSettings())
     cameras.add("c1")
     try:
@@ -194,12 +200,31 @@ async def test_mpeg_ts_over_udp_is_taken_as_drones_send_it(unused_udp_port: int,
         await cameras.feeds.stop()
 
 
-def send_ts(path: Path, port: int, ended: threading.Event) -> None:
-    """The clip as MPEG-TS in real time, round and round."""
+async def test_rtmp_is_taken_as_encoders_serve_it(unused_tcp_port: int, clips: Path) -> None:
+    """libav's own RTMP server, which serves one client and then ends."""
+    ended = threading.Event()
+    url = f"rtmp://127.0.0.1:{unused_tcp_port}/live/encoder"
+    cameras = Cameras({"c1": url}, VideoSettings())
+    sending = asyncio.create_task(asyncio.to_thread(send, clips / "plain.mp4", url, "flv", {"listen": "1", "timeout": "30"}, ended))
+    cameras.add("c1")
+    try:
+        health = await cameras.until("c1", lambda health: live(health) and len(cameras.seen["c1"]) > 30)
+        assert not health.transcoder_cores
+        assert decoded(cameras.seen["c1"][:30])
+    finally:
+        ended.set()
+        await cameras.feeds.stop()
+        # its client is gone: it ends by itself, or with a broken pipe
+        with contextlib.suppress(OSError):
+            await sending
+
+
+def send(path: Path, url: str, container_format: str, options: dict[str, str], ended: threading.Event) -> None:
+    """The clip in real time, round and round."""
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
         packets = [packet for packet in source.demux(stream) if packet.size]
-        with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts") as container:
+        with av.open(url, "w", format=container_format, options=options) as container:
             out = container.add_stream_from_template(stream)
             for number in range(10_000):
                 if ended.wait(1 / 30):
@@ -229,6 +254,49 @@ def test_an_address_without_place_is_refused(url: str) -> None:
 def test_a_playlist_never_leads_to_a_file_of_this_machine() -> None:
     for url in ("http://h/x.m3u8", "rtmp://h/x", "udp://h:1"):
         assert "file" not in options_of(url)["protocol_whitelist"].split(",")
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["codec", "transcoded", "reason", "lasting"]), inner),
+    max_leaves=6,
+)
+
+
+class _Heard:
+    """A sink that counts."""
+
+    def __init__(self) -> None:
+        self.units = 0
+
+    def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:
+        pass
+
+    def on_unit(self, unit: Any) -> None:
+        self.units += 1
+
+
+@given(
+    messages=st.lists(
+        st.tuples(st.integers(0, 255), st.one_of(st.binary(max_size=64), st.builds(lambda value: json.dumps(value).encode(), _JSON))),
+        max_size=8,
+    )
+)
+async def test_whatever_the_child_says_ends_in_a_reason(messages: list[tuple[int, bytes]]) -> None:
+    source = LibavSource(LibavRequest("http://camera"), TranscoderSlots(1), Conversion())
+    output = asyncio.StreamReader()
+    output.feed_data(b"".join(HEAD.pack(kind, len(body)) + body for kind, body in messages))
+    output.feed_eof()
+    with pytest.raises(SourceFailed):
+        await source.listen(output, _Heard())
+
+
+async def test_a_message_too_large_is_not_waited_for() -> None:
+    source = LibavSource(LibavRequest("http://camera"), TranscoderSlots(1), Conversion())
+    output = asyncio.StreamReader()
+    output.feed_data(HEAD.pack(KIND_UNIT, 1 << 31))
+    with pytest.raises(SourceFailed, match="larger than 16 MB"):
+        await source.listen(output, _Heard())
 
 
 def test_only_bounded_places(monkeypatch: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -134,14 +135,22 @@ class LibavSource:
         request = self._request
         asked = {"url": request.url, "options": request.options, "transcode": request.transcode, "kbps": request.kbps}
         child.stdin.write(json.dumps(asked | {"height_px": request.height_px}).encode() + b"\n")
+        await self.listen(child.stdout, sink)
+
+    async def listen(self, output: asyncio.StreamReader, sink: Sink) -> None:
+        """What the child tells, until it ends. Raises `SourceFailed`, whatever it says."""
         try:
             while True:
                 async with asyncio.timeout(_SILENCE_LIMIT_S):
-                    kind, size = HEAD.unpack(await child.stdout.readexactly(HEAD.size))
+                    kind, size = HEAD.unpack(await output.readexactly(HEAD.size))
                     if size > _MESSAGE_LIMIT_BYTES:
                         raise SourceFailed("One picture of the stream is larger than 16 MB.", lasting=True)
-                    body = await child.stdout.readexactly(size)
-                self._take(kind, body, sink)
+                    body = await output.readexactly(size)
+                try:
+                    self._take(kind, body, sink)
+                except (struct.error, ValueError, KeyError, TypeError) as error:
+                    # it decodes what strangers send: one that was taken over may say anything
+                    raise SourceFailed("The process that reads the stream said what can't be understood.") from error
         except TimeoutError:
             raise SourceFailed(f"The stream sent no video for {_SILENCE_LIMIT_S:.0f} s.") from None
         except asyncio.IncompleteReadError:
