@@ -71,9 +71,12 @@ def messages(sighted: Sighted) -> list[pb.TrackBatch]:
     for chosen in batched(range(len(sighted.track_ids)), ROWS_PER_BATCH):
         columns = sighted.numbers[:, chosen[0] : chosen[-1] + 1].tolist()
         track_ids = sighted.track_ids[chosen[0] : chosen[-1] + 1]
-        made.append(
-            pb.TrackBatch(agency_id=sighted.agency_id, track_ids=track_ids, heads=heads, **dict(zip(_COLUMN_NAMES, columns, strict=True)))
+        batch = pb.TrackBatch(
+            agency_id=sighted.agency_id, track_ids=track_ids, heads=heads, **dict(zip(_COLUMN_NAMES, columns, strict=True))
         )
+        seen = sighted.views.keys() & set(track_ids)
+        batch.views.extend(pb.TrackView(track_id=track_id, view=sighted.views[track_id]) for track_id in sorted(seen))
+        made.append(batch)
         heads = []
     if heads:
         made.append(pb.TrackBatch(agency_id=sighted.agency_id, heads=heads))

@@ -20,6 +20,7 @@ from rtcc_airspace.domain.models import SerialPrefixes
 from rtcc_airspace.domain.observations import Observations, microseconds
 from rtcc_airspace.domain.visits import Visits
 from rtcc_airspace.domain.zones import AirZone, air_zones
+from rtcc_airspace.drone_videos import DRONE_VIDEO_SUBJECT, DroneVideos
 from rtcc_airspace.events import (
     LIVE_SUBJECTS,
     RECEIVER_SUBJECT,
@@ -80,6 +81,9 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(ctx.bus.consume(history_spec(), history_handler(store)), "airspace history")
     ctx.lifecycle.spawn(_forget(store, ctx.clock, settings.history_days), "airspace history's end")
     await ctx.bus.subscribe_core(RECEIVER_SUBJECT, receiver_handler(receiving, ctx.access), queue="airspace")
+    drone_videos = DroneVideos(receiving, own_serials)
+    await ctx.bus.subscribe_core(DRONE_VIDEO_SUBJECT, drone_videos.on_message, queue="airspace")
+    ctx.lifecycle.spawn(drone_videos.run(settings.batch_s), "airspace drone videos")
     # what only some installations use isn't loaded by the others
     if settings.readsb:
         from rtcc_airspace.readsb import ReadsbPolls

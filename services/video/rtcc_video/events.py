@@ -1,4 +1,4 @@
-"""What leaves and enters by NATS: camera health out, ends of sessions in, audit entries of ended views out."""
+"""What leaves and enters by NATS: camera health and drones' places out, ends of sessions in, audit entries of ended views out."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from rtcc_chassis.bus import Bus
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import Scope
 from rtcc_video.domain import CameraHealth, View
+from rtcc_video.drone_video import DroneVideos
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
 from rtcc_video.publications import Publication
 from rtcc_video.rpc import health_message
@@ -23,6 +24,7 @@ _ENDED = "camera.view_ended"
 _PUBLICATION_ENDED = "camera.publishing_ended"
 _AUDIT_TRIES = 30
 _AUDIT_RETRY_S = 2.0
+_DRONE_VIDEO_EVERY_S = 0.1
 
 
 def health_subject(agency_id: str) -> str:
@@ -40,6 +42,22 @@ async def publish_health(bus: Bus, cameras: Iterable[CameraHealth]) -> None:
         except RtccError as error:
             _log.warning("camera health isn't told now: %s", error.message)
             return
+
+
+def drone_video_subject(agency_id: str) -> str:
+    """Where what drones tell inside their video is told (core NATS: the next one comes in a moment)."""
+    return f"drone_video.{agency_id}"
+
+
+async def publish_drone_videos(bus: Bus, videos: DroneVideos) -> None:
+    """Tells for ever where drones are and look; while the bus is away, what is old by then is left out."""
+    while True:
+        await asyncio.sleep(_DRONE_VIDEO_EVERY_S)
+        for message in videos.fetch():
+            try:
+                await bus.publish_core(drone_video_subject(message.agency_id), message)
+            except RtccError as error:
+                _log.warning("a drone's place isn't told now: %s", error.message)
 
 
 def ended_session(message: bytes) -> str | None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from rtcc.registry.v1.registry_pb2 import (
     CAMERA_PULL_ALWAYS,
@@ -52,6 +53,8 @@ class Feeds:
         self._networks = [ipaddress.ip_network(text, strict=False) for text in settings.camera_networks]
         self._over_limit: dict[str, Camera] = {}
         self._slots = TranscoderSlots(settings.transcoder_limit)
+        # told of each packet of metadata inside a camera's main stream: agency, camera, bytes
+        self.on_metadata: Callable[[str, str, bytes], None] | None = None
 
     def __len__(self) -> int:
         return len(self._known)
@@ -204,7 +207,8 @@ class Feeds:
     def _by_libav(self, url: str, feed: Feed, options: dict[str, str]) -> Source:
         plain = url.replace("rtspu://", "rtsp://", 1)
         request = LibavRequest(plain, bool(feed.converted), options, self._settings.transcoder_kbps, self._settings.transcoder_height_px)
-        return LibavSource(request, self._slots, feed.conversion)
+        on_data = partial(self.on_metadata, feed.agency_id, feed.camera_id) if self.on_metadata and feed.stream_id == MAIN_STREAM else None
+        return LibavSource(request, self._slots, feed.conversion, on_data)
 
     async def _check_network(self, host: str, port: int) -> None:
         if not self._networks:

@@ -19,10 +19,11 @@ from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import read
 from rtcc_video.app import Rights, VideoApp
 from rtcc_video.domain import CameraState, StreamAddresses, View
+from rtcc_video.drone_video import DroneVideos
 from rtcc_video.engine.accelerator import Accelerator, HelperUnavailable, load
 from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
-from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, publish_health
+from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, publish_drone_videos, publish_health
 from rtcc_video.feeds import Feeds, ReadAddresses
 from rtcc_video.publications import Publications
 from rtcc_video.recording.service import serve_footage
@@ -56,6 +57,8 @@ async def serve(ctx: ServiceContext) -> None:
     people = ctx.directory.mirror("person", Person)
     endpoint = Endpoint(settings.endpoint(), accelerator=await _accelerator(settings))
     feeds = Feeds(settings, _address_reader(ctx))
+    drone_videos = DroneVideos()
+    feeds.on_metadata = lambda agency_id, camera_id, data: drone_videos.take(agency_id, camera_id, data, ctx.clock(), time.monotonic())
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
     # an entry for each open alert that the exchange shares: some agreements grant cameras only then
     shared_alerts = ctx.directory.mirror("shared_alert", SharedAlert)
@@ -104,6 +107,8 @@ async def serve(ctx: ServiceContext) -> None:
         feeds.apply(camera.camera_id, camera)
 
     def on_camera(camera_id: str, old: Camera | None, new: Camera | None) -> None:
+        if new is None:
+            drone_videos.forget(camera_id)
         feeds.apply(camera_id, new)
         recheck(lambda view: view.camera_id == camera_id)
         ctx.lifecycle.spawn(publications.recheck(camera_id), f"video-recheck-{camera_id}")
@@ -119,6 +124,7 @@ async def serve(ctx: ServiceContext) -> None:
     people.on_change(on_person)
     ctx.lifecycle.spawn(ended.run(), "video-ended-views")
     ctx.lifecycle.spawn(_tick_forever(ctx, app, publications, snapshots), "video-tick")
+    ctx.lifecycle.spawn(publish_drone_videos(ctx.bus, drone_videos), "video-drone-videos")
     await serve_footage(ctx, settings, feeds, rights, snapshots)
     ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app, publications))
     ctx.lifecycle.ready()

@@ -25,6 +25,8 @@ _SIGHTINGS = Counter("rtcc_airspace_sightings_total", "Sightings by what became 
 _REFUSED = Counter("rtcc_airspace_refused_total", "Deliveries that could not prove where they come from.", ["reason"])
 # R29: what is broadcast for everybody to hear, and our own drones. There is no adapter for anything else.
 REMOTE_ID, ADSB, MAVLINK = "remote_id", "adsb", "mavlink"
+# no source of the registry's: what own drones say inside the video of an agency's cameras
+DRONE_VIDEO = "drone_video"
 # what an unknown source is compared with, so that it takes as long as a wrong signature
 _NO_SECRET = "0" * 43
 _DELIVERY_MOST = 128

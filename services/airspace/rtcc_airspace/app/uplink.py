@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from rtcc.airspace.v1 import airspace_pb2 as pb
+from rtcc.airspace.v1.drone_video_pb2 import CameraView
 from rtcc_airspace.domain.live import FRESH, JUMPED, LATE, Head, LiveTracks
 from rtcc_airspace.domain.observations import (
     FLAGS,
@@ -35,7 +36,9 @@ ZonesOf = Callable[[str], Sequence[AirZone]]
 
 @dataclass(frozen=True, slots=True)
 class Sighted:
-    """A message to be: `late` ones are history only. `heads` and `track_ids` as in `TrackBatch`; `zone_ids[track]` what changed."""
+    """A message to be: `late` ones are history only. `heads` and `track_ids` as in `TrackBatch`; `zone_ids[track]` what changed;
+    `views[track]` where its camera looks.
+    """
 
     agency_id: str
     late: bool
@@ -44,6 +47,7 @@ class Sighted:
     heads: list[Head]
     zone_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ended: bool = False
+    views: Mapping[str, CameraView] = field(default_factory=dict)
 
 
 class Publisher(Protocol):
@@ -207,7 +211,9 @@ class Uplink:
             }
             track_ids = [head.track_id for head in heads]
             numbers = part.observations.numbers[:, lines]
-            messages.append(Sighted(part.agency_id, late, track_ids, numbers, list(told.values()), part.zone_ids))
+            told_views = {} if late else part.observations.views
+            views = {head.track_id: told_views[head.subject.key] for head in heads if head.subject.key in told_views}
+            messages.append(Sighted(part.agency_id, late, track_ids, numbers, list(told.values()), part.zone_ids, views=views))
         return messages
 
     def _apply(self, part: _Agency, now_us: int) -> None:

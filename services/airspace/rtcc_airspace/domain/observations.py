@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtcc.airspace.v1 import airspace_pb2 as pb
+from rtcc.airspace.v1.drone_video_pb2 import CameraView
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -63,11 +64,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """`numbers` has shape (14, n): the columns above; `keys` has n entries, `subjects` one for each different key."""
+    """`numbers` has shape (14, n): the columns above; `keys` has n entries, `subjects` one for each different key; `views`: where the
+    camera of some of them looks.
+    """
 
     keys: list[str]
     numbers: Integers
     subjects: Mapping[str, Subject]
+    views: Mapping[str, CameraView] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -81,19 +85,23 @@ class Observations:
         return cls([], np.empty((COLUMNS, 0), np.int64), {})
 
     @classmethod
-    def of(cls, keys: list[str], rows: Sequence[Sequence[int]], subjects: Mapping[str, Subject]) -> "Observations":
+    def of(
+        cls, keys: list[str], rows: Sequence[Sequence[int]], subjects: Mapping[str, Subject], views: Mapping[str, CameraView] | None = None
+    ) -> "Observations":
         """`rows[i]`: the 14 numbers of one sighting."""
-        return cls(keys, np.array(rows, np.int64).reshape(len(rows), COLUMNS).T.copy(), subjects)
+        return cls(keys, np.array(rows, np.int64).reshape(len(rows), COLUMNS).T.copy(), subjects, views or {})
 
     @classmethod
     def joined(cls, parts: Sequence["Observations"]) -> "Observations":
-        """One after the other; at least one part. Of a key's subjects the last one stays."""
+        """One after the other; at least one part. Of a key's subjects and views the last one stays."""
         if len(parts) == 1:
             return parts[0]
         subjects: dict[str, Subject] = {}
+        views: dict[str, CameraView] = {}
         for part in parts:
             subjects |= part.subjects
-        return cls([key for part in parts for key in part.keys], np.concatenate([part.numbers for part in parts], axis=1), subjects)
+            views |= part.views
+        return cls([key for part in parts for key in part.keys], np.concatenate([part.numbers for part in parts], axis=1), subjects, views)
 
 
 @dataclass(slots=True)

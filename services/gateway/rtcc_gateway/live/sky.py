@@ -70,7 +70,7 @@ class SkyView:
         gone = [number for number in self._tracks.ended() if socket.tracks_named.pop(number, None) is not None]
         if not body and not gone:
             return False
-        rest = pb.Tracks(gone_numbers=gone)
+        rest = pb.Tracks(gone_numbers=gone, views=self._tracks.views(rows, self._shared))
         for row, (number, revision) in zip(rows.tolist(), self._tracks.numbers_of(rows), strict=True):
             if socket.tracks_named.get(number) != revision:
                 socket.tracks_named[number] = revision

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtcc.airspace.v1 import airspace_pb2
+from rtcc.airspace.v1.drone_video_pb2 import CameraView
 from rtcc.geo.v1.geo_pb2 import BoundingBox
 from rtcc.live.v1 import live_pb2 as pb
 from rtcc_gateway.live.units import Mask, Rows, UnitShare, in_box, polygon_mask
@@ -41,6 +42,7 @@ class TrackTable:
         self._columns: Numbers = np.zeros((15, _GROW), np.int64)
         self._changed: Mask = np.zeros(_GROW, bool)
         self._ended: list[int] = []
+        self._views: dict[int, CameraView] = {}
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -67,6 +69,11 @@ class TrackTable:
         self._columns[: len(_COLUMNS), rows] = told
         self._columns[REVISION, rows[renamed]] += 1
         self._changed[rows] = True
+        moved = set(rows.tolist())
+        for told_view in batch.views:
+            row = self._row_of.get(told_view.track_id, -1)
+            if row in moved:
+                self._views[row] = told_view.view
 
     def seed(self, track: airspace_pb2.Track) -> None:
         """A track from the airspace service; a newer sighting stays."""
@@ -141,6 +148,16 @@ class TrackTable:
             pilot_longitude_e7=part[PILOT_LONGITUDE].tolist(),
         ).SerializeToString()
 
+    def views(self, rows: Rows, shared: Mask) -> list[pb.TrackView]:
+        """Where the cameras of some of these tracks look. What a drone films is its owner's own business: partners aren't told."""
+        if not self._views:
+            return []
+        return [
+            pb.TrackView(number=int(self._columns[NUMBER, row]), view=self._views[row])
+            for row in rows.tolist()
+            if row in self._views and not shared[row]
+        ]
+
     def name(self, row: int, *, shared: bool) -> pb.TrackName:
         """What of a track its columns don't tell. A partner isn't told the owner's zones."""
         head = self.heads[row]
@@ -195,6 +212,7 @@ class TrackTable:
         del self._row_of[head.track_id]
         self._ended.append(int(self._columns[NUMBER, row]))
         self.heads[row] = None
+        self._views.pop(row, None)
         self._agency[row] = -1
         self._columns[:, row] = 0
         self._changed[row] = False

@@ -49,6 +49,8 @@ def options_of(url: str) -> dict[str, str]:
             "buffer_size": "2000000",
             "fifo_size": "50000",
             "overrun_nonfatal": "1",
+            # how long it looks for what is in there before the first picture goes on
+            "analyzeduration": "2000000",
             "timeout": "15000000",
         }
     return {"protocol_whitelist": _PROTOCOLS, "rw_timeout": "15000000"}

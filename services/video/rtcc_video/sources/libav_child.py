@@ -32,6 +32,9 @@ _LONGEST_STEP_TICKS: Final = 90_000
 _MEMORY_LIMIT_BYTES: Final = 2 << 30
 _USAGE_EVERY_S: Final = 1.0
 _KEY_EVERY_S: Final = 2
+# packets of data streams: a drone tells itself up to 30 times a second, in some hundred bytes
+_METADATA_PER_S: Final = 40
+_METADATA_BYTES_MOST: Final = 32_768
 # the first that the libav at hand has; no B-frames, no picture held back
 _ENCODERS: Final = {
     "libopenh264": {"profile": "constrained_baseline", "rc_mode": "bitrate", "allow_skip_frames": "1"},
@@ -98,11 +101,12 @@ def _play(request: dict[str, Any], output: "_Output") -> bool:
 def _forwarded(container: InputContainer, video: VideoStream, data: list[Any]) -> Iterator[tuple[int, bytes]]:
     """Packets as they come, as Annex B."""
     to_annex_b = BitStreamFilterContext("h264_mp4toannexb", video)
+    metadata = _Metadata()
     for packet in container.demux([video, *data]):
         if packet.size == 0:
             continue
         if packet.stream is not video:
-            _write(KIND_DATA, bytes(packet))
+            metadata.pass_on(packet)
             continue
         at = packet.pts if packet.pts is not None else packet.dts
         # read before the filter takes the packet over and empties it
@@ -116,10 +120,10 @@ def _transcoded(container: InputContainer, video: VideoStream, data: list[Any], 
     """Decoded and encoded anew, never larger than asked for, a key picture each two seconds."""
     video.thread_type = "SLICE"
     encoder: VideoCodecContext | None = None
+    metadata = _Metadata()
     for packet in container.demux([video, *data]):
         if packet.stream is not video:
-            if packet.size:
-                _write(KIND_DATA, bytes(packet))
+            metadata.pass_on(packet)
             continue
         try:
             frames = packet.decode()
@@ -186,6 +190,22 @@ class _Output:
     def begin_anew(self) -> None:
         """The file is at its end: its first picture follows the last one."""
         self._offset = self._last + min(self._step, _LONGEST_STEP_TICKS)
+
+
+class _Metadata:
+    """Passes on what stands beside the pictures, never more than anybody needs of it."""
+
+    def __init__(self) -> None:
+        self._left = float(_METADATA_PER_S)
+        self._counted_s = time.monotonic()
+
+    def pass_on(self, packet: Any) -> None:
+        now_s = time.monotonic()
+        self._left = min(_METADATA_PER_S, self._left + (now_s - self._counted_s) * _METADATA_PER_S)
+        self._counted_s = now_s
+        if 0 < packet.size <= _METADATA_BYTES_MOST and self._left >= 1:
+            self._left -= 1
+            _write(KIND_DATA, bytes(packet))
 
 
 class _Pace:

@@ -10,6 +10,7 @@ import { useRight, useSession } from "../session/store";
 import { tellWindows } from "../shell/windows";
 import { Tabs } from "../ui/page";
 import { useNow } from "../ui/use-now";
+import { VideoDock } from "../video/video-dock";
 import { kindName, metres } from "./facts";
 import { TrackHistory } from "./history";
 import { showTrack } from "./show";
@@ -27,6 +28,7 @@ export default function Air() {
     <div className="desk" data-map>
       <div className="scene">
         <CityMap />
+        <VideoDock />
       </div>
       <section className="side air-side" aria-label="Airspace" data-testid="air">
         <header className="queue-head">

@@ -8,6 +8,7 @@ import { useMap } from "../map/store";
 import { useOwnAgency, useSession } from "../session/store";
 import { Button, PartnerBadge } from "../ui/parts";
 import { useNow } from "../ui/use-now";
+import { openCamera } from "../video/dock";
 import { compass, identityFacts, kindName, metres, placeMeaning } from "./facts";
 import { useAirZones } from "./zones";
 
@@ -26,6 +27,7 @@ export function TrackCard({ number, onClose }: { number: number; onClose(): void
   const speed = trackField.speeds[row] as number;
   const inZones = zones.filter((zone) => track.zoneIds.includes(zone.zoneId)).map((zone) => zone.name);
   const partner = track.agencyId !== own;
+  const sight = trackField.sights.get(number);
   return (
     <aside className={`unit-card track-card card ${partner ? "shared-stripe" : ""}`} aria-label={`${kindName(track.kind)} ${shortName(track.identity, track.kind)}`} data-testid="track-card" data-track-id={track.trackId}>
       <div className="spread keep">
@@ -61,6 +63,21 @@ export function TrackCard({ number, onClose }: { number: number; onClose(): void
           {span((now - (trackField.fixedAtMs[row] as number)) / 1000)} ago, for {span((now - track.firstObservedAtMs) / 1000)}
         </dd>
       </dl>
+      {sight && (
+        <div className="note" data-testid="track-sight" data-camera-id={sight.cameraId}>
+          {sight.middle ? `Films the ground ${Math.round(distanceMetres(here, { longitudeDeg: sight.middle[0], latitudeDeg: sight.middle[1] }))} m away.` : "Films; it doesn't tell which ground."}
+          <div className="row">
+            {sight.middle && (
+              <Button size="small" onClick={() => useMap.getState().flyTo(...(sight.middle as [number, number]))}>
+                Show that ground
+              </Button>
+            )}
+            <Button size="small" look="primary" onClick={() => openCamera(sight.cameraId)}>
+              Watch its video
+            </Button>
+          </div>
+        </div>
+      )}
       <div className="note" data-tone={pilot ? "act" : undefined} data-testid="pilot-place" data-place={PilotPlace[track.pilotPlace].toLowerCase()}>
         {pilot ? placeMeaning(track.pilotPlace) : "Neither pilot nor take-off point is broadcast."}
         {pilot && (

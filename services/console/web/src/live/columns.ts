@@ -1,5 +1,6 @@
 import type { Positions, Tracks } from "../generated/rtcc/live/v1/live_pb";
 import type { PositionColumns, TrackColumns } from "./messages";
+import { sightsOf } from "./sights";
 
 const UNKNOWN_DM = -100_000;
 const UNKNOWN_CMPS = 65_535;
@@ -51,6 +52,7 @@ export function unpackTracks(packed: Tracks, sentAtMs: number): TrackColumns {
     pilotLatitudes: new Float64Array(length),
     pilotLongitudes: new Float64Array(length),
     gone: Uint32Array.from(packed.goneNumbers),
+    sights: sightsOf(packed.views),
   };
   let latitude = 0;
   let longitude = 0;

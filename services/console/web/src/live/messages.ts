@@ -6,6 +6,7 @@ import type { SharedAlert, SharedCamera } from "../generated/rtcc/exchange/v1/ex
 import type { Incident } from "../generated/rtcc/incidents/v1/incidents_pb";
 import type { Agency, Agreement, Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import type { CameraHealth } from "../generated/rtcc/video/v1/video_pb";
+import type { Sight } from "./sights";
 
 /** Degrees. */
 export interface Box {
@@ -46,6 +47,8 @@ export interface TrackColumns extends PositionColumns {
   pilotLongitudes: Float64Array;
   /** Ended, or no longer to be seen. */
   gone: Uint32Array;
+  /** Where the cameras of some of them look, by the track's number. */
+  sights: [number: number, sight: Sight][];
 }
 export interface TrackLabel {
   number: number;

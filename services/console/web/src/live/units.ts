@@ -3,6 +3,7 @@
  * Web Mercator, the world being the unit square.
  */
 import type { PositionColumns, TrackColumns } from "./messages";
+import type { Sight } from "./sights";
 
 export const PANIC_FLAG = 1;
 export const SHARED_FLAG = 2;
@@ -165,11 +166,20 @@ export class TrackField extends UnitField {
   heights = new Float32Array(256);
   pilotX = new Float64Array(256);
   pilotY = new Float64Array(256);
+  /** Where the cameras of own drones look, by the track's number. */
+  readonly sights = new Map<number, Sight>();
+
+  override clear(): void {
+    super.clear();
+    this.sights.clear();
+  }
 
   applyTracks(columns: TrackColumns, nowMs: number): void {
     const gone = new Set(columns.gone);
     if (gone.size) this.keep((number) => !gone.has(number));
     this.apply(columns, nowMs);
+    for (const [number, sight] of columns.sights) this.sights.set(number, sight);
+    for (const number of this.sights.keys()) if (this.rowOf(number) === undefined) this.sights.delete(number);
     for (let index = 0; index < columns.numbers.length; index++) {
       const row = this.rowOf(columns.numbers[index] as number) as number;
       this.altitudes[row] = columns.altitudes[index] as number;

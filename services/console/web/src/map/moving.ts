@@ -2,6 +2,7 @@
 import { PilotPlace, TrackKind, type TrackIdentity } from "../generated/rtcc/airspace/v1/airspace_pb";
 import type { TrackLabel, UnitLabel } from "../live/messages";
 import { EMERGENCY_FLAG, IN_ZONE_FLAG, PANIC_FLAG, SHARED_FLAG, TRACK_SHARED_FLAG, trackField, unitField, type UnitField } from "../live/units";
+import { drawSight } from "./sights";
 import { cells, kindCell } from "./unit-atlas";
 import type { UnitColours } from "./unit-layer";
 
@@ -70,8 +71,12 @@ export class MovingTracks implements Moving {
     return { text: name ? shortName(name.identity, name.kind) + height : "", urgent: (flags & EMERGENCY_FLAG) > 0 };
   }
 
-  /** From each drone to its pilot, or to where it took off: a dashed line and a mark that says which. */
+  /** From each drone to its pilot, or to where it took off: a dashed line and a mark that says which. Below, what own drones film. */
   under(pen: CanvasRenderingContext2D, place: Place, colours: UnitColours, nowMs: number): void {
+    for (const [number, sight] of this.field.sights) {
+      const row = this.field.rowOf(number);
+      if (row !== undefined) drawSight(pen, place, sight, place(...this.field.at(row, nowMs)), colours.own);
+    }
     pen.lineWidth = 1.6;
     pen.font = "600 10.5px Inter";
     pen.textAlign = "center";
