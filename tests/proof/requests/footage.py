@@ -7,6 +7,7 @@ from proof.requests.building import Builder, asks, asks_of
 from proof.world import World
 from rtcc.video.v1 import evidence_pb2 as evidence
 from rtcc.video.v1 import footage_pb2 as pb
+from rtcc.video.v1 import redaction_pb2 as redaction
 
 
 async def _policy(world: World, agency_id: str) -> pb.RecordingPolicy:
@@ -38,6 +39,15 @@ async def _export(world: World, agency_id: str) -> Message:
     return await footage_things.export_order(world, agency_id)
 
 
+async def _redaction(world: World, agency_id: str) -> Message:
+    return redaction.CreateRedactionRequest(
+        export_id=await footage_things.exported(world, agency_id),
+        mode=redaction.REDACTION_MODE_OUTSIDE,
+        style=redaction.REDACTION_STYLE_COVER,
+        reason="for the proof",
+    )
+
+
 REQUESTS: dict[str, Builder] = {
     "SetRecordingPolicy": asks(pb.SetRecordingPolicyRequest, policy=_policy),
     "PlaceFootageHold": asks(pb.PlaceFootageHoldRequest, hold=_hold),
@@ -47,5 +57,6 @@ REQUESTS: dict[str, Builder] = {
     "GetFootagePlaylist": asks_of(_window, pb.GetFootagePlaylistRequest, "camera_id", "starts_at", "ends_at"),
     "GetFootagePicture": asks_of(_window, pb.GetFootagePictureRequest, "camera_id", "", "at"),
     "CreateExport": _export,
+    "CreateRedaction": _redaction,
     "GetExportPart": asks(evidence.GetExportPartRequest, export_id=footage_things.exported),
 }

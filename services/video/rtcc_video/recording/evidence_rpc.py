@@ -34,11 +34,11 @@ class EvidenceServicer(evidence_pb2_grpc.EvidenceServiceServicer):
     async def CreateExport(self, request: pb.CreateExportRequest, context: Any) -> pb.CreateExportResponse:
         window = need_window(moment_of(request, "starts_at"), moment_of(request, "ends_at"))
         made = await self._exports.create(current_scope(), request.camera_id, *window, request.reason)
-        return pb.CreateExportResponse(export=_message(made))
+        return pb.CreateExportResponse(export=export_message(made))
 
     async def ListExports(self, request: pb.ListExportsRequest, context: Any) -> pb.ListExportsResponse:
         found = await self._exports.list_all(current_scope(), request.limit)
-        return pb.ListExportsResponse(exports=[_message(one) for one in found])
+        return pb.ListExportsResponse(exports=[export_message(one) for one in found])
 
     async def GetExportPart(self, request: pb.GetExportPartRequest, context: Any) -> pb.GetExportPartResponse:
         data = await self._exports.part(current_scope(), request.export_id, request.part)
@@ -80,7 +80,8 @@ def _custody(stored: ledger_pb2.StoredEntry) -> dict[str, Any]:
     }
 
 
-def _message(export: Export) -> pb.Export:
+def export_message(export: Export) -> pb.Export:
+    """An export as on the wire."""
     order = export.order
     message = pb.Export(
         export_id=order.export_id,
@@ -98,6 +99,7 @@ def _message(export: Export) -> pb.Export:
         bytes=export.size_bytes,
         parts=-(-export.size_bytes // PART_BYTES),
         segments=export.segments,
+        original_export_id=order.original_export_id,
     )
     message.starts_at.FromDatetime(order.starts_at)
     message.ends_at.FromDatetime(order.ends_at)

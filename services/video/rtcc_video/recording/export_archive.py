@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Any, BinaryIO, Final
 
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rtcc_video.recording import verify_export as format_of
 from rtcc_video.recording.domain import Gap, Segment
 from rtcc_video.recording.fmp4 import Init
+from rtcc_video.redaction.domain import Redaction
 
 _CHUNK: Final = 1 << 20
 SIZE_LIMIT_BYTES: Final = 2_000_000_000
@@ -41,6 +43,9 @@ class Order:
     created_by: str
     created_by_name: str
     created_at: datetime
+    # of a redacted copy alone
+    original_export_id: str = ""
+    redaction: Redaction | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +61,13 @@ class Archive:
     def add(self, name: str, data: bytes, *, listed: bool = True) -> str:
         """The SHA-256 of what was added, in hex."""
         return self._add(name, len(data), zlib.crc32(data), iter((data,)), listed=listed)
+
+    def add_file(self, name: str, path: Path) -> str:
+        """As `add`, of a file that needn't fit into memory."""
+        checksum = 0
+        for data in _chunks(path):
+            checksum = zlib.crc32(data, checksum)
+        return self._add(name, path.stat().st_size, checksum, _chunks(path), listed=True)
 
     def join(self, name: str, parts: Sequence[str]) -> str:
         """Adds the files `parts` one after the other as one more file."""
@@ -106,6 +118,12 @@ class Archive:
                 at, left = at + len(data), left - len(data)
 
 
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while data := file.read(_CHUNK):
+            yield data
+
+
 def segment_path(number: int, segment: Segment) -> str:
     """Where an original segment lies."""
     return f"segments/{number:05d}-{segment.segment_id}.m4s"
@@ -134,8 +152,8 @@ def add_clips(archive: Archive, segments: Sequence[Segment], order: Order) -> li
             {
                 "path": path,
                 "joins": joins,
-                "starts_at": _time(first.started_at),
-                "ends_at": _time(last.ended_at),
+                "starts_at": time_text(first.started_at),
+                "ends_at": time_text(last.ended_at),
                 "mark_in_s": max(0.0, (order.starts_at - first.started_at) / timedelta(seconds=1)),
                 "mark_out_s": min(order.ends_at, last.ended_at).timestamp() - first.started_at.timestamp(),
             }
@@ -143,23 +161,30 @@ def add_clips(archive: Archive, segments: Sequence[Segment], order: Order) -> li
     return clips
 
 
-def manifest_of(
-    order: Order, segments: Sequence[Segment], gaps: Sequence[Gap], inits: Sequence[Init], clips: list[dict[str, Any]], archive: Archive
-) -> dict[str, Any]:
-    """What the archive holds and where it comes from."""
+def head_of(order: Order) -> dict[str, Any]:
+    """What every manifest says of the order."""
     return {
         "format": format_of.FORMAT,
         "export_id": order.export_id,
         "camera": {"camera_id": order.camera_id, "agency_id": order.owner_agency_id, "name": "", **order.camera},
-        "starts_at": _time(order.starts_at),
-        "ends_at": _time(order.ends_at),
+        "starts_at": time_text(order.starts_at),
+        "ends_at": time_text(order.ends_at),
         "exported_by": {"person_id": order.created_by, "name": order.created_by_name, "agency_id": order.agency_id},
-        "exported_at": _time(order.created_at),
+        "exported_at": time_text(order.created_at),
         "purpose": order.purpose,
         "case_number": order.case_number,
         "reason": order.reason,
         "agreement_id": order.agreement_id,
         "hash_algorithm": "SHA-256",
+    }
+
+
+def manifest_of(
+    order: Order, segments: Sequence[Segment], gaps: Sequence[Gap], inits: Sequence[Init], clips: list[dict[str, Any]], archive: Archive
+) -> dict[str, Any]:
+    """What the archive holds and where it comes from."""
+    return {
+        **head_of(order),
         "method": "Coded pictures as the camera sent them, put into fragmented MP4 without transcoding; copied from the store and compared "
         "with the hash taken when they were recorded. Times are of the server's clock; clock_difference_ms is server minus camera.",
         "segments": [
@@ -169,9 +194,9 @@ def manifest_of(
                 "init": init_path(segment.init_id),
                 "sha256": segment.sha256,
                 "bytes": segment.size_bytes,
-                "started_at": _time(segment.started_at),
-                "ended_at": _time(segment.ended_at),
-                "camera_started_at": _time(segment.camera_started_at) if segment.camera_started_at else None,
+                "started_at": time_text(segment.started_at),
+                "ended_at": time_text(segment.ended_at),
+                "camera_started_at": time_text(segment.camera_started_at) if segment.camera_started_at else None,
                 "clock_difference_ms": segment.clock_difference_ms if segment.camera_started_at else None,
                 "pictures": segment.pictures,
                 "continues": segment.continues,
@@ -182,7 +207,7 @@ def manifest_of(
         "inits": [{"path": init_path(one.init_id), "sha256": one.init_id, "codec": one.codec} for one in inits],
         "clips": clips,
         "gaps": [
-            {"started_at": _time(gap.started_at), "ended_at": _time(gap.ended_at) if gap.ended_at else None, "kind": gap.kind.value,
+            {"started_at": time_text(gap.started_at), "ended_at": time_text(gap.ended_at) if gap.ended_at else None, "kind": gap.kind.value,
              "reason": gap.reason}
             for gap in gaps
         ],
@@ -213,12 +238,12 @@ def certificate(order: Order, segments: Sequence[Segment], public_key: bytes) ->
             owner=order.owner_agency_id,
             camera=order.camera.get("name") or order.camera_id,
             camera_id=order.camera_id,
-            made_at=_time(order.created_at),
+            made_at=time_text(order.created_at),
             person=order.created_by_name,
             person_id=order.created_by,
             agency=order.agency_id,
-            starts_at=_time(order.starts_at),
-            ends_at=_time(order.ends_at),
+            starts_at=time_text(order.starts_at),
+            ends_at=time_text(order.ends_at),
             case_number=order.case_number,
             purpose=order.purpose,
             public_key=public_key.hex(),
@@ -230,7 +255,8 @@ def certificate(order: Order, segments: Sequence[Segment], public_key: bytes) ->
 
 def readme(order: Order) -> bytes:
     """What a receiver reads first."""
-    return f"""Recorded video of camera {order.camera.get("name") or order.camera_id}, {_time(order.starts_at)} to {_time(order.ends_at)}.
+    starts_at, ends_at = time_text(order.starts_at), time_text(order.ends_at)
+    return f"""Recorded video of camera {order.camera.get("name") or order.camera_id}, {starts_at} to {ends_at}.
 
 clip-1.mp4 ...     what was recorded, to be played by any player. It begins and ends at the border of a segment; manifest.json has the exact
                    marks (mark_in_s, mark_out_s).
@@ -242,5 +268,6 @@ verify.py          checks all of it: python3 verify.py <this archive>. It needs 
 """.encode()
 
 
-def _time(at: datetime) -> str:
+def time_text(at: datetime) -> str:
+    """RFC 3339 in milliseconds."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -37,6 +37,8 @@ from rtcc_video.recording.export_archive import (
 )
 from rtcc_video.recording.export_store import Export, ExportStore
 from rtcc_video.recording.store import FootageStore
+from rtcc_video.redaction.copy import REDACTED_CLIP, make_copy, redacted_manifest, redacted_readme
+from rtcc_video.redaction.domain import Redaction, check_redaction
 
 _log = logging.getLogger(__name__)
 
@@ -108,9 +110,7 @@ class Exports:
 
     async def create(self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime, reason: str) -> Export:
         """Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Unavailable`."""
-        reason = reason.strip()
-        if not reason or len(reason) > _LONGEST_REASON or not reason.isprintable():
-            raise InvalidInput.one("reason", f"is needed, 1 to {_LONGEST_REASON} printable characters")
+        reason = _checked_reason(reason)
         check_window(starts_at, ends_at)
         if ends_at - starts_at > LONGEST:
             raise InvalidInput.one("ends_at", "is more than 6 h after the start: make several exports")
@@ -145,6 +145,37 @@ class Exports:
         )
         stored = await self._store.add(scope, order)
         touched(f"export:{stored.order.export_id}", *(f"segment:{one.segment_id}" for one in segments[:150]))
+        self._wake.set()
+        return stored
+
+    async def redact(self, scope: Scope, export_id: str, redaction: Redaction, reason: str) -> Export:
+        """Orders a redacted copy (R28). Raises `NotFound`, `Conflict` while the original isn't ready, `InvalidInput`, `Unavailable`."""
+        reason = _checked_reason(reason)
+        original = await self._store.find(scope, export_id[:80])
+        if original is None:
+            raise NotFound("export", export_id[:80])
+        if original.order.redaction is not None:
+            raise InvalidInput.one("export_id", "is a redacted copy itself: redact the export that it was made from")
+        if original.state != "ready":
+            raise Conflict(f"The export is {original.state}: wait until it is ready.")
+        check_redaction(redaction, original.order.starts_at, original.order.ends_at)
+        if self._place is None:
+            raise Unavailable("exports", "the video service has no key to sign them: set RTCC_VIDEO_EVIDENCE_KEY_FILE")
+        key = scope.idempotency_key
+        order = replace(
+            original.order,
+            export_id=derived_id("redaction", scope.agency_id, scope.principal_id, key) if key else new_id(),
+            reason=reason,
+            purpose=scope.purpose,
+            case_number=scope.case_number,
+            created_by=scope.principal_id,
+            created_by_name=scope.display_name,
+            created_at=self._clock(),
+            original_export_id=original.order.export_id,
+            redaction=redaction,
+        )
+        stored = await self._store.add(scope, order)
+        touched(f"export:{stored.order.export_id}", f"export:{original.order.export_id}", f"camera:{order.camera_id}")
         self._wake.set()
         return stored
 
@@ -220,43 +251,80 @@ class Exports:
     async def _build(self, order: Order) -> tuple[str, int, int]:
         if self._place is None:
             raise ValueError("there is no key to sign it")
+        mine = Scope.service("video", order.agency_id)
+        self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=self._place.folder, prefix="export-", suffix=".zip") as file:
+            archive = Archive(file)  # type: ignore[arg-type] # a binary file that can be read back
+            fill = self._fill if order.redaction is None else self._fill_redacted
+            manifest, segments = await fill(order, self._place, archive)
+            digest, size = await asyncio.to_thread(sign_and_finish, archive, manifest, self._place.key)
+            file.flush()
+            if not await self._store.hold_on(mine, order.export_id, self._holder, self._clock() + _HELD):
+                raise _TakenOver
+            await self._objects.put_file(mine, order.agency_id, object_key(order.export_id), Path(file.name), MEDIA_TYPE)
+        return digest, size, segments
+
+    async def _fill(self, order: Order, place: Place, archive: Archive) -> tuple[dict[str, Any], int]:
+        """What was recorded; the manifest, and how many segments."""
         owner, mine = Scope.service("video", order.owner_agency_id), Scope.service("video", order.agency_id)
         segments, told = await self._footage.footage(owner, order.camera_id, order.starts_at, order.ends_at)
         if not segments:
             raise ValueError("what was recorded in that time has been deleted meanwhile")
         gaps = coverage(segments, told, order.starts_at, order.ends_at).gaps
         inits = await self._footage.inits(owner, sorted({segment.init_id for segment in segments}))
-        self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=self._place.folder, prefix="export-", suffix=".zip") as file:
-            archive = Archive(file)  # type: ignore[arg-type] # a binary file that can be read back
-            for init in inits.values():
-                await asyncio.to_thread(archive.add, init_path(init.init_id), init.data)
-            for number, segment in enumerate(segments):
-                data = await self._original(owner, segment)
-                await asyncio.to_thread(archive.add, segment_path(number, segment), data)
-                if number % 20 == 0:
-                    await self._store.progress(mine, order.export_id, self._holder, 80 * number // len(segments))
-            clips = await asyncio.to_thread(add_clips, archive, segments, order)
-            custody = await self._custody.entries(order.owner_agency_id, order.camera_id)
-            ids = {f"segment:{segment.segment_id}" for segment in segments}
-            kept = [entry for entry in custody if ids & set(entry["object_ids"])]
-            archive.add("custody.json", json.dumps(kept, indent=1, ensure_ascii=False).encode())
-            archive.add("certificate.txt", certificate(order, segments, self._place.key.public_key().public_bytes_raw()))
-            archive.add("README.txt", readme(order))
-            archive.add("verify.py", verifier())
-            manifest = manifest_of(order, segments, gaps, list(inits.values()), clips, archive)
-            digest, size = await asyncio.to_thread(sign_and_finish, archive, manifest, self._place.key)
-            file.flush()
-            if not await self._store.hold_on(mine, order.export_id, self._holder, self._clock() + _HELD):
-                raise _TakenOver
-            await self._objects.put_file(mine, order.agency_id, object_key(order.export_id), Path(file.name), MEDIA_TYPE)
-        return digest, size, len(segments)
+        for init in inits.values():
+            await asyncio.to_thread(archive.add, init_path(init.init_id), init.data)
+        for number, segment in enumerate(segments):
+            data = await self._original(owner, segment)
+            await asyncio.to_thread(archive.add, segment_path(number, segment), data)
+            if number % 20 == 0:
+                await self._store.progress(mine, order.export_id, self._holder, 80 * number // len(segments))
+        clips = await asyncio.to_thread(add_clips, archive, segments, order)
+        await self._add_custody(order, archive, {f"segment:{segment.segment_id}" for segment in segments})
+        archive.add("certificate.txt", certificate(order, segments, place.key.public_key().public_bytes_raw()))
+        archive.add("README.txt", readme(order))
+        archive.add("verify.py", verifier())
+        return manifest_of(order, segments, gaps, list(inits.values()), clips, archive), len(segments)
+
+    async def _fill_redacted(self, order: Order, place: Place, archive: Archive) -> tuple[dict[str, Any], int]:
+        """A copy in which some can't be seen. Nothing of the original's pictures goes in but what the copy shows."""
+        mine = Scope.service("video", order.agency_id)
+        original = await self._store.find(mine, order.original_export_id)
+        if original is None or original.state != "ready":
+            raise ValueError(f"the export {order.original_export_id} that it is made from isn't there")
+
+        async def read(offset: int, length: int) -> bytes:
+            return await self._objects.get_range(mine, order.agency_id, object_key(original.order.export_id), offset, length)
+
+        async def tell(percent: int) -> None:
+            await self._store.progress(mine, order.export_id, self._holder, percent)
+
+        with tempfile.TemporaryDirectory(dir=place.folder, prefix="redaction-") as folder:
+            made = await make_copy(order, original, Path(folder), read, tell)
+            await asyncio.to_thread(archive.add_file, REDACTED_CLIP, made.path)
+        await self._add_custody(order, archive, {f"export:{order.original_export_id}"})
+        archive.add("README.txt", redacted_readme(order, original))
+        archive.add("verify.py", verifier())
+        return redacted_manifest(order, original, made, archive), 0
+
+    async def _add_custody(self, order: Order, archive: Archive, object_ids: set[str]) -> None:
+        """The owner's log, as far as it is about these."""
+        custody = await self._custody.entries(order.owner_agency_id, order.camera_id)
+        kept = [entry for entry in custody if object_ids & set(entry["object_ids"])]
+        archive.add("custody.json", json.dumps(kept, indent=1, ensure_ascii=False).encode())
 
     async def _original(self, owner: Scope, segment: Segment) -> bytes:
         data = await self._objects.get(owner, segment.agency_id, segment.object_key)
         if hashlib.sha256(data).hexdigest() != segment.sha256:
             raise ValueError(f"segment {segment.segment_id} in the store isn't what was recorded: its SHA-256 is another one")
         return data
+
+
+def _checked_reason(reason: str) -> str:
+    reason = reason.strip()
+    if not reason or len(reason) > _LONGEST_REASON or not reason.isprintable():
+        raise InvalidInput.one("reason", f"is needed, 1 to {_LONGEST_REASON} printable characters")
+    return reason
 
 
 def object_key(export_id: str) -> str:
@@ -278,14 +346,15 @@ def _entry(order: Order, digest: str, size: int, segments: int, now: datetime) -
     told = {
         "bytes": size, "camera_id": order.camera_id, "segments": segments, "sha256": digest, "made_for": order.created_by,
         "starts_at": order.starts_at.isoformat(), "ends_at": order.ends_at.isoformat(),
+        "original_export_id": order.original_export_id,
     }  # fmt: skip
     return AuditDraft(
         action="export.made",
         place="video: exports",
         outcome=Outcome.ALLOWED,
         scope=Scope.service("video", order.agency_id),
-        reason=f"export for case {order.case_number}: {order.reason}"[:300],
-        object_ids=(f"export:{order.export_id}", f"camera:{order.camera_id}"),
+        reason=f"{'redacted copy' if order.redaction else 'export'} for case {order.case_number}: {order.reason}"[:300],
+        object_ids=(*(f"export:{one}" for one in (order.export_id, order.original_export_id) if one), f"camera:{order.camera_id}"),
         owner_agency_id=order.owner_agency_id,
         agreement_id=order.agreement_id,
         new_value=json.dumps(told, sort_keys=True),

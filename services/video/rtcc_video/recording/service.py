@@ -14,6 +14,7 @@ from rtcc.alerting.v1.alerting_pb2 import ALERT_STATE_CLOSED, Alert
 from rtcc.event.v1 import event_pb2
 from rtcc.video.v1.evidence_pb2_grpc import add_EvidenceServiceServicer_to_server
 from rtcc.video.v1.footage_pb2_grpc import add_FootageServiceServicer_to_server
+from rtcc.video.v1.redaction_pb2_grpc import add_RedactionServiceServicer_to_server
 from rtcc_chassis.consumer import Delivery
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError
@@ -32,6 +33,7 @@ from rtcc_video.recording.rpc import FootageServicer
 from rtcc_video.recording.spool import Spool
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.recording.uploader import Uploader
+from rtcc_video.redaction.rpc import RedactionServicer
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
 
@@ -67,6 +69,7 @@ async def serve_footage(ctx: ServiceContext, settings: VideoSettings, feeds: Fee
         ExportStore(ctx.database), store, ctx.objects, LedgerCustody(ctx), rights, ctx.access, place, ctx.clock, footage.owner
     )
     ctx.rpc.add(add_EvidenceServiceServicer_to_server, EvidenceServicer(exports))
+    ctx.rpc.add(add_RedactionServiceServicer_to_server, RedactionServicer(exports))
     if place is not None:
         ctx.lifecycle.spawn(exports.run(), "video exports")
 

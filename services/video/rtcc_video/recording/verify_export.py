@@ -228,7 +228,13 @@ def main() -> int:
     except (OSError, NotIntact) as error:
         print(f"NOT INTACT: {error}")
         return 1
-    print(f"intact: {len(manifest['segments'])} segments of camera {manifest['camera']['name'] or manifest['camera']['camera_id']}")
+    camera = manifest["camera"]["name"] or manifest["camera"]["camera_id"]
+    if "redaction" in manifest:
+        original = manifest["redaction"]
+        print(f"intact: a REDACTED copy of camera {camera}, in which some can't be seen on purpose")
+        print(f"made from the export {original['original_export_id']} with the SHA-256 {original['original_sha256']}")
+    else:
+        print(f"intact: {len(manifest['segments'])} segments of camera {camera}")
     print(f"from {manifest['starts_at']} to {manifest['ends_at']}, {len(manifest['gaps'])} gaps")
     print(f"exported by {manifest['exported_by']['name']}")
     print(f"signed with the key {key}")

@@ -1,0 +1,1 @@
+"""Redacted copies of exports: what is asked, the process that makes the pictures, and the archive around them."""
