@@ -18,6 +18,7 @@ from rtcc.registry.v1.registry_pb2 import (
 from rtcc_video.domain import MAIN_STREAM, CameraHealth, CameraState, StreamAddresses
 from rtcc_video.feed import Feed
 from rtcc_video.settings import VideoSettings
+from rtcc_video.sources.leisure import Leisure, LeisurelyReader
 from rtcc_video.sources.libav import LIBAV_SCHEMES, LibavRequest, LibavSource, TranscoderSlots, options_of, place_of
 from rtcc_video.sources.rtsp import RtspSource
 from rtcc_video.sources.rtsp_messages import UnusableAddress, parse_address
@@ -53,6 +54,7 @@ class Feeds:
         self._networks = [ipaddress.ip_network(text, strict=False) for text in settings.camera_networks]
         self._over_limit: dict[str, Camera] = {}
         self._slots = TranscoderSlots(settings.transcoder_limit)
+        self._leisurely = LeisurelyReader()
         # told of each packet of metadata inside a camera's main stream: agency, camera, bytes
         self.on_metadata: Callable[[str, str, bytes], None] | None = None
 
@@ -202,7 +204,7 @@ class Feeds:
         await self._check_network(address.host, address.port)
         if feed.converted:
             return self._by_libav(url, feed, {"rtsp_transport": "udp" if address.udp else "tcp"})
-        return RtspSource(address, self._settings.rtsp())
+        return RtspSource(address, self._settings.rtsp(), Leisure(self._leisurely, lambda: feed.stream.watched_live))
 
     def _by_libav(self, url: str, feed: Feed, options: dict[str, str]) -> Source:
         plain = url.replace("rtspu://", "rtsp://", 1)

@@ -19,7 +19,7 @@ from rtcc_video.engine.h264 import (
     parse_sps,
     split_annex_b,
 )
-from rtcc_video.engine.packetizer import PAYLOAD_LIMIT_BYTES, RUN_LIMIT_PACKETS, packetize, runs
+from rtcc_video.engine.packetizer import PAYLOAD_LIMIT_BYTES, RUN_LIMIT_PACKETS, measure, packetize, runs
 from rtcc_video.engine.rtp import (
     MalformedPacket,
     RtpPacket,
@@ -85,6 +85,17 @@ def test_runs_are_what_segmentation_offload_demands(unit: AccessUnit) -> None:
         assert len(lengths) <= RUN_LIMIT_PACKETS
         covered += range(start, stop)
     assert covered == list(range(len(payloads)))
+
+
+@settings(deadline=None)
+@given(access_units)
+def test_packets_made_when_they_are_needed_are_those_made_at_once(unit: AccessUnit) -> None:
+    payloads = packetize(unit)
+    now, later = Frame(payloads, 7, 90_000, unit.key, 1), Frame.of(unit, 7, 90_000, 1)
+    assert (later.count, later.octets) == (now.count, now.octets) == (len(payloads), sum(map(len, payloads)))
+    assert [run.headers for run in later.runs(96)] == [run.headers for run in now.runs(96)]
+    assert later.payloads == payloads
+    assert measure(unit) in (None, (later.count, later.octets))
 
 
 @given(st.integers(0, 30), st.integers(3, 12))

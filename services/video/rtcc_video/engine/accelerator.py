@@ -104,7 +104,7 @@ class NativeFrame:
         self.packets = b"".join(part for run in runs for pair in zip(run.headers, run.payloads, strict=True) for part in pair)
         self.runs = struct.pack(f"={2 * len(runs)}I", *(number for run in runs for number in (run.count, run.size)))
         self.run_count = len(runs)
-        self.lengths = struct.pack(f"={len(frame.payloads)}I", *map(len, frame.payloads))
+        self.lengths = struct.pack(f"={frame.count}I", *map(len, frame.payloads))
         self.ssrc = frame.ssrc
         self.first_index = frame.first_index - (roll_over_base << 16)
 

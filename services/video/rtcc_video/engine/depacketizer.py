@@ -1,5 +1,6 @@
 """RTP payloads back to H.264 access units (RFC 6184), for what arrives from cameras."""
 
+import struct
 from dataclasses import dataclass, field
 
 from rtcc_video.engine.h264 import AccessUnit, make_access_unit
@@ -8,6 +9,10 @@ from rtcc_video.engine.rtp import RtpPacket
 _STAP_A = 24
 _FU_A = 28
 _RESTART_AFTER = 32
+# "$", channel, length; RTP header without CSRC; indicator and header of a fragment
+_FRAGMENT = struct.Struct("!HHHHIIBB")
+_SHORTEST_FRAGMENT = 15
+_START, _END, _BOTH = 0x80, 0x40, 0xC0
 
 
 @dataclass(slots=True)
@@ -65,6 +70,40 @@ class Depacketizer:
         if packet.marker:
             self._finish(done)
         return done
+
+    def take_interleaved(self, buffer: bytes, at: int, mark: int, done: list[AccessUnit]) -> int:
+        """Takes packets inside an RTSP connection (RFC 2326, 10.12) from `buffer[at:]` for as long as each is a fragment in its place, as
+        most of a camera's packets are; returns where it stopped. Pictures that are complete go to `done`.
+
+        `mark`: "$" and the channel as one number. What isn't taken goes through `parse_rtp` and `push`, which do the same and all the rest.
+        """
+        if self._sequence is None or self._damaged:
+            return at
+        total = len(buffer)
+        last = total - _FRAGMENT.size
+        while at <= last:
+            found, length, head, number, stamp, _, indicator, kind = _FRAGMENT.unpack_from(buffer, at)
+            end, following, place = at + 4 + length, (self._sequence + 1) & 0xFFFF, kind & 0xC0
+            in_its_place = stamp == self._timestamp if place != _START else not self._fragments and self._timestamp in (stamp, None)
+            if (
+                found != mark or end > total or length < _SHORTEST_FRAGMENT or head & 0xFF00 != 0x8000 or number != following
+                or indicator & 0x1F != _FU_A or not in_its_place or self._size + length - 12 > self.limit_bytes
+                or (not self._fragments and place != _START) or place == _BOTH or (head & 0x80 and place != _END)
+            ):  # fmt: skip
+                break
+            self._sequence, self._behind = number, 0
+            self._size += length - 12
+            if place == _START:
+                self._advance_clock(stamp)
+                self._fragments.append(bytes((indicator & 0xE0 | kind & 0x1F,)))
+            self._fragments.append(buffer[at + 18 : end])
+            if place == _END:
+                self._nals.append(b"".join(self._fragments))
+                self._fragments.clear()
+                if head & 0x80:
+                    self._finish(done)
+            at = end
+        return at
 
     def _advance_clock(self, timestamp: int) -> None:
         step = (timestamp - self._unwrapped) & 0xFFFFFFFF

@@ -1,10 +1,12 @@
 """A packetised picture, shared by every viewer of a stream."""
 
+from bisect import bisect_right
 from collections import deque
 from functools import cache
 from typing import Final
 
-from rtcc_video.engine.packetizer import runs
+from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.packetizer import measure, packetize, runs
 from rtcc_video.engine.rtp import build_rtp_header
 
 RING_PACKETS: Final = 2048
@@ -43,24 +45,47 @@ class Frame:
     Headers are made once per payload type, packet numbers once for all viewers; these only encrypt.
     """
 
-    __slots__ = ("_runs", "bounds", "first_index", "key", "octets", "payloads", "ssrc", "timestamp")
+    __slots__ = ("_payloads", "_runs", "_unit", "count", "first_index", "key", "octets", "ssrc", "timestamp")
 
     def __init__(self, payloads: list[bytes], first_index: int, timestamp: int, key: bool, ssrc: int) -> None:
-        self.payloads = payloads
+        self._payloads: list[bytes] | None = payloads
+        self._unit: AccessUnit | None = None
+        self.count = len(payloads)
+        self.octets = sum(map(len, payloads))
         self.first_index = first_index
         self.timestamp = timestamp & 0xFFFFFFFF
         self.key = key
         self.ssrc = ssrc
-        self.octets = sum(map(len, payloads))
-        self.bounds = runs(payloads)
-        self._runs: dict[int, list[Run]] = {}
+        self._runs: dict[int, list[Run]] | None = None
+
+    @classmethod
+    def of(cls, unit: AccessUnit, first_index: int, timestamp: int, ssrc: int) -> "Frame":
+        """A picture's packets, which are made when the first viewer needs them: most cameras are watched by nobody."""
+        measured = measure(unit)
+        if measured is None:
+            return cls(packetize(unit), first_index, timestamp, unit.key, ssrc)
+        frame = cls.__new__(cls)
+        frame.count, frame.octets = measured
+        frame._payloads, frame._unit, frame._runs = None, unit, None
+        frame.first_index, frame.timestamp, frame.key, frame.ssrc = first_index, timestamp & 0xFFFFFFFF, unit.key, ssrc
+        return frame
+
+    @property
+    def payloads(self) -> list[bytes]:
+        """What each packet carries, without headers."""
+        found = self._payloads
+        if found is None:
+            assert self._unit is not None  # one of the two is always there
+            found, self._unit = packetize(self._unit), None
+            self._payloads = found
+        return found
 
     def renamed(self, first_index: int, timestamp: int, ssrc: int) -> "Frame":
         """The same payloads as other packets: a joiner's squeezed time stamps, or the own numbers of a viewer that left some out."""
         twin = Frame.__new__(Frame)
-        twin.payloads, twin.key, twin.octets, twin.bounds = self.payloads, self.key, self.octets, self.bounds
+        twin._payloads, twin._unit, twin._runs = self.payloads, None, None
+        twin.count, twin.octets, twin.key = self.count, self.octets, self.key
         twin.first_index, twin.timestamp, twin.ssrc = first_index, timestamp & 0xFFFFFFFF, ssrc
-        twin._runs = {}
         return twin
 
     def restamped(self, timestamp: int) -> "Frame":
@@ -69,35 +94,38 @@ class Frame:
 
     def runs(self, payload_type: int) -> list[Run]:
         """The packets run by run; the marker stands on the last of the frame (RFC 6184, 5.1)."""
+        if self._runs is None:
+            self._runs = {}
         found = self._runs.get(payload_type)
         if found is None:
-            last = len(self.payloads) - 1
+            payloads = self.payloads
+            last = len(payloads) - 1
             found = [
                 Run(
                     [
                         build_rtp_header(payload_type, position == last, self.first_index + position, self.timestamp, self.ssrc)
                         for position in range(start, stop)
                     ],
-                    self.payloads[start:stop],
+                    payloads[start:stop],
                     self.first_index + start,
                     self.ssrc,
                     size,
                 )
-                for start, stop, size in self.bounds
+                for start, stop, size in runs(payloads)
             ]
             self._runs[payload_type] = found
         return found
 
     def single(self, payload_type: int, position: int) -> Run:
         """One packet as a run of its own, for resending."""
-        index, marker = self.first_index + position, position == len(self.payloads) - 1
+        index, marker = self.first_index + position, position == self.count - 1
         header = build_rtp_header(payload_type, marker, index, self.timestamp, self.ssrc)
         payload = self.payloads[position]
         return Run([header], [payload], index, self.ssrc, len(payload))
 
     def forget_runs(self) -> None:
         """Lets go of what can be made again: the frame stays in the ring for seconds, its last viewer's sealed bytes needn't."""
-        self._runs.clear()
+        self._runs = None
 
 
 def numbers_side_by_side(first: int, count: int) -> int:
@@ -123,20 +151,20 @@ class Ring:
     """
 
     def __init__(self) -> None:
-        self._slots: list[Frame | None] = [None] * RING_PACKETS
+        # (second of the clock, frame), numbers rising
         self._frames: deque[tuple[float, Frame]] = deque()
         self._packets = 0
         self.next_index = 0
 
     def add(self, frame: Frame, now_s: float) -> None:
         """Takes every packet of a frame; what is too old or too much falls out."""
-        for index in range(frame.first_index, frame.first_index + len(frame.payloads)):
-            self._slots[index % RING_PACKETS] = frame
-        self.next_index = frame.first_index + len(frame.payloads)
-        self._frames.append((now_s, frame))
-        self._packets += len(frame.payloads)
-        while len(self._frames) > 1 and (self._packets > RING_PACKETS or now_s - self._frames[0][0] > RING_S):
-            self._drop_oldest()
+        frames = self._frames
+        frames.append((now_s, frame))
+        self.next_index = frame.first_index + frame.count
+        self._packets += frame.count
+        oldest_s = now_s - RING_S
+        while len(frames) > 1 and (self._packets > RING_PACKETS or frames[0][0] < oldest_s):
+            self._packets -= frames.popleft()[1].count
 
     def find(self, sequence: int) -> tuple[Frame, int] | None:
         """The frame and the position in it of the newest packet with this 16 bit sequence number, if still kept."""
@@ -145,22 +173,19 @@ class Ring:
 
     def find_index(self, index: int) -> tuple[Frame, int] | None:
         """The frame and the position in it of the packet with this extended number, if still kept."""
-        newest = self.next_index - 1
-        if not 0 <= newest - index < RING_PACKETS or index < 0:
+        if not 0 <= self.next_index - 1 - index < RING_PACKETS or index < 0:
             return None
-        frame = self._slots[index % RING_PACKETS]
-        if frame is None or not frame.first_index <= index < frame.first_index + len(frame.payloads):
+        at = bisect_right(self._frames, index, key=_first_index) - 1
+        if at < 0:
             return None
-        return frame, index - frame.first_index
+        frame = self._frames[at][1]
+        return (frame, index - frame.first_index) if index - frame.first_index < frame.count else None
 
     @property
     def oldest_index(self) -> int:
         """No packet below this number can be found any more."""
         return self._frames[0][1].first_index if self._frames else self.next_index
 
-    def _drop_oldest(self) -> None:
-        _, frame = self._frames.popleft()
-        self._packets -= len(frame.payloads)
-        for index in range(frame.first_index, frame.first_index + len(frame.payloads)):
-            if self._slots[index % RING_PACKETS] is frame:
-                self._slots[index % RING_PACKETS] = None
+
+def _first_index(kept: tuple[float, Frame]) -> int:
+    return kept[1].first_index

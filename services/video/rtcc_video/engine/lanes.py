@@ -88,8 +88,8 @@ class Lane:
             self._send_runs(frame.runs(self._key.payload_type))
         else:
             self._send_singly(frame.runs(self._key.payload_type))
-        self.packets += len(frame.payloads)
-        self.octets += frame.octets + _OVERHEAD_BYTES * len(frame.payloads)
+        self.packets += frame.count
+        self.octets += frame.octets + _OVERHEAD_BYTES * frame.count
 
     def _send_runs(self, runs: list[Run]) -> None:
         """Seat by seat, so that who sits in the middle has the whole picture when half of the work is done."""

@@ -59,7 +59,7 @@ class Numbering:
         if stream is not segment.stream or shift != segment.shift:
             segment = Segment(self.next_own, stream, shift, ticks)
             self._segments.append(segment)
-        self.next_own += len(frame.payloads)
+        self.next_own += frame.count
         renamed = self._rename(frame, segment)
         self._last_timestamp = renamed.timestamp
         return renamed

@@ -180,7 +180,7 @@ class Outlet:
             return
         if not self._takes(frame):
             self._counters.pictures_left_out += 1
-            self._counters.packets_dropped += len(frame.payloads)
+            self._counters.packets_dropped += frame.count
             self._needs_key = True
             return
         self._needs_key = False

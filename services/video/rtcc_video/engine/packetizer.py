@@ -35,6 +35,23 @@ def packetize(unit: AccessUnit, limit: int = PAYLOAD_LIMIT_BYTES) -> list[bytes]
     return payloads + _aggregate(parameter_sets, limit)
 
 
+def measure(unit: AccessUnit, limit: int = PAYLOAD_LIMIT_BYTES) -> tuple[int, int] | None:
+    """How many payloads `packetize` makes of a picture without parameter sets, and their bytes in all; None for one with some."""
+    count = octets = 0
+    for nal in unit.nals:
+        if nal[0] & 0x1F in (NAL_SPS, NAL_PPS):
+            return None
+        size = len(nal)
+        if size <= limit:
+            count += 1
+            octets += size
+        else:
+            fragments = -((1 - size) // (limit - 2))
+            count += fragments
+            octets += size - 1 + 2 * fragments
+    return count, octets
+
+
 def runs(payloads: list[bytes]) -> list[tuple[int, int, int]]:
     """Cuts payloads into `(start, stop, size)`: equal sizes, the last of a run may be shorter, at most 50 packets."""
     found: list[tuple[int, int, int]] = []

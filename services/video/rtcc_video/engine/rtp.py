@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 CLOCK_HZ: Final = 90_000
 _NTP_EPOCH_OFFSET_S: Final = 2_208_988_800
@@ -26,8 +26,7 @@ class MalformedPacket(ValueError):
     """Bytes that aren't the RTP or RTCP they were taken for. Always safe to drop; the peer resends or doesn't."""
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """An RTP packet, extension and padding already removed from `payload`."""
 
     payload_type: int

@@ -10,7 +10,6 @@ from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.frames import Frame, Ring
 from rtcc_video.engine.h264 import AccessUnit, ParameterSets, SequenceParameters, is_b_slice
 from rtcc_video.engine.lanes import Lane, LaneKey, Lanes, Seat
-from rtcc_video.engine.packetizer import packetize
 from rtcc_video.engine.rtp import CLOCK_HZ, build_sender_report
 
 # A source's clock may jump when it reconnects or loops; beyond this the time stamps continue by our own clock.
@@ -66,6 +65,8 @@ class LiveStream:
         self._clock = clock
         self._viewers: dict[int, StreamViewer] = {}
         self.taps: list[Tap] = []
+        # the same for those to whom some hundredths of a second don't matter
+        self.patient_taps: list[Tap] = []
         # Those who don't sit in a lane.
         self._apart: dict[int, StreamViewer] = {}
         self._lanes = Lanes()
@@ -104,6 +105,11 @@ class LiveStream:
     @property
     def watched(self) -> bool:
         """Whether anybody takes its pictures: viewers, recorders, other relays."""
+        return bool(self._viewers or self.taps or self.patient_taps)
+
+    @property
+    def watched_live(self) -> bool:
+        """Whether somebody waits for each picture."""
         return bool(self._viewers or self.taps)
 
     def rest(self) -> None:
@@ -127,8 +133,7 @@ class LiveStream:
             return
         self._refuse_reordering(complete)
         now_s = self._clock()
-        payloads = packetize(complete)
-        frame = Frame(payloads, self.ring.next_index, self._output_timestamp(complete.timestamp, now_s), complete.key, self.ssrc)
+        frame = Frame.of(complete, self.ring.next_index, self._output_timestamp(complete.timestamp, now_s), self.ssrc)
         self.ring.add(frame, now_s)
         self._cache(frame, now_s)
         if complete.key:
@@ -137,14 +142,15 @@ class LiveStream:
         self.last_unit_s = now_s
         self.frames_total += 1
         self.octets_total += frame.octets
-        self.packets_total += len(payloads)
+        self.packets_total += frame.count
         self._measure_rate(now_s)
         self._lanes.send(frame)
         for viewer in tuple(self._apart.values()):
             viewer.deliver(frame, self)
         frame.forget_runs()
-        for tap in self.taps:
-            tap(complete)
+        for taps in (self.taps, self.patient_taps):
+            for tap in taps:
+                tap(complete)
 
     def attach(self, viewer: StreamViewer, from_now: bool = False) -> None:
         """Adds a viewer, who gets the group so far at once (unless it wants to begin from now) and every frame from now on."""

@@ -87,7 +87,7 @@ class CameraRecorder:
         if self._mode is Mode.OFF:
             self._detach()
         elif not self._attached:
-            self.stream.taps.append(self.take)
+            self.stream.patient_taps.append(self.take)
             self._attached = True
             self._heard_us = self._clocks.monotonic_us()
 
@@ -175,8 +175,8 @@ class CameraRecorder:
     def _detach(self) -> None:
         if self._attached:
             self._attached = False
-            if self.take in self.stream.taps:
-                self.stream.taps.remove(self.take)
+            if self.take in self.stream.patient_taps:
+                self.stream.patient_taps.remove(self.take)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clocks.unix_us() / 1_000_000, UTC)

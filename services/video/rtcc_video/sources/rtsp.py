@@ -6,6 +6,7 @@ import ssl
 
 from rtcc_video.engine.h264 import MalformedBitstream
 from rtcc_video.engine.sdp import OtherCodec, UnusableOffer
+from rtcc_video.sources.leisure import Leisure
 from rtcc_video.sources.rtsp_messages import MalformedRtsp, RtspAddress
 from rtcc_video.sources.rtsp_session import RtspSession, RtspSettings
 from rtcc_video.sources.source import NeedsConversion, Sink, SourceFailed
@@ -14,11 +15,15 @@ __all__ = ["RtspSettings", "RtspSource"]
 
 
 class RtspSource:
-    """Plays one camera. Each `run` is one session: connect, DESCRIBE, SETUP, PLAY, pictures until it breaks."""
+    """Plays one camera. Each `run` is one session: connect, DESCRIBE, SETUP, PLAY, pictures until it breaks.
 
-    def __init__(self, address: RtspAddress, settings: RtspSettings) -> None:
+    `leisure`: who reads it while nobody watches live; None: it is always read at once.
+    """
+
+    def __init__(self, address: RtspAddress, settings: RtspSettings, leisure: Leisure | None = None) -> None:
         self._address = address
         self._settings = settings
+        self._leisure = leisure
 
     async def run(self, sink: Sink) -> None:
         """See `Source.run`."""
@@ -40,7 +45,7 @@ class RtspSource:
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
                 _, session = await loop.create_connection(
-                    lambda: RtspSession(address, settings, sink), address.host, address.port, ssl=context
+                    lambda: RtspSession(address, settings, sink, self._leisure), address.host, address.port, ssl=context
                 )
         except TimeoutError:
             raise SourceFailed("The camera doesn't answer. Check its power, network and address.") from None

@@ -4,13 +4,14 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 _HEAD_LIMIT_BYTES: Final = 16 * 1024
 _BODY_LIMIT_BYTES: Final = 64 * 1024
+INTERLEAVED_MARK: Final = 0x24
 _STATUS_LINE = re.compile(rb"RTSP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?")
 _CHALLENGE_PAIR = re.compile(r'([a-zA-Z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 # rtspu: RTP over UDP from the start, as in RFC 2326, 3.2 (whose "u" was for the messages, too) and in GStreamer
@@ -75,12 +76,15 @@ class RtspResponse:
         return next((value for key, value in self.headers if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Interleaved:
+class Interleaved(NamedTuple):
     """One packet that travelled inside the connection (RFC 2326, 10.12)."""
 
     channel: int
     data: bytes
+
+
+# Takes what it can of the interleaved packets in `buffer[at:]`, and says where it stopped: (buffer, at) -> at.
+type TakePackets = Callable[[bytes, int], int]
 
 
 class RtspReader:
@@ -89,40 +93,44 @@ class RtspReader:
     def __init__(self) -> None:
         self._buffer = b""
 
-    def feed(self, data: bytes) -> list[RtspResponse | Interleaved]:
-        """Everything complete so far. Raises `MalformedRtsp`."""
+    def feed(self, data: bytes, take: TakePackets | None = None) -> Iterator[RtspResponse | Interleaved]:
+        """Everything complete so far, one by one, so that what `take` then gets instead may depend on it. Raises `MalformedRtsp`."""
         buffer = self._buffer + data if self._buffer else data
-        found: list[RtspResponse | Interleaved] = []
+        self._buffer = b""
         offset, length = 0, len(buffer)
         while offset < length:
-            if buffer[offset] == 0x24:
+            if buffer[offset] == INTERLEAVED_MARK:
+                if take is not None and (taken := take(buffer, offset)) != offset:
+                    offset = taken
+                    continue
                 if length - offset < 4:
                     break
                 end = offset + 4 + (buffer[offset + 2] << 8 | buffer[offset + 3])
                 if end > length:
                     break
-                found.append(Interleaved(buffer[offset + 1], buffer[offset + 4 : end]))
+                yield Interleaved(buffer[offset + 1], buffer[offset + 4 : end])
                 offset = end
             elif buffer[offset] in b"\r\n":
                 offset += 1
             else:
-                taken = _read_text(buffer, offset, found)
-                if taken == 0:
+                end, response = _read_text(buffer, offset)
+                if end == offset:
                     break
-                offset += taken
+                if response is not None:
+                    yield response
+                offset = end
         self._buffer = buffer[offset:]
-        return found
 
 
-def _read_text(buffer: bytes, offset: int, found: list[RtspResponse | Interleaved]) -> int:
-    """Takes one text message if it is complete; the number of bytes used, 0 when more are needed."""
+def _read_text(buffer: bytes, offset: int) -> tuple[int, RtspResponse | None]:
+    """Takes one text message if it is complete; where it ends, `offset` when more bytes are needed, and the response if it is one."""
     if not 65 <= buffer[offset] <= 90:
         raise MalformedRtsp("bytes that are neither an RTSP message nor an interleaved packet")
     end = buffer.find(b"\r\n\r\n", offset, offset + _HEAD_LIMIT_BYTES)
     if end < 0:
         if len(buffer) - offset >= _HEAD_LIMIT_BYTES:
             raise MalformedRtsp(f"a message head of more than {_HEAD_LIMIT_BYTES} bytes")
-        return 0
+        return offset, None
     lines = buffer[offset:end].split(b"\r\n")
     headers = tuple(_header(line) for line in lines[1:] if b":" in line)
     size_text = next((value for name, value in headers if name == "content-length"), "0")
@@ -130,14 +138,13 @@ def _read_text(buffer: bytes, offset: int, found: list[RtspResponse | Interleave
         raise MalformedRtsp(f"a body of {size_text[:20]!r} bytes, at most {_BODY_LIMIT_BYTES} are taken")
     stop = end + 4 + int(size_text)
     if stop > len(buffer):
-        return 0
+        return offset, None
     status = _STATUS_LINE.fullmatch(lines[0])
     if status is not None:
-        reason = (status[2] or b"").decode("latin-1")
-        found.append(RtspResponse(int(status[1]), reason, headers, buffer[end + 4 : stop]))
-    elif lines[0].startswith(b"RTSP/"):
+        return stop, RtspResponse(int(status[1]), (status[2] or b"").decode("latin-1"), headers, buffer[end + 4 : stop])
+    if lines[0].startswith(b"RTSP/"):
         raise MalformedRtsp("a status line that isn't 'RTSP/1.0 <code> <reason>'")
-    return stop - offset
+    return stop, None
 
 
 def _header(line: bytes) -> tuple[str, str]:

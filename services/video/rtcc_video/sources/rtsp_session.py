@@ -1,7 +1,6 @@
 """One RTSP session with a camera: DESCRIBE, SETUP, PLAY, packets, keep-alive (RFC 2326)."""
 
 import asyncio
-import contextlib
 import ipaddress
 import re
 import time
@@ -15,8 +14,10 @@ from rtcc_video.engine.depacketizer import Depacketizer
 from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
 from rtcc_video.engine.rtp import CLOCK_HZ, MalformedPacket, build_receiver_report, parse_rtp, parse_sender_clock
 from rtcc_video.engine.sdp import CameraTrack, find_camera_track, parse_session
+from rtcc_video.sources.leisure import Leisure, LeisurelyConnection
 from rtcc_video.sources.reorder import Reorder
 from rtcc_video.sources.rtsp_messages import (
+    INTERLEAVED_MARK,
     Authentication,
     Interleaved,
     MalformedRtsp,
@@ -35,6 +36,7 @@ _DEFAULT_SESSION_S: Final = 60
 _OWN_SSRC: Final = 0x52544343
 _REPORT_EVERY_S: Final = 5.0
 _FLOOD_AFTER_S: Final = 5
+_READ_BYTES: Final = 64 * 1024
 _OVER_TCP: Final = "RTP/AVP/TCP;unicast;interleaved=0-1"
 
 
@@ -54,15 +56,19 @@ class RtspSettings:
     authority_file: Path | None = None
 
 
-class RtspSession(asyncio.Protocol):
+class RtspSession(asyncio.BufferedProtocol):
     """One connection. Packets are handled as they arrive, without a task switch each."""
 
-    def __init__(self, address: RtspAddress, settings: RtspSettings, sink: Sink) -> None:
+    def __init__(self, address: RtspAddress, settings: RtspSettings, sink: Sink, leisure: Leisure | None = None) -> None:
         self._address = address
         self._settings = settings
         self._sink = sink
+        self._leisure = leisure
+        self._connection: LeisurelyConnection | None = None
         self._authentication = Authentication(address.username, address.password)
         self._reader = RtspReader()
+        # where bytes arrive; a view, for asyncio's TLS fills it piece by piece and a slice of a bytearray would be a copy
+        self._incoming = memoryview(bytearray(_READ_BYTES))
         self._depacketizer = Depacketizer(settings.unit_limit_bytes)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[RtspResponse] | None = None
@@ -83,13 +89,22 @@ class RtspSession(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports don't derive from asyncio.Transport: a check of the type would leave the session mute
         self._transport = cast(asyncio.Transport, transport)
+        if self._leisure is not None:
+            self._connection = LeisurelyConnection(self._leisure, self._transport, self._incoming, self.buffer_updated)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._read_at_once()
         self._fail(SourceFailed("The camera closed the connection."))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go: one buffer for the session's life instead of a quarter of a megabyte asked for at each reading."""
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Acts on the bytes that came."""
+        self._octets += nbytes
         try:
-            for item in self._reader.feed(data):
+            for item in self._reader.feed(bytes(self._incoming[:nbytes]), self._take_packets):
                 if isinstance(item, Interleaved):
                     if item.channel == self._rtp_channel:
                         self._on_rtp(item.data)
@@ -118,14 +133,18 @@ class RtspSession(asyncio.Protocol):
         next_keep_alive_s = time.monotonic() + keep_alive_s
         next_report_s = time.monotonic() + _REPORT_EVERY_S
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await asyncio.shield(self._ended)
+            await asyncio.wait((self._ended,), timeout=1.0)
+            if self._ended.done():
+                self._ended.result()
             now_s = time.monotonic()
             silence_s = now_s - self._heard_s
             if silence_s > self._settings.silence_limit_s:
                 raise SourceFailed(self._silence(silence_s))
             self._refuse_flood()
+            if self._udp is not None:
+                self._udp.rest()
+            elif self._connection is not None:
+                self._connection.rest()
             if now_s >= next_report_s:
                 next_report_s = now_s + _REPORT_EVERY_S
                 self._report()
@@ -136,6 +155,7 @@ class RtspSession(asyncio.Protocol):
 
     def close(self) -> None:
         """Says TEARDOWN without waiting for an answer and closes."""
+        self._read_at_once()
         if self._transport is not None and not self._transport.is_closing():
             if self._session_id:
                 self._write("TEARDOWN", self._control_uri, {"Session": self._session_id})
@@ -144,13 +164,21 @@ class RtspSession(asyncio.Protocol):
             self._udp.close()
         self._ended.cancel()
 
+    def _take_packets(self, buffer: bytes, at: int) -> int:
+        done: list[AccessUnit] = []
+        at = self._depacketizer.take_interleaved(buffer, at, INTERLEAVED_MARK << 8 | self._rtp_channel, done)
+        if done:
+            self._heard_s = time.monotonic()
+            for unit in done:
+                self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
+        return at
+
     def _on_rtp(self, data: bytes) -> None:
         try:
             packet = parse_rtp(data)
         except MalformedPacket:
             return
         self._heard_s = time.monotonic()
-        self._octets += len(data)
         for unit in self._depacketizer.push(packet):
             self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
 
@@ -222,7 +250,7 @@ class RtspSession(asyncio.Protocol):
         assert self._transport is not None  # SETUP follows DESCRIBE, which needed the connection
         local, camera = self._transport.get_extra_info("sockname"), self._transport.get_extra_info("peername")
         try:
-            return UdpPair(local[0], camera[0], self._on_datagram, self._on_rtcp)
+            return UdpPair(local[0], camera[0], self._on_datagram, self._on_rtcp, self._leisure)
         except OSError as error:
             raise SourceFailed("This machine has no UDP ports left for the camera's video.") from error
 
@@ -313,8 +341,13 @@ class RtspSession(asyncio.Protocol):
             self._ended.set_exception(error)
             # The exception may find nobody waiting any more; that isn't worth a log line.
             self._ended.exception()
+        self._read_at_once()
         if self._transport is not None:
             self._transport.close()
+
+    def _read_at_once(self) -> None:
+        if self._connection is not None:
+            self._connection.hurry()
 
 
 class _TransportRefused(Exception):

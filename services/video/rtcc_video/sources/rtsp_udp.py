@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 from rtcc_video.engine.rtp import build_receiver_report, build_rtp_header
+from rtcc_video.sources.leisure import Leisure
 
 _DATAGRAMS_PER_WAKEUP: Final = 64
 _DATAGRAM_LIMIT_BYTES: Final = 9_216
+_TURNS_AT_LEISURE: Final = 8
 # a key picture of a large camera comes in one burst
 _RECEIVE_BUFFER_BYTES: Final = 2_000_000
 _PAIR_TRIES: Final = 50
@@ -23,14 +25,24 @@ class NoPortPair(OSError):
 class UdpPair:
     """Two sockets on the address by which the camera is reached; only what comes from the camera's own host is taken.
 
-    Runs on the event loop; `on_rtp` gets each datagram of the even port, `on_rtcp` of the odd one.
+    Runs on the event loop; `on_rtp` gets each datagram of the even port, `on_rtcp` of the odd one. `leisure`: who reads the even port
+    after `rest`, while nobody watches.
     """
 
-    def __init__(self, local_host: str, camera_host: str, on_rtp: Callable[[bytes], None], on_rtcp: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        local_host: str,
+        camera_host: str,
+        on_rtp: Callable[[bytes], None],
+        on_rtcp: Callable[[bytes], None],
+        leisure: Leisure | None = None,
+    ) -> None:
         self._hosts = {_plain(camera_host)}
         self._camera_host = camera_host
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
+        self._leisure = leisure
+        self._resting = False
         self._camera_rtcp: tuple[str, int] | None = None
         self._rtp, self._rtcp = _bind_pair(local_host)
         self.port = int(self._rtp.getsockname()[1])
@@ -53,8 +65,24 @@ class UdpPair:
         if self._camera_rtcp is not None:
             self._send(self._rtcp, build_receiver_report(own_ssrc), self._camera_rtcp)
 
+    def rest(self) -> None:
+        """Pictures are read at leisure, unless somebody watches."""
+        if self._leisure is None or self._resting or self._rtp.fileno() < 0 or self._leisure.watched_live():
+            return
+        self._resting = True
+        asyncio.get_running_loop().remove_reader(self._rtp.fileno())
+        self._leisure.reader.add(self._rtp.fileno(), self._read_at_leisure)
+
+    def hurry(self) -> None:
+        """Pictures are read as they come."""
+        if self._resting and self._leisure is not None:
+            self._resting = False
+            self._leisure.reader.remove(self._rtp.fileno())
+            asyncio.get_running_loop().add_reader(self._rtp.fileno(), self._on_rtp_readable)
+
     def close(self) -> None:
         """Gives the ports back."""
+        self.hurry()
         loop = asyncio.get_running_loop()
         for one in (self._rtp, self._rtcp):
             if one.fileno() >= 0:
@@ -68,22 +96,31 @@ class UdpPair:
     def _on_rtp_readable(self) -> None:
         self._read(self._rtp, self._on_rtp)
 
+    def _read_at_leisure(self) -> None:
+        if self._leisure is not None and self._leisure.watched_live():
+            self.hurry()
+        for _ in range(_TURNS_AT_LEISURE):
+            if self._rtp.fileno() < 0 or self._read(self._rtp, self._on_rtp) < _DATAGRAMS_PER_WAKEUP:
+                return
+
     def _on_rtcp_readable(self) -> None:
         self._read(self._rtcp, self._on_rtcp)
 
-    def _read(self, receiver: socket.socket, take: Callable[[bytes], None]) -> None:
-        for _ in range(_DATAGRAMS_PER_WAKEUP):
+    def _read(self, receiver: socket.socket, take: Callable[[bytes], None]) -> int:
+        """How many datagrams were there; at most a wake-up's worth."""
+        for count in range(_DATAGRAMS_PER_WAKEUP):
             try:
                 data, address = receiver.recvfrom(_DATAGRAM_LIMIT_BYTES)
             except BlockingIOError:
-                return
+                return count
             except OSError:
                 # an ICMP answer to what we sent: the camera's port isn't open yet
                 continue
             if _plain(address[0]) in self._hosts:
                 take(data)
                 if receiver.fileno() < 0:
-                    return
+                    return count
+        return _DATAGRAMS_PER_WAKEUP
 
 
 def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
