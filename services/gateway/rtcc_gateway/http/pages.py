@@ -12,7 +12,7 @@ from rtcc_gateway.http.problems import NoSuchPath
 # the pages of the console; any other path that is no file is 404
 _SCREENS = frozenset({
     "", "map", "alerts", "incident", "wall", "units", "air", "search", "cameras", "share", "sharing", "audit", "admin", "field", "sign-in",
-    "enrol", "setup", "set-up", "people", "sources", "hot-lists", "quarantine", "lock", "playback", "settings", "kitchen",
+    "enrol", "setup", "set-up", "people", "sources", "hot-lists", "quarantine", "lock", "playback", "exports", "settings", "kitchen",
 })  # fmt: skip
 _FOR_EVER = "public, max-age=31536000, immutable"
 _CHECK_EACH_TIME = "no-cache"

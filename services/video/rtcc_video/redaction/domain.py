@@ -14,6 +14,8 @@ LONGEST: Final = timedelta(hours=1)
 MOST_REGIONS: Final = 50
 MOST_BOXES: Final = 500
 _SMALLEST: Final = 0.002
+# browsers count in milliseconds, marks in microseconds
+_ROUNDING_US: Final = 1000
 
 
 class Mode(StrEnum):
@@ -92,7 +94,7 @@ def check_redaction(redaction: Redaction, starts_at: datetime, ends_at: datetime
     earliest_us, latest_us = (round(at.timestamp() * 1_000_000) for at in (starts_at, ends_at))
     for number, region in enumerate(redaction.regions[:MOST_REGIONS]):
         place = f"regions[{number}]"
-        if not earliest_us <= region.starts_us < region.ends_us <= latest_us:
+        if not earliest_us - _ROUNDING_US <= region.starts_us < region.ends_us <= latest_us + _ROUNDING_US:
             found.append(Violation(place, "must begin before it ends, inside the export's marks"))
         if not 1 <= len(region.boxes) <= MOST_BOXES:
             found.append(Violation(f"{place}.boxes", f"are 1 to {MOST_BOXES}"))

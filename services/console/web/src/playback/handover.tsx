@@ -1,11 +1,12 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { useState } from "react";
 import { send } from "../contract/call";
-import { exchange } from "../contract/exchange";
 import { dayAndTime } from "../contract/time";
 import { useAct, useRead } from "../contract/use-call";
 import { IncidentsService } from "../generated/rtcc/incidents/v1/incidents_pb";
+import { saveExport, sizeText } from "../evidence/save";
 import { EvidenceService, ExportState } from "../generated/rtcc/video/v1/evidence_pb";
+import { go } from "../shell/router";
 import { notify, notifyProblem } from "../ui/notices";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
 
@@ -70,14 +71,6 @@ export function ExportDialog(props: { cameraIds: string[]; name(id: string): str
     () => Promise.all(props.cameraIds.map((cameraId) => send(EvidenceService.method.createExport, { cameraId, startsAt: timestampFromMs(props.fromMs), endsAt: timestampFromMs(props.untilMs), reason: reason.trim() }, { what: "Export of a recording" }))),
     (answers) => setMade(answers.flatMap((answer) => answer.export?.exportId ?? [])),
   );
-  const save = async (exportId: string) => {
-    const answer = await exchange({ verb: "GET", path: `/v1/exports/${encodeURIComponent(exportId)}/file` }, { withPurpose: true });
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
-    link.download = `export-${exportId}.zip`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  };
   return (
     <Dialog
       title="Export"
@@ -86,7 +79,10 @@ export function ExportDialog(props: { cameraIds: string[]; name(id: string): str
       onSubmit={() => order.mutate()}
       foot={
         made.length ? (
-          <Button onClick={props.onClose}>Close</Button>
+          <>
+            <Button onClick={() => go("/exports")}>All exports</Button>
+            <Button onClick={props.onClose}>Close</Button>
+          </>
         ) : (
           <Button type="submit" look="primary" busy={order.isPending}>
             Make the export
@@ -103,8 +99,8 @@ export function ExportDialog(props: { cameraIds: string[]; name(id: string): str
           <span className="ellipsis">{props.name(one.cameraId)}</span>
           <span className="grow" />
           {one.state === ExportState.READY ? (
-            <Button size="small" onClick={() => save(one.exportId).catch(notifyProblem)}>
-              Save {(Number(one.bytes) / 1e6).toFixed(1)} MB
+            <Button size="small" onClick={() => saveExport(one.exportId).catch(notifyProblem)}>
+              Save {sizeText(Number(one.bytes))}
             </Button>
           ) : one.state === ExportState.FAILED ? (
             <span className="problem">{one.problem}</span>

@@ -26,6 +26,7 @@ export const screens: readonly ScreenEntry[] = [
   { path: "/search", title: "Find", short: "Find", icon: "search", letter: "f", rights: ["plate_read.search", "person_record.search", "vehicle_record.search"], component: lazy(() => import("../records/find")), primary: true },
   { path: "/cameras", title: "Cameras", short: "Cams", icon: "cameras", letter: "c", rights: ["camera.list"], component: lazy(() => import("../cameras/registry")), primary: true },
   { path: "/playback", title: "Playback", short: "Then", icon: "cameras", letter: "b", rights: ["footage.list"], component: lazy(() => import("../playback/playback")), primary: false },
+  { path: "/exports", title: "Exports", short: "Copies", icon: "retention", letter: "e", rights: ["export.list"], component: lazy(() => import("../evidence/exports")), primary: false },
   { path: "/incident/tips", title: "Tips", short: "Tips", icon: "tips", letter: "t", rights: ["tip.list"], component: lazy(() => import("../incidents/tips")), primary: true },
   { path: "/share", title: "Sharing", short: "Share", icon: "sharing", letter: "s", rights: ["agreement.list"], component: lazy(() => import("../sharing/sharing")), primary: true },
   { path: "/audit", title: "Audit", short: "Audit", icon: "audit", letter: "l", rights: ["audit.read", "audit.read_own"], component: lazy(() => import("../audit/audit")), primary: true },
