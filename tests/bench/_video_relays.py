@@ -37,8 +37,11 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool, streams: int = 
     from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agreement, Camera
     from rtcc_chassis.access import Access
     from rtcc_chassis.access.policies import PolicyEngine
+    from rtcc_chassis.members import Members
+    from rtcc_chassis.relays import read_lease
     from rtcc_chassis.scope import Scope
     from rtcc_video.app import Rights, VideoApp
+    from rtcc_video.cascade.placement import Placement
     from rtcc_video.engine.accelerator import load
     from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
     from rtcc_video.engine.stream import StreamLimits
@@ -77,7 +80,8 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool, streams: int = 
     access = Access(PolicyEngine.load(), None)  # type: ignore[arg-type] # nothing is recorded: the audit log is another service
     rights = Rights(access, cameras, Mirror(a1=agreement), Mirror(), lambda: datetime.now(UTC))
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
-    app = VideoApp(settings, rights, Feeds(), endpoint, snapshots, lambda: datetime.now(UTC), lambda *_: None)  # type: ignore[arg-type] # one feed
+    alone = Placement("0" * 16, Members("video", read_lease), alone=True)
+    app = VideoApp(settings, rights, Feeds(), endpoint, snapshots, lambda: datetime.now(UTC), lambda *_: None, alone)  # type: ignore[arg-type] # one feed
 
     async def play(feed: Feed, after_s: float) -> None:
         def publish(number: int, unit: AccessUnit) -> None:

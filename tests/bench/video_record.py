@@ -168,12 +168,12 @@ class _Bench:
         return await Viewer().offer_to(exchange)
 
     async def _cores(self, pid: int, seconds: float) -> float:
-        before, begun = _cpu_s(pid), time.monotonic()
+        before, begun = cpu_s(pid), time.monotonic()
         await asyncio.sleep(seconds)
-        return (_cpu_s(pid) - before) / (time.monotonic() - begun)
+        return (cpu_s(pid) - before) / (time.monotonic() - begun)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """User and system time of a process, all its threads (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -22,6 +22,7 @@ class Lifecycle:
         self._ready = 0
         self._expected = 1
         self._all_ready = asyncio.Event()
+        self._departures: list[tuple[Callable[[], Awaitable[None]], float]] = []
         self._drains: list[Callable[[], Awaitable[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,6 +49,15 @@ class Lifecycle:
     def on_drain(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Called at the end, the last registered first, each bounded to 10 s."""
         self._drains.append(callback)
+
+    def on_departure(self, callback: Callable[[], Awaitable[None]], limit_s: float) -> None:
+        """Called before anything else ends, while calls are still answered: for handing over what callers hold here."""
+        self._departures.append((callback, limit_s))
+
+    async def depart(self) -> None:
+        """Hand over. Nothing to do after a failure: what failed can't be trusted to."""
+        if self.exit_code == EXIT_CLEAN:
+            await asyncio.gather(*(_bounded(callback, limit_s) for callback, limit_s in self._departures))
 
     def stop(self, exit_code: int = EXIT_CLEAN) -> None:
         self.exit_code = max(self.exit_code, exit_code)
@@ -83,3 +93,13 @@ class Lifecycle:
             else:
                 _LOG.critical("%s ended with an error", task.get_name(), exc_info=error)
             self.stop(EXIT_FAILED)
+
+
+async def _bounded(callback: Callable[[], Awaitable[None]], limit_s: float) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await callback()
+    except TimeoutError:
+        _LOG.info("the hand-over wasn't complete after %.0f s", limit_s)
+    except Exception:
+        _LOG.exception("a hand-over failed")

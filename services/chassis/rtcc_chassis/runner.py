@@ -86,7 +86,10 @@ class Process:
 
 
 async def run(services: Mapping[str, Serve], environment: Mapping[str, str] | None = None) -> int:
-    """Serve until SIGTERM or a fatal error; the answer is the exit code. Order of the drain: refuse calls, stop work, drains, bus."""
+    """Serve until SIGTERM or a fatal error; the answer is the exit code.
+
+    Order of the end: hand over, refuse calls, stop work, drains, bus.
+    """
     names = list(services)
     all_settings = {name: read(ChassisSettings, name, environment) for name in names}
     first = all_settings[names[0]]
@@ -140,6 +143,7 @@ async def _serve_until_stopped(process: Process, probes: ProbeServer) -> None:
         _LOG.info("ready on port %d", port)
         await stopping
         await probes.set_ready(False)
+        await lifecycle.depart()
     ready.cancel()
     stopping.cancel()
 

@@ -14,6 +14,7 @@ from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound, Ref
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.sharing import camera_grant
+from rtcc_video.cascade.placement import Placement
 from rtcc_video.domain import CameraHealth, CameraState, View
 from rtcc_video.engine.endpoint import Endpoint, OtherIceSession, TooManyViewers
 from rtcc_video.engine.fragments import UnusableFragment
@@ -126,7 +127,9 @@ class VideoApp:
         snapshots: Snapshots,
         clock: Clock,
         on_ended: ViewEnded,
+        placement: Placement,
     ) -> None:
+        self._placement = placement
         self._settings = settings
         self._rights = rights
         self._feeds = feeds
@@ -136,6 +139,10 @@ class VideoApp:
         self._on_ended = on_ended
         self._views: dict[str, View] = {}
         self._health: dict[str, CameraHealth] = {}
+        # of cameras that other relays take, as those tell it
+        self._told: dict[str, CameraHealth] = {}
+        # camera -> how many watch it at other relays
+        self.watched_elsewhere: Callable[[], dict[str, int]] = dict
 
     @property
     def views(self) -> list[View]:
@@ -154,7 +161,8 @@ class VideoApp:
         mine = sum(view.scope.agency_id == scope.agency_id for view in self._views.values())
         if mine >= self._settings.agency_viewer_limit:
             raise Exhausted("the number of live views of your agency", self._settings.agency_viewer_limit)
-        viewer_id = new_id()
+        # names the relay, so that whoever comes back with it is led here
+        viewer_id = f"{self._placement.relay_id}.{new_id()}"
         ends_s = self._endpoint.clock() + self._settings.view_limit_s
         try:
             viewer, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, ends_s)
@@ -204,7 +212,7 @@ class VideoApp:
     def list_health(self, scope: Scope) -> list[CameraHealth]:
         """The caller agency's cameras, and those that it may watch under an agreement."""
         found: list[CameraHealth] = []
-        for health in self._health.values():
+        for health in self._all_health():
             camera = self._rights.cameras.get(health.camera_id)
             if camera is None:
                 continue
@@ -248,7 +256,7 @@ class VideoApp:
 
     def measure(self) -> list[CameraHealth]:
         """Takes every camera's health; returns those that somebody must be told of at once."""
-        viewers = Tally(view.camera_id for view in self._views.values())
+        viewers = Tally(view.camera_id for view in self._views.values()) + Tally(self.watched_elsewhere())
         changed: list[CameraHealth] = []
         current: dict[str, CameraHealth] = {}
         for health in self._feeds.measure(dict(viewers)):
@@ -259,8 +267,21 @@ class VideoApp:
         return changed
 
     def health(self) -> Iterable[CameraHealth]:
-        """Every camera as last measured."""
+        """Every camera that this relay takes, as last measured."""
         return self._health.values()
+
+    def hear_health(self, health: CameraHealth) -> None:
+        """What a camera's relay tells of it."""
+        if self._rights.cameras.get(health.camera_id) is not None:
+            self._told[health.camera_id] = health
+
+    def forget_health(self, camera_id: str) -> None:
+        """The camera was removed."""
+        self._told.pop(camera_id, None)
+
+    def _all_health(self) -> list[CameraHealth]:
+        elsewhere = [health for camera_id, health in self._told.items() if camera_id not in self._health]
+        return [*self._health.values(), *elsewhere]
 
     def _own_view(self, scope: Scope, camera_id: str, viewer_id: str) -> View:
         view = self._views.get(viewer_id)
@@ -274,9 +295,11 @@ class VideoApp:
         if feed is None:
             why = "it has no stream address: enter one in the camera registry" if not camera.has_stream else "it is not being relayed"
             raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", why)
-        if feed.published and not feed.publishing:
+        if (feed.published and not feed.publishing) or (
+            camera.published and not feed.published and not self._placement.sent(camera.camera_id)
+        ):
             raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", "its device isn't sending now")
-        health = self._health.get(camera.camera_id)
+        health = self._health.get(camera.camera_id) or self._told.get(camera.camera_id)
         if health is not None and health.state is CameraState.FAILED:
             feed.retry()
             raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", health.reason)

@@ -85,9 +85,15 @@ class Rate:
         return Rate(total, now_s, smoothed if smoothed >= 0.05 else 0.0)
 
 
-def retry_delay_s(failures: int, lasting: bool) -> float:
-    """How long to wait after so many failures in a row: 1 s doubling to 30 s; 60 s where something must be changed first."""
-    return 60.0 if lasting else min(30.0, 2.0 ** min(max(failures - 1, 0), 5))
+def retry_delay_s(failures: int, lasting: bool, first_s: float | None = None) -> float:
+    """How long to wait after so many failures in a row: 1 s doubling to 30 s; 60 s where something must be changed first.
+
+    `first_s`: another first pause, doubling to 4 s: for what is near, and mended or replaced within moments.
+    """
+    if lasting:
+        return 60.0
+    doublings = min(max(failures - 1, 0), 5)
+    return min(30.0, 2.0**doublings) if first_s is None else min(4.0, first_s * 2.0**doublings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ _STEADY_AFTER_S = 10.0
 _SHORTEST_REST_S = 3.0
 # so many unreadable pictures in a row: not noise but something else than H.264
 _BROKEN_UNITS_LIMIT = 30
+# so long a source goes on beside the one that follows it
+HAND_OVER_S = 6.0
 
 type OpenSource = Callable[[], Awaitable[Source]]
 
@@ -56,6 +58,11 @@ class Feed:
         self._open_source = open_source
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
+        self._turn: _Turn | None = None
+        # the source before, which goes on until the new one gives a picture
+        self._leaving: asyncio.Task[None] | None = None
+        self._leaving_turn: _Turn | None = None
+        self._leaving_until: asyncio.TimerHandle | None = None
         self._failure = ""
         self._failed_s = 0.0
         self._connected = False
@@ -66,6 +73,8 @@ class Feed:
         self._timing = SourceClock()
         self._resting = ""
         self._broken_units = 0
+        # since when another relay can't be reached that should give the pictures
+        self._cut_off_s: float | None = None
         self._key_s: float | None = None
         self._key_interval_s = 0.0
         self._frames = Rate()
@@ -82,6 +91,11 @@ class Feed:
         return as_cause(self._failure) or ("" if self._connected else "The camera isn't connected yet.")
 
     @property
+    def cut_off_s(self) -> float:
+        """For how long the relay that should give the pictures couldn't be reached."""
+        return 0.0 if self._cut_off_s is None else self._clock() - self._cut_off_s
+
+    @property
     def watched(self) -> bool:
         """Whether anybody takes the pictures."""
         return self.stream.watched
@@ -89,7 +103,8 @@ class Feed:
     def start(self) -> None:
         """Begins; harmless when it runs already, or its device begins by itself."""
         if self._task is None and not self.published:
-            self._task = asyncio.get_running_loop().create_task(self._run_forever(), name=f"camera-{self.camera_id}")
+            self._turn = _Turn(self)
+            self._task = asyncio.get_running_loop().create_task(self._run_forever(self._turn), name=f"camera-{self.camera_id}")
 
     def want(self) -> None:
         """Somebody is about to watch: begins, or goes on, for a while at least."""
@@ -127,6 +142,7 @@ class Feed:
 
     def end(self) -> asyncio.Task[None] | None:
         """Ends the source without waiting; returns what is still to come to its end."""
+        self._end_leaving()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -149,6 +165,44 @@ class Feed:
         await self.stop()
         if wanted:
             self.start()
+
+    def hand_over(self, *, go_on: bool = True) -> None:
+        """Opens the source anew, elsewhere: the one before goes on until the new one gives a picture, or for some seconds.
+
+        `go_on` False: nobody here wants the pictures any more, and only those who still take them have these seconds to go elsewhere.
+        """
+        if self._task is None:
+            return
+        self._end_leaving()
+        self._leaving, self._leaving_turn, self._task = self._task, self._turn, None
+        self._leaving_until = asyncio.get_running_loop().call_later(HAND_OVER_S, self._end_leaving)
+        self._failure, self._failures, self._cut_off_s, self.converted = "", 0, None, ""
+        if go_on:
+            self.start()
+
+    def runs(self, turn: "_Turn") -> bool:
+        """Whether this run of a source still counts."""
+        return turn is self._turn or (self._leaving is not None and turn is self._leaving_turn)
+
+    def hands_over_to(self, turn: "_Turn") -> bool:
+        """Whether this run waits for its first picture beside the one before."""
+        return turn is self._turn and self._leaving is not None
+
+    def take_over(self, nals: tuple[bytes, ...]) -> None:
+        """The new source has its first picture: the one before ends."""
+        self._end_leaving()
+        self.on_parameter_sets(nals)
+
+    def _end_leaving(self) -> None:
+        leaving, self._leaving, self._leaving_turn = self._leaving, None, None
+        if leaving is not None:
+            leaving.cancel()
+            if self._task is None:
+                self._connected = False
+                self.stream.rest()
+        if self._leaving_until is not None:
+            self._leaving_until.cancel()
+            self._leaving_until = None
 
     def retry(self) -> None:
         """Ends a wait between tries: somebody wants to see it now. At most every 3 s, or a broken camera would get no rest."""
@@ -214,6 +268,7 @@ class Feed:
                 raise SourceFailed(str(error), lasting=True) from error
             return
         self._broken_units = 0
+        self._cut_off_s = None
         if unit.key:
             self._key_interval_s = 0.0 if self._key_s is None else now_s - self._key_s
             self._key_s = now_s
@@ -221,33 +276,66 @@ class Feed:
         if self._failures and self._clock() - self._connected_s > _STEADY_AFTER_S:
             self._failures = 0
 
-    async def _run_forever(self) -> None:
+    async def _run_forever(self, turn: "_Turn") -> None:
         while True:
-            lasting = False
+            lasting, first_s = False, None
             self._retry_now.clear()
             try:
                 source = await self._open_source()
-                await source.run(self)
-                self._failure = "The source ended by itself; it is opened again."
+                await source.run(turn)
+                failure = "The source ended by itself; it is opened again."
             except NeedsConversion as error:
                 if not self.converted:
                     self.converted = error.codec
                     self._connected = False
                     continue
-                self._failure, lasting = error.reason, True
+                failure, lasting = error.reason, True
             except SourceFailed as error:
-                self._failure, lasting = error.reason, error.lasting
+                failure, lasting, first_s = error.reason, error.lasting, error.retry_s
+                if error.cut_off and self._cut_off_s is None:
+                    self._cut_off_s = self._clock()
             except Exception:
                 _log.exception("camera %s: its source broke in an unforeseen way", self.camera_id)
-                self._failure = "The video service failed on this camera's stream; tell its operator."
-            self._connected = False
+                failure = "The video service failed on this camera's stream; tell its operator."
+            if turn is not self._turn:
+                # it was leaving anyway
+                return
+            self._failure, self._connected = failure, False
             self._failed_s = self._clock()
             self._failures += 1
             if self._failures in (1, 5) or self._failures % 50 == 0:
                 _log.warning("camera %s: %s (failure %d in a row)", self.camera_id, self._failure, self._failures)
-            delay_s = retry_delay_s(self._failures, lasting) * random.uniform(0.8, 1.2)
+            delay_s = retry_delay_s(self._failures, lasting, first_s) * random.uniform(0.8, 1.2)
             try:
                 async with asyncio.timeout(delay_s):
                     await self._retry_now.wait()
             except TimeoutError:
                 continue
+
+
+class _Turn:
+    """What one run of a feed's source gives its pictures to: while the run before goes on, nothing passes before the first key picture."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._begun = False
+        self._parameter_sets: tuple[bytes, ...] = ()
+
+    def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:
+        """See `sources.Sink`."""
+        self._begun = not self._feed.hands_over_to(self)
+        if self._begun:
+            self._feed.on_parameter_sets(nals)
+        else:
+            self._parameter_sets = nals
+
+    def on_unit(self, unit: AccessUnit) -> None:
+        """See `sources.Sink`."""
+        if not self._feed.runs(self):
+            return
+        if not self._begun:
+            if not unit.key:
+                return
+            self._begun = True
+            self._feed.take_over(self._parameter_sets)
+        self._feed.on_unit(unit)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from rtcc.registry.v1.registry_pb2 import (
     CAMERA_PULL_ALWAYS,
@@ -22,9 +23,14 @@ from rtcc_video.sources.leisure import Leisure, LeisurelyReader
 from rtcc_video.sources.libav import LIBAV_SCHEMES, LibavRequest, LibavSource, TranscoderSlots, options_of, place_of
 from rtcc_video.sources.rtsp import RtspSource
 from rtcc_video.sources.rtsp_messages import UnusableAddress, parse_address
-from rtcc_video.sources.source import Source, SourceFailed
+from rtcc_video.sources.source import Sink, Source, SourceFailed
 
 _log = logging.getLogger(__name__)
+
+# so long the relay that takes a camera may be cut off before this one connects to the camera by itself, and for how long it then does
+_CUT_OFF_S = 3.0
+_BY_ITSELF_S = 30.0
+_HERE = ""
 
 # The addresses of a camera's streams, from the registry: (agency, camera) -> addresses. Raises `SourceFailed`.
 type ReadAddresses = Callable[[str, str], Awaitable[StreamAddresses]]
@@ -35,17 +41,49 @@ class _Known:
     """A camera's feeds by stream, the main one first, then the further ones, best first."""
 
     agency_id: str
+    camera: Camera
+    # the relay that takes the camera's pictures and gives them to the others
+    origin: str
     feeds: dict[str, Feed]
     roles: dict[str, CameraStreamRole.ValueType] = field(default_factory=dict)
     addresses: StreamAddresses | None = field(default=None, repr=False)
     changes: int = 0
 
+    @property
+    def here(self) -> bool:
+        """Whether that is this relay."""
+        return self.origin == _HERE
+
+
+class Elsewhere(Protocol):
+    """Where cameras are taken when several relays share them; see `cascade.placement`."""
+
+    @property
+    def relays(self) -> int: ...
+
+    def origin(self, camera_id: str) -> str: ...
+
+    def here(self, camera_id: str) -> bool: ...
+
+    def sent(self, camera_id: str) -> bool: ...
+
+    def publish(self, camera_id: str, sends: bool) -> None: ...
+
+    def source(self, agency_id: str, feed: Feed) -> Source: ...
+
 
 class Feeds:
     """Keeps a feed for every stream of every enabled camera that has one."""
 
-    def __init__(self, settings: VideoSettings, read_addresses: ReadAddresses, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: VideoSettings,
+        read_addresses: ReadAddresses,
+        clock: Callable[[], float] = time.monotonic,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._settings = settings
+        self._elsewhere = elsewhere
         self._read_addresses = read_addresses
         self._clock = clock
         self._at_once = settings.start() == "at_once"
@@ -67,8 +105,30 @@ class Feeds:
         return known.feeds.get(stream_id) if known else None
 
     def all(self) -> list[Feed]:
-        """Every camera's main feed."""
-        return [known.feeds[MAIN_STREAM] for known in self._known.values()]
+        """The main feed of every camera that this relay takes."""
+        return [known.feeds[MAIN_STREAM] for known in self._known.values() if known.here]
+
+    def is_here(self, camera_id: str) -> bool:
+        """Whether this relay takes the camera's pictures, records them and tells of its health."""
+        known = self._known.get(camera_id)
+        return known is not None and known.here
+
+    def place(self) -> None:
+        """Relays came or went: cameras that moved are taken from where they are now, without letting go of the picture before."""
+        for known in self._known.values():
+            origin = self._origin(known.camera.camera_id)
+            if origin == known.origin:
+                continue
+            running = [feed for feed in known.feeds.values() if feed.running]
+            known.origin = origin
+            self._arrange(known, known.camera)
+            for feed in running:
+                feed.hand_over(go_on=known.here or feed.stream.viewers > 0)
+
+    def sends(self, camera_id: str, sends: bool) -> None:
+        """A camera's device begins or ends to send to this relay."""
+        if self._elsewhere is not None:
+            self._elsewhere.publish(camera_id, sends)
 
     def trouble(self, camera_id: str) -> str:
         """Why a camera gives no pictures now; "" while it should."""
@@ -108,6 +168,7 @@ class Feeds:
         if known is None:
             self._add(camera)
             return
+        known.camera = camera
         known.changes += 1
         self._keep(asyncio.get_running_loop().create_task(self._follow_change(known, camera)))
 
@@ -116,7 +177,7 @@ class Feeds:
         for known in self._known.values():
             for feed in known.feeds.values():
                 self._keep(feed.rest_when_idle(self._settings.source_idle_s))
-        found = [known.feeds[MAIN_STREAM].measure(viewers.get(camera_id, 0)) for camera_id, known in self._known.items()]
+        found = [known.feeds[MAIN_STREAM].measure(viewers.get(camera_id, 0)) for camera_id, known in self._known.items() if known.here]
         reason = f"The video service is at its limit of {self._settings.camera_limit} cameras. Raise camera_limit or add a service."
         left_out = [CameraHealth(camera.camera_id, camera.agency_id, CameraState.FAILED, reason) for camera in self._over_limit.values()]
         return found + left_out
@@ -130,11 +191,12 @@ class Feeds:
         self._known.clear()
 
     def _add(self, camera: Camera) -> None:
-        if len(self._known) >= self._settings.camera_limit:
+        relays = self._elsewhere.relays if self._elsewhere is not None else 1
+        if len(self._known) >= self._settings.camera_limit * relays:
             self._over_limit[camera.camera_id] = camera
             _log.error("camera %s is left out: the limit of %d cameras is reached", camera.camera_id, self._settings.camera_limit)
             return
-        known = self._known[camera.camera_id] = _Known(camera.agency_id, {})
+        known = self._known[camera.camera_id] = _Known(camera.agency_id, camera, self._origin(camera.camera_id), {})
         self._arrange(known, camera)
 
     def _arrange(self, known: _Known, camera: Camera) -> None:
@@ -146,10 +208,11 @@ class Feeds:
         known.roles = {stream.stream_id: stream.role for stream in camera.streams}
         main, *low = self._alternatives(known)
         main.stream.smaller = low[-1].give if low else None
-        if main.published != camera.published:
-            main.published = camera.published
+        published = camera.published and known.here
+        if main.published != published:
+            main.published = published
             self._keep(main.end())
-        main.always = camera.pull == CAMERA_PULL_ALWAYS or (camera.pull == CAMERA_PULL_UNSPECIFIED and self._at_once)
+        main.always = known.here and (camera.pull == CAMERA_PULL_ALWAYS or (camera.pull == CAMERA_PULL_UNSPECIFIED and self._at_once))
         if main.always:
             main.start()
 
@@ -167,6 +230,9 @@ class Feeds:
         seen = known.changes
         before = known.addresses
         self._arrange(known, camera)
+        if not known.here:
+            known.addresses = None
+            return
         try:
             addresses = await self._read_addresses(known.agency_id, camera.camera_id)
         except SourceFailed:
@@ -182,9 +248,14 @@ class Feeds:
         known = self._known.get(camera_id)
         if known is None or stream_id not in known.feeds:
             raise SourceFailed("The camera was removed.", lasting=True)
+        feed = known.feeds[stream_id]
+        by_itself = feed.cut_off_s > _CUT_OFF_S and not known.camera.published
+        if not known.here and self._elsewhere is not None and not by_itself:
+            return self._elsewhere.source(known.agency_id, feed)
         if known.addresses is None:
             known.addresses = await self._read_addresses(known.agency_id, camera_id)
-        return await self._source_of(known.addresses.of(stream_id), known.feeds[stream_id])
+        source = await self._source_of(known.addresses.of(stream_id), feed)
+        return source if known.here else _ForAWhile(source, feed.hand_over)
 
     async def _source_of(self, url: str, feed: Feed) -> Source:
         if not url:
@@ -224,8 +295,28 @@ class Feeds:
             if not any(place in network for network in self._networks):
                 raise SourceFailed("The camera stands outside the networks that camera_networks allows.", lasting=True)
 
+    def _origin(self, camera_id: str) -> str:
+        elsewhere = self._elsewhere
+        return _HERE if elsewhere is None or elsewhere.here(camera_id) else elsewhere.origin(camera_id)
+
     def _keep(self, task: asyncio.Task[None] | None) -> None:
         """Holds a task until it is done, so that it isn't collected half-way and `stop` can wait for it."""
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+
+class _ForAWhile:
+    """The camera itself, while the relay that should take it is cut off: after a while that one is tried again."""
+
+    def __init__(self, source: Source, try_again: Callable[[], None]) -> None:
+        self._source = source
+        self._try_again = try_again
+
+    async def run(self, sink: Sink) -> None:
+        """See `Source`."""
+        timer = asyncio.get_running_loop().call_later(_BY_ITSELF_S, self._try_again)
+        try:
+            await self._source.run(sink)
+        finally:
+            timer.cancel()

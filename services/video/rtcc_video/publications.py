@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -62,7 +62,9 @@ class Publications:
         clock: Clock,
         schedule: Callable[[float, Callable[[], None]], object],
         on_ended: PublicationEnded,
+        relay_id: str = "",
     ) -> None:
+        self._relay_id = relay_id
         self._limit = limit
         self._settings = settings
         self._rights = rights
@@ -147,6 +149,18 @@ class Publications:
             if publication.scope is not None and publication.scope.session_id == session_id:
                 self._endpoint.release(publication.publisher.publisher_id, CloseReason.SESSION_ENDED)
 
+    def end_cameras(self, camera_ids: Iterable[str], reason: CloseReason) -> None:
+        """Ends who sends these: their devices began to send to another relay, or this one goes away."""
+        for camera_id in camera_ids:
+            publication = self._by_camera.get(camera_id)
+            if publication is not None:
+                self._endpoint.release(publication.publisher.publisher_id, reason)
+
+    @property
+    def camera_ids(self) -> list[str]:
+        """The cameras whose devices send here."""
+        return list(self._by_camera)
+
     async def _verified(self, camera_id: str, key: str) -> tuple[Camera, str]:
         """The camera that this key opens, and the key's hash. Costs the same whether the camera exists or not."""
         given = hashlib.sha256(key[:_KEY_LENGTH_MOST].encode("utf-8", "replace")).hexdigest()
@@ -175,9 +189,12 @@ class Publications:
         if before is not None:
             self._endpoint.release(before.publisher.publisher_id, CloseReason.REPLACED)
         endpoint = self._endpoint
-        publisher = Publisher(new_id(), offer, feed, self._settings, endpoint.identity, endpoint.clock, self._schedule)
+        publisher_id = f"{self._relay_id}.{new_id()}" if self._relay_id else new_id()
+        publisher = Publisher(publisher_id, offer, feed, self._settings, endpoint.identity, endpoint.clock, self._schedule)
         publication = Publication(publisher, camera.camera_id, camera.agency_id, scope, key_sha256, source_address, self._clock())
         self._by_camera[camera.camera_id] = publication
+        # whatever relay took it before: from now on it is this one
+        self._feeds.sends(camera.camera_id, True)
         feed.begin_publishing(publisher.ask_for_key_picture)
         endpoint.adopt(publisher, lambda reason: self._ended(publication, feed, reason))
         addresses, port, tcp = endpoint.announced
@@ -190,4 +207,5 @@ class Publications:
             publisher = publication.publisher
             failure = publisher.failure or publisher.link.failure if reason in _KEPT_REASONS else ""
             feed.end_publishing(failure)
+            self._feeds.sends(publication.camera_id, False)
         self._on_ended(publication, reason)

@@ -1,11 +1,12 @@
 """proto <-> domain."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from rtcc.video.v1 import video_pb2 as pb
 from rtcc.video.v1 import video_pb2_grpc
+from rtcc.video.v1.relay_pb2 import DescribeRelayResponse
 from rtcc_chassis.errors import InvalidInput
-from rtcc_chassis.scope import current_scope
+from rtcc_chassis.scope import Scope, current_scope
 from rtcc_video.app import VideoApp
 from rtcc_video.domain import CameraHealth, CameraState, View
 from rtcc_video.engine.viewer import LinkFacts
@@ -22,13 +23,17 @@ _STATES: dict[CameraState, pb.CameraState.ValueType] = {
     CameraState.FAILED: pb.CAMERA_STATE_FAILED,
 }
 
+# What the other relays know of an agency.
+type Others = Callable[[Scope], Awaitable[list[DescribeRelayResponse]]]
+
 
 class VideoServicer(video_pb2_grpc.VideoServiceServicer):
     """The contract's calls; rights and audit are the gate's and the app's."""
 
-    def __init__(self, app: VideoApp, publications: Publications) -> None:
+    def __init__(self, app: VideoApp, publications: Publications, others: Others) -> None:
         self._app = app
         self._publications = publications
+        self._others = others
 
     async def OpenViewer(self, request: pb.OpenViewerRequest, context: object) -> pb.OpenViewerResponse:
         _need_offer(request.camera_id, request.offer_sdp)
@@ -82,7 +87,9 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
         return pb.ListCameraHealthResponse(cameras=map(health_message, self._app.list_health(current_scope())))
 
     async def ListViewers(self, request: pb.ListViewersRequest, context: object) -> pb.ListViewersResponse:
-        return pb.ListViewersResponse(viewers=_viewer_messages(self._app.list_viewers(current_scope())))
+        scope = current_scope()
+        elsewhere = [viewer for told in await self._others(scope) for viewer in told.viewers]
+        return pb.ListViewersResponse(viewers=[*viewer_messages(self._app.list_viewers(scope)), *elsewhere])
 
 
 def health_message(health: CameraHealth) -> pb.CameraHealth:
@@ -104,7 +111,27 @@ def health_message(health: CameraHealth) -> pb.CameraHealth:
     )
 
 
-def _viewer_messages(views: Iterable[tuple[View, LinkFacts]]) -> list[pb.Viewer]:
+def read_health(message: pb.CameraHealth) -> CameraHealth:
+    """The opposite of `health_message`."""
+    states = {number: state for state, number in _STATES.items()}
+    return CameraHealth(
+        message.camera_id,
+        message.agency_id,
+        states.get(message.state, CameraState.IDLE),
+        message.reason,
+        message.frames_per_second,
+        message.kilobits_per_second,
+        message.width_px,
+        message.height_px,
+        None if message.last_frame_age_s < 0 else message.last_frame_age_s,
+        message.viewers,
+        message.keyframe_interval_s,
+        message.codec,
+        message.transcoder_cores,
+    )
+
+
+def viewer_messages(views: Iterable[tuple[View, LinkFacts]]) -> list[pb.Viewer]:
     messages: list[pb.Viewer] = []
     for view, link in views:
         message = pb.Viewer(

@@ -13,21 +13,23 @@ from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
 from rtcc.video.v1 import video_pb2_grpc
+from rtcc.video.v1.video_pb2 import CameraHealth
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError, from_rpc
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import read
 from rtcc_video.app import Rights, VideoApp
+from rtcc_video.cascade.service import Cascade
 from rtcc_video.domain import CameraState, StreamAddresses, View
 from rtcc_video.drone_video import DroneVideos
 from rtcc_video.engine.accelerator import Accelerator, HelperUnavailable, load
 from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
-from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, publish_drone_videos, publish_health
+from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, health_subject, publish_drone_videos, publish_health
 from rtcc_video.feeds import Feeds, ReadAddresses
 from rtcc_video.publications import Publications
 from rtcc_video.recording.service import serve_footage
-from rtcc_video.rpc import VideoServicer
+from rtcc_video.rpc import VideoServicer, read_health, viewer_messages
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
 from rtcc_video.sources.source import SourceFailed
@@ -56,7 +58,9 @@ async def serve(ctx: ServiceContext) -> None:
     agreements = ctx.directory.mirror("agreement", Agreement)
     people = ctx.directory.mirror("person", Person)
     endpoint = Endpoint(settings.endpoint(), accelerator=await _accelerator(settings))
-    feeds = Feeds(settings, _address_reader(ctx))
+    cascade = Cascade(ctx, settings, endpoint)
+    placement = cascade.placement
+    feeds = Feeds(settings, _address_reader(ctx), elsewhere=cascade.elsewhere)
     drone_videos = DroneVideos()
     feeds.on_metadata = lambda agency_id, camera_id, data: drone_videos.take(agency_id, camera_id, data, ctx.clock(), time.monotonic())
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
@@ -71,7 +75,7 @@ async def serve(ctx: ServiceContext) -> None:
         RESENT.inc(counters.packets_resent)
         ended.put(view, reason, counters)
 
-    app = VideoApp(settings, rights, feeds, endpoint, snapshots, ctx.clock, on_ended)
+    app = VideoApp(settings, rights, feeds, endpoint, snapshots, ctx.clock, on_ended, placement)
 
     publications = Publications(
         settings.publisher_limit,
@@ -82,7 +86,9 @@ async def serve(ctx: ServiceContext) -> None:
         ctx.clock,
         asyncio.get_running_loop().call_later,
         ended.put_publication,
+        placement.relay_id,
     )
+    placement.on_claim(lambda camera_ids: publications.end_cameras(camera_ids, CloseReason.REPLACED))
 
     def recheck(concerned: Callable[[View], bool]) -> None:
         app.end_views_without_right(concerned)
@@ -93,7 +99,11 @@ async def serve(ctx: ServiceContext) -> None:
             app.end_session(session_id)
             publications.end_session(session_id)
 
+    async def leave() -> None:
+        await cascade.leave(lambda: len(app.views), lambda: publications.end_cameras(publications.camera_ids, CloseReason.SHUTDOWN))
+
     async def stop() -> None:
+        await cascade.stop()
         await endpoint.stop()
         await feeds.stop()
         await snapshots.stop()
@@ -101,6 +111,8 @@ async def serve(ctx: ServiceContext) -> None:
 
     await endpoint.start()
     ctx.lifecycle.on_drain(stop)
+    ctx.lifecycle.on_departure(leave, settings.drain_s)
+    await cascade.settle()
     await cameras.ready()
     await agreements.ready()
     for camera in cameras.values():
@@ -109,6 +121,7 @@ async def serve(ctx: ServiceContext) -> None:
     def on_camera(camera_id: str, old: Camera | None, new: Camera | None) -> None:
         if new is None:
             drone_videos.forget(camera_id)
+            app.forget_health(camera_id)
         feeds.apply(camera_id, new)
         recheck(lambda view: view.camera_id == camera_id)
         ctx.lifecycle.spawn(publications.recheck(camera_id), f"video-recheck-{camera_id}")
@@ -117,7 +130,14 @@ async def serve(ctx: ServiceContext) -> None:
         recheck(lambda view: view.scope.principal_id == person_id)
         publications.end_person(lambda scope: scope.principal_id == person_id)
 
+    async def on_health(message: Msg) -> None:
+        told = CameraHealth.FromString(message.data)
+        if not feeds.is_here(told.camera_id):
+            app.hear_health(read_health(told))
+
     await ctx.bus.subscribe_core(SESSION_SUBJECT, on_session)
+    if not placement.alone:
+        await ctx.bus.subscribe_core(health_subject("*"), on_health)
     cameras.on_change(on_camera)
     agreements.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
     shared_alerts.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
@@ -125,8 +145,11 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.spawn(ended.run(), "video-ended-views")
     ctx.lifecycle.spawn(_tick_forever(ctx, app, publications, snapshots), "video-tick")
     ctx.lifecycle.spawn(publish_drone_videos(ctx.bus, drone_videos), "video-drone-videos")
-    await serve_footage(ctx, settings, feeds, rights, snapshots)
-    ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app, publications))
+    recordings = await serve_footage(ctx, settings, feeds, rights, snapshots, cascade.elsewhere)
+    await cascade.serve(feeds, rights, lambda scope: viewer_messages(app.list_viewers(scope)), recordings)
+    if cascade.origin is not None:
+        app.watched_elsewhere = cascade.origin.viewers
+    ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app, publications, cascade.elsewhere.describe))
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()
 

@@ -74,6 +74,15 @@ class VideoSettings:
     segment_s: float = 4.0
     # Ed25519 private key (PEM) that signs exports; empty: none can be made
     evidence_key_file: Path | None = None
+    # host:port (TCP) at which other relays take this one's pictures, inside the installation's network only; port 0: any free one. Empty:
+    # this relay takes part in no cascade, and every camera is its own
+    cascade_listen: str = ""
+    # the host at which other processes reach this one, by gRPC and at cascade_listen; empty: that of rpc_listen
+    relay_address: str = ""
+    # a relay that isn't heard for so long is taken for lost
+    relay_lease_s: float = 1.2
+    # how long a relay that is stopped waits for its viewers to go to another one
+    drain_s: float = 12.0
     # how often footage whose time is over is looked for (R22)
     retention_sweep_s: float = 60.0
 
@@ -94,6 +103,15 @@ class VideoSettings:
             viewer_limit=self.viewer_limit,
             consent_timeout_s=self.consent_timeout_s,
         )
+
+    def cascade_place(self) -> tuple[str, int] | None:
+        """Host and port of `cascade_listen`; None for a relay by itself. Raises `InvalidSetting`."""
+        if not self.cascade_listen:
+            return None
+        host, _, port = self.cascade_listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise InvalidSetting("RTCC_VIDEO_CASCADE_LISTEN", f"{self.cascade_listen!r} is not host:port")
+        return host.strip("[]"), int(port)
 
     def accelerate(self) -> Literal["auto", "off"]:
         """Whether the C helper is wanted. Raises `InvalidSetting`."""

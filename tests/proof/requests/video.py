@@ -2,6 +2,7 @@
 
 from proof.requests.building import Builder, asks, asks_of
 from proof.world import World
+from rtcc.video.v1 import relay_pb2
 from rtcc.video.v1 import video_pb2 as pb
 
 # a browser's receive-only offer (RFC 8866, RFC 8829), with a certificate that is nobody's
@@ -65,5 +66,6 @@ REQUESTS: dict[str, Builder] = {
     "OpenPublisher": asks(pb.OpenPublisherRequest, camera_id=World.published_camera, offer_sdp=PUBLISHER_OFFER),
     "ClosePublisher": asks_of(_publisher, pb.ClosePublisherRequest, "camera_id", "publisher_id"),
     "RelayPublisher": asks_of(_keyed, pb.RelayPublisherRequest, "camera_id", "publish_key", offer_sdp=PUBLISHER_OFFER),
+    "TakeStream": asks(relay_pb2.TakeStreamRequest, camera_id=World.camera, stream_id="main", relay_id="0" * 16),
     "GetSnapshot": asks(pb.GetSnapshotRequest, camera_id=World.camera),
 }

@@ -52,6 +52,10 @@ class Channels:
         address = self._settings.rpc_addresses.get(service)
         if not address:
             raise Unavailable(service, "its address is not configured: set RTCC_RPC_ADDRESSES")
+        return self.at(address)
+
+    def at(self, address: str) -> Any:
+        """The channel to one process, for what only that one holds: "host:port"."""
         if address not in self._channels:
             options = [option for option in _OPTIONS if self._settings.tls_authority_file or option[0] != "grpc.ssl_target_name_override"]
             if self._settings.tls_authority_file:
@@ -64,6 +68,12 @@ class Channels:
     def stub(self, service: str, stub_type: Callable[[Any], S]) -> S:
         """A stub: `channels.stub("registry", registry_pb2_grpc.RegistryServiceStub)`; calls carry `metadata=ctx.tokens.metadata(scope)`."""
         return stub_type(self.channel(service))
+
+    async def forget(self, address: str) -> None:
+        """Closes the channel to a process that is gone."""
+        channel = self._channels.pop(address, None)
+        if channel is not None:
+            await channel.close()
 
     async def close(self) -> None:
         for channel in self._channels.values():

@@ -122,6 +122,11 @@ class ServiceRpc:
         """For instance `ctx.rpc.add(registry_pb2_grpc.add_RegistryServiceServicer_to_server, Servicer(app))`."""
         self._server.register(add_servicer_to_server, servicer, self._access)
 
+    @property
+    def port(self) -> int:
+        """Where this process answers; 0 before all of its services are ready."""
+        return self._server.port
+
     def authenticate_devices(self, authenticator: DeviceAuthenticator) -> None:
         """Recognise devices by their metadata (device id and key) where no token is sent."""
         self._server.gate.device_authenticator = authenticator

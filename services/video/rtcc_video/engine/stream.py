@@ -112,6 +112,11 @@ class LiveStream:
         """Whether somebody waits for each picture."""
         return bool(self._viewers or self.taps)
 
+    @property
+    def viewers(self) -> int:
+        """How many viewers take its pictures."""
+        return len(self._viewers)
+
     def rest(self) -> None:
         """The source is switched off: no joiner and no still may get pictures from before."""
         self.restart_clock()

@@ -158,7 +158,9 @@ class Recording:
         for camera_id, recorder in list(self._recorders.items()):
             camera = present.get(camera_id)
             if camera is None or camera.stream is not recorder.stream:
-                recorder.end(GapKind.STOPPED, "The camera was removed or disabled, or got another agency.")
+                recorder.end(
+                    GapKind.STOPPED, "The camera was removed, disabled or given to another agency, or another relay records it from now on."
+                )
                 del self._recorders[camera_id]
         wanted = {
             camera_id: camera

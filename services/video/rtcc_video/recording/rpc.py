@@ -1,6 +1,6 @@
 """rtcc.video.v1.FootageService: messages to domain and back."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from rtcc.video.v1 import footage_pb2 as pb
 from rtcc.video.v1 import footage_pb2_grpc
+from rtcc.video.v1.relay_pb2 import DescribeRelayResponse
 from rtcc_chassis.errors import InvalidInput
 from rtcc_chassis.scope import Scope, current_scope
 from rtcc_video.recording.domain import Deletion, FootageHold, Gap, Mode, RecorderState, RecordingPolicy, Segment
@@ -33,6 +34,8 @@ _STATES: Final = {
 # What the recorders do now: camera -> state and reason; and what their spool holds, and may hold, in bytes.
 type States = Callable[[], dict[str, tuple[RecorderState, str]]]
 type SpoolFill = Callable[[], tuple[int, int]]
+# What the other relays, each recording its own cameras, know of an agency.
+type Others = Callable[[Scope], Awaitable[list[DescribeRelayResponse]]]
 
 
 class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
@@ -47,7 +50,9 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
         states: States,
         spool_fill: SpoolFill,
         clock: Callable[[], datetime],
+        others: Others,
     ) -> None:
+        self._others = others
         self._footage = footage
         self._retention = retention
         self._store = store
@@ -59,15 +64,22 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
     async def ListRecording(self, request: pb.ListRecordingRequest, context: Any) -> pb.ListRecordingResponse:
         scope = current_scope()
         used, limit = self._spool_fill()
+        elsewhere = await self._others(scope)
         policies = await self._store.policies(scope)
         holds = await self._store.holds(scope, released=request.include_released_holds)
         return pb.ListRecordingResponse(
             policies=[_policy(policy) for policy in policies.values()],
             holds=[_hold(hold) for hold in holds],
-            cameras=await self._cameras(scope),
-            spool_bytes=used,
-            spool_limit_bytes=limit,
+            cameras=await self._cameras(scope, elsewhere),
+            spool_bytes=used + sum(told.spool_bytes for told in elsewhere),
+            spool_limit_bytes=limit + sum(told.spool_limit_bytes for told in elsewhere),
         )
+
+    def recorders(self, scope: Scope) -> tuple[list[pb.CameraRecording], int, int]:
+        """What the recorders of this process do with the agency's cameras, and what its spool holds, and may hold, in bytes."""
+        states = {camera_id: state for camera_id, state in self._states().items() if self._owns(scope.agency_id, camera_id)}
+        messages = [pb.CameraRecording(camera_id=one, state=_STATES[state], reason=reason) for one, (state, reason) in states.items()]
+        return messages, *self._spool_fill()
 
     async def SetRecordingPolicy(self, request: pb.SetRecordingPolicyRequest, context: Any) -> pb.SetRecordingPolicyResponse:
         asked = request.policy
@@ -123,12 +135,14 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
         response.taken_at.FromDatetime(taken_at)
         return response
 
-    async def _cameras(self, scope: Scope) -> list[pb.CameraRecording]:
-        totals, states = await self._store.totals(scope), self._states()
+    async def _cameras(self, scope: Scope, elsewhere: list[DescribeRelayResponse]) -> list[pb.CameraRecording]:
+        totals = await self._store.totals(scope)
+        told = [one for answer in elsewhere for one in answer.recordings] + self.recorders(scope)[0]
+        states = {one.camera_id: (one.state, one.reason) for one in told}
         found = []
-        for camera_id in sorted(set(totals) | {camera_id for camera_id in states if self._owns(scope.agency_id, camera_id)}):
-            state, reason = states.get(camera_id, (RecorderState.OFF, ""))
-            message = pb.CameraRecording(camera_id=camera_id, state=_STATES[state], reason=reason)
+        for camera_id in sorted(set(totals) | set(states)):
+            state, reason = states.get(camera_id, (pb.RECORDING_STATE_OFF, ""))
+            message = pb.CameraRecording(camera_id=camera_id, state=state, reason=reason)
             if camera_id in totals:
                 oldest, newest, message.segments, message.bytes = totals[camera_id]
                 message.oldest_at.FromDatetime(oldest)

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -13,12 +14,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from rtcc.alerting.v1.alerting_pb2 import ALERT_STATE_CLOSED, Alert
 from rtcc.event.v1 import event_pb2
 from rtcc.video.v1.evidence_pb2_grpc import add_EvidenceServiceServicer_to_server
+from rtcc.video.v1.footage_pb2 import CameraRecording
 from rtcc.video.v1.footage_pb2_grpc import add_FootageServiceServicer_to_server
 from rtcc.video.v1.redaction_pb2_grpc import add_RedactionServiceServicer_to_server
+from rtcc.video.v1.relay_pb2 import DescribeRelayResponse
 from rtcc_chassis.consumer import Delivery
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError
 from rtcc_chassis.identifiers import new_id
+from rtcc_chassis.scope import Scope
 from rtcc_chassis.settings import InvalidSetting
 from rtcc_chassis.streams import ALERTS, event_subject
 from rtcc_video.app import Rights
@@ -38,11 +42,25 @@ from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
+_MINE_EVERY_S = 1.0
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
-async def serve_footage(ctx: ServiceContext, settings: VideoSettings, feeds: Feeds, rights: Rights, snapshots: Snapshots) -> None:
-    """Brings the database up to date, adds the calls, and starts the recorders where a spool is configured."""
+class OtherRelays(Protocol):
+    """What is needed of the other relays, which record other cameras."""
+
+    def here(self, key: str) -> bool: ...
+
+    async def describe(self, scope: Scope) -> list[DescribeRelayResponse]: ...
+
+
+async def serve_footage(
+    ctx: ServiceContext, settings: VideoSettings, feeds: Feeds, rights: Rights, snapshots: Snapshots, others: OtherRelays
+) -> Callable[[Scope], tuple[list[CameraRecording], int, int]]:
+    """Brings the database up to date, adds the calls, and starts the recorders where a spool is configured.
+
+    Returns what the recorders of this process do, by agency, for the other relays.
+    """
     await ctx.database.migrate(MIGRATIONS)
     store = FootageStore(ctx.database)
     recording = await _recording(ctx, settings, feeds, store) if settings.spool_folder is not None else None
@@ -61,9 +79,11 @@ async def serve_footage(ctx: ServiceContext, settings: VideoSettings, feeds: Fee
         recording.states if recording else dict,
         (lambda: (recording.spool_bytes, recording.spool_limit_bytes)) if recording else (lambda: (0, 0)),
         ctx.clock,
+        others.describe,
     )
     ctx.rpc.add(add_FootageServiceServicer_to_server, servicer)
-    ctx.lifecycle.spawn(retention.run(settings.retention_sweep_s), "video retention")
+    sweep = _where_it_is_mine(others, "sweep of footage", lambda: retention.run(settings.retention_sweep_s))
+    ctx.lifecycle.spawn(sweep, "video retention")
     place = _place(settings)
     exports = Exports(
         ExportStore(ctx.database), store, ctx.objects, LedgerCustody(ctx), rights, ctx.access, place, ctx.clock, footage.owner
@@ -72,6 +92,24 @@ async def serve_footage(ctx: ServiceContext, settings: VideoSettings, feeds: Fee
     ctx.rpc.add(add_RedactionServiceServicer_to_server, RedactionServicer(exports))
     if place is not None:
         ctx.lifecycle.spawn(exports.run(), "video exports")
+    return servicer.recorders
+
+
+async def _where_it_is_mine(others: OtherRelays, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """For ever: work that one relay alone does, the one whose it is by the hashing that places cameras."""
+    while True:
+        if others.here(what):
+            running = asyncio.create_task(work(), name=what)
+            try:
+                while others.here(what):
+                    done, _ = await asyncio.wait([running], timeout=_MINE_EVERY_S)
+                    if done:
+                        running.result()
+                        return
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+        await asyncio.sleep(_MINE_EVERY_S)
 
 
 def _place(settings: VideoSettings) -> Place | None:

@@ -9,13 +9,16 @@ from rtcc_video.engine.h264 import AccessUnit
 class SourceFailed(Exception):
     """A source can't give pictures. `reason` says what is wrong and what to do, with neither account nor address: partners see it too.
 
-    `lasting` says that trying again soon is pointless: something must be changed at the camera or in its registration.
+    `lasting` says that trying again soon is pointless: something must be changed at the camera or in its registration. `retry_s`: the
+    pause before the first new try, where the usual one would be too long; None: the usual. `cut_off`: another relay can't be reached.
     """
 
-    def __init__(self, reason: str, lasting: bool = False) -> None:
+    def __init__(self, reason: str, lasting: bool = False, *, retry_s: float | None = None, cut_off: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.lasting = lasting
+        self.retry_s = retry_s
+        self.cut_off = cut_off
 
 
 class NeedsConversion(SourceFailed):

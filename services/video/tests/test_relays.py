@@ -1,0 +1,192 @@
+"""Two and three real relays: one pull of each camera, and what happens when one of them is killed, cut off or stopped."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from rtcc.video.v1 import relay_pb2
+from rtcc.video.v1 import video_pb2 as pb
+from rtcc_chassis.errors import InvalidInput, NotFound, Refused, RtccError, Unavailable
+from rtcc_chassis.scope import Scope
+from rtcc_chassis.testing import Servers, person, poll, test_platform
+
+from .relay_crew import CAMERAS, OPERATOR, Crew, crew_of
+
+SUPERVISOR = person("east", "supervisor", name="Boss")
+TAKE = relay_pb2.TakeStreamRequest(camera_id="c1", stream_id="main", relay_id="0" * 16)
+EAST = Scope.service("video", "east")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def crew(servers: Servers, make_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crew]:
+    """Two relays at least: who kills one starts another."""
+    async with (
+        test_platform(servers) as platform,
+        crew_of(platform, make_clip(frames=30, gop=15), tmp_path_factory.mktemp("crew")) as found,
+    ):
+        await found.start(2)
+        for camera_id in CAMERAS:
+            await found.sessions(camera_id, 1)
+        yield found
+
+
+async def test_a_camera_is_pulled_once_and_seen_at_every_relay(crew: Crew) -> None:
+    origin, edge = crew.origin("c1"), crew.edge("c1")
+    async with crew.watching(origin, "c1") as near, crew.watching(edge, "c1") as far:
+        await near.sees()
+        await far.sees()
+        assert far.width == 320
+        assert crew.servers["c1"].connections == 1
+        for relay_id in (origin, edge):
+            viewers = await crew.call(relay_id, SUPERVISOR, "ListViewers", pb.ListViewersRequest())
+            assert sorted(viewer.viewer_id for viewer in viewers.viewers) == sorted([near.viewer_id, far.viewer_id])
+            health = await crew.until(
+                relay_id,
+                OPERATOR,
+                "ListCameraHealth",
+                pb.ListCameraHealthRequest(),
+                lambda answer: any(one.camera_id == "c1" and one.viewers == 2 for one in answer.cameras),
+            )
+            assert {one.camera_id for one in health.cameras} == {*CAMERAS, "body"}
+            picture = await crew.call(relay_id, OPERATOR, "GetSnapshot", pb.GetSnapshotRequest(camera_id="c1"))
+            assert picture.jpeg.startswith(b"\xff\xd8")
+        assert far.viewer_id.startswith(f"{edge}.")
+        with pytest.raises(NotFound):
+            await crew.call(origin, OPERATOR, "CloseViewer", pb.CloseViewerRequest(camera_id="c1", viewer_id=far.viewer_id))
+        await crew.call(edge, OPERATOR, "CloseViewer", pb.CloseViewerRequest(camera_id="c1", viewer_id=far.viewer_id))
+        assert crew.servers["c1"].connections == 1
+
+
+async def test_only_the_video_service_for_the_cameras_own_agency_takes_a_stream_and_only_from_its_origin(crew: Crew) -> None:
+    origin, edge = crew.origin("c1"), crew.edge("c1")
+    for scope in (Scope.service("video", "west"), Scope.service("exchange", "east"), OPERATOR):
+        with pytest.raises(Refused):
+            await crew.call(origin, scope, "TakeStream", TAKE, "Relay")
+    with pytest.raises(Unavailable):
+        await crew.call(edge, EAST, "TakeStream", TAKE, "Relay")
+    with pytest.raises(InvalidInput):
+        await crew.call(origin, EAST, "TakeStream", relay_pb2.TakeStreamRequest(camera_id="c1", relay_id="x" * 100), "Relay")
+    with pytest.raises(NotFound):
+        await crew.call(origin, EAST, "TakeStream", relay_pb2.TakeStreamRequest(camera_id="c1", stream_id="none", relay_id="x"), "Relay")
+    answer = await crew.call(origin, EAST, "TakeStream", TAKE, "Relay")
+    host, _, port = answer.cascade_address.rpartition(":")
+
+    async def taken(first: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(first)
+        try:
+            async with asyncio.timeout(10):
+                return await reader.read(100)
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+    assert await taken(b"\x00" * 32) == b""
+    assert (await taken(answer.ticket))[:1] == b"\x01"
+    assert await taken(answer.ticket) == b"", "a ticket is good for one connection"
+
+
+async def test_who_publishes_to_any_relay_is_seen_at_every_relay(crew: Crew, make_clip: Any, clip_track: Any) -> None:
+    hashed = crew.origin("body")
+    other = next(relay_id for relay_id in crew.members.live() if relay_id != hashed)
+    with pytest.raises(Unavailable):
+        async with asyncio.timeout(10):
+            await crew.call(hashed, OPERATOR, "GetSnapshot", pb.GetSnapshotRequest(camera_id="body"))
+    async with crew.publishing(other, clip_track(make_clip(frames=60, gop=30))) as publisher_id:
+        assert publisher_id.startswith(f"{other}.")
+        async with crew.watching(hashed, "body") as far, crew.watching(other, "body") as near:
+            await near.sees()
+            await far.sees()
+
+
+async def test_a_relay_that_stands_still_loses_its_cameras_and_gets_them_back(crew: Crew) -> None:
+    origin = crew.origin("c2")
+    other = crew.edge("c2")
+    crew.kill(origin, signal.SIGSTOP)
+    try:
+        await crew.gone(origin)
+        async with crew.watching(other, "c2") as viewer:
+            await viewer.sees()
+    finally:
+        crew.kill(origin, signal.SIGCONT)
+
+    async def back() -> bool:
+        return crew.members.get(origin) is not None
+
+    await poll(back, deadline_s=10)
+    assert crew.origin("c2") == origin
+    for camera_id in CAMERAS:
+        await crew.sessions(camera_id, 1)
+
+
+async def test_a_killed_origins_camera_is_seen_again_within_three_seconds(crew: Crew) -> None:
+    await crew.start()
+    origin, edge = crew.origin("c1"), crew.edge("c1")
+    async with crew.watching(edge, "c1") as viewer:
+        await viewer.sees()
+        crew.kill(origin)
+        killed_s = time.monotonic()
+        await crew.gone(origin)
+        lost_s = time.monotonic()
+        # a viewer that was at the lost relay comes to another one
+        async with crew.watching(edge, "c1", person("east", "operator", name="Another")) as moved:
+            await moved.sees(1)
+            moved_s = moved.arrivals[0] - killed_s
+        await viewer.sees(1)
+        stayed_s = next(moment for moment in viewer.arrivals if moment > lost_s) - killed_s
+        print(f"lost after {lost_s - killed_s:.2f} s; pictures for who stayed after {stayed_s:.2f} s, for who moved after {moved_s:.2f} s")
+        assert max(stayed_s, moved_s) < 3.0
+        for camera_id in CAMERAS:
+            await crew.sessions(camera_id, 1)
+
+
+async def test_a_stopped_relay_gives_up_its_cameras_and_no_picture_is_missed(crew: Crew) -> None:
+    await crew.start()
+    origin = crew.origin("c1")
+    process, other = crew.processes[origin], crew.edge("c1")
+    async with crew.watching(origin, "c1") as viewer, crew.watching(other, "c1") as elsewhere:
+        await viewer.sees()
+        await elsewhere.sees()
+        stopped_s = time.monotonic()
+        crew.kill(origin, signal.SIGTERM)
+
+        async def drains() -> bool:
+            relay = crew.members.get(origin)
+            return relay is not None and relay.draining
+
+        await poll(drains, deadline_s=5)
+        # as the console does: a new view beside the old one, which is let go when the new one has a picture
+        async with crew.watching(crew.origin("c1"), "c1") as moved:
+            await moved.sees(1)
+            seen_until_s = viewer.arrivals[-1]
+            with contextlib.suppress(RtccError):
+                await crew.call(origin, OPERATOR, "CloseViewer", pb.CloseViewerRequest(camera_id="c1", viewer_id=viewer.viewer_id))
+            await moved.sees(10)
+            assert moved.arrivals[0] - seen_until_s < 1.0, "the old view went on until the new one had a picture"
+            gap_s = elsewhere.longest_gap_s(stopped_s)
+            print(f"who watched at another relay missed {gap_s:.2f} s at most")
+            assert gap_s < 1.0
+
+        async def ended() -> bool:
+            return process.poll() is not None
+
+        await poll(ended, deadline_s=30)
+        assert process.returncode == 0
+        for camera_id in CAMERAS:
+            await crew.sessions(camera_id, 1)
+
+
+async def test_a_relay_that_is_cut_off_costs_its_cameras_one_more_session_and_no_picture(crew: Crew) -> None:
+    # it lives, as NATS says, and can't be reached
+    cut = (await crew.start(video_relay_address="127.0.0.77"))[0]
+    camera_id = await crew.camera_of(cut)
+    async with crew.watching(crew.edge(camera_id), camera_id) as viewer:
+        await viewer.sees(deadline_s=15)
+        await crew.sessions("spare", 2)
