@@ -28,6 +28,7 @@ from rtcc_gateway.http.server import HttpServer, application
 from rtcc_gateway.live.hub import LiveHub
 from rtcc_gateway.measures import measure_sessions
 from rtcc_gateway.people import People
+from rtcc_gateway.relays import Relays
 from rtcc_gateway.rpc import AccountRpc
 from rtcc_gateway.sessions import Sessions
 from rtcc_gateway.settings import GatewaySettings
@@ -54,12 +55,14 @@ async def serve(ctx: ServiceContext, settings: GatewaySettings | None = None) ->
     )  # fmt: skip
     enrolments = Enrolments(sign_in)
     hub = LiveHub(ctx, settings, sessions, people)
+    relays = Relays(ctx)
+    await relays.start(hub.tell_relay_ending)
     http = aiohttp.ClientSession()
     ctx.lifecycle.on_drain(http.close)
     door = Door(
         ctx=ctx, settings=settings, people=people, sessions=sessions, sign_in=sign_in, enrolments=enrolments,
         provider=_provider(http, settings), origin="", hosts=frozenset(), limits=Limits.of(settings),
-        tip_key=hashlib.sha256(b"tip line" + _secret(ctx, settings)).digest(),
+        tip_key=hashlib.sha256(b"tip line" + _secret(ctx, settings)).digest(), relays=relays,
     )  # fmt: skip
     await people.persons.ready()
     server = HttpServer(application(door, hub, Pages.of_console()), door)

@@ -21,6 +21,7 @@ from rtcc_gateway.http.problems import TooFast, TooLarge
 from rtcc_gateway.passkeys import Site
 from rtcc_gateway.people import People
 from rtcc_gateway.records import Visitor
+from rtcc_gateway.relays import Relays
 from rtcc_gateway.sessions import Sessions
 from rtcc_gateway.settings import GatewaySettings
 from rtcc_gateway.single_sign_on import Provider
@@ -84,6 +85,7 @@ class Door:
     limits: Limits
     # seals the keys of public forms, and hashes their senders' addresses
     tip_key: bytes
+    relays: Relays
     # connections that haven't sent a whole request head yet: they are cut after a while
     silent: set[Any] = field(default_factory=set)
 

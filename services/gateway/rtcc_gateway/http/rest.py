@@ -15,6 +15,7 @@ from rtcc_chassis.rpc import CallRule, all_rules
 from rtcc_chassis.scope import Scope
 from rtcc_gateway.http.door import DOOR, SMALL_BODY_BYTES, Door, read_body
 from rtcc_gateway.http.transcoding import request_message, response_json
+from rtcc_gateway.relays import ANSWER_S, unreachable
 
 _SEGMENT = re.compile(r"\{([a-z0-9_.]+)\}")
 # base64 makes 4 MiB of CSV 5.4, and 64 MiB 86
@@ -37,6 +38,8 @@ _LONG_CALLS_S = {
     "audit.verify": 120.0,
     "alert.acknowledge": 10.0,
 }
+# a relay that died with such a session in it leaves nothing behind that another one would have to know of
+_BEGUN_ANEW = frozenset({"OpenViewer", "OpenPublisher", "RelayPublisher"})
 _EXPORT_RULES = ("/rtcc.video.v1.EvidenceService/ListExports", "/rtcc.video.v1.EvidenceService/GetExportPart")
 
 
@@ -114,17 +117,32 @@ def ranged(request: web.Request, body: bytes, content_type: str) -> web.Response
 
 async def call(door: Door, rule: CallRule, message: Message, scope: Scope) -> Message:
     """Call the service that owns the method, as `scope`. Raises the error that it answered."""
-    multicallable = door.ctx.channels.channel(rule.service).unary_unary(
-        rule.path, request_serializer=rule.request_type.SerializeToString, response_deserializer=rule.response_type.FromString
-    )
+    return await call_with(door, rule, message, door.ctx.tokens.metadata(scope))
+
+
+async def call_with(door: Door, rule: CallRule, message: Message, metadata: tuple[tuple[str, str], ...]) -> Message:
+    """As `call`. Of several relays the one that holds the session, or the best one; when nobody answers there, the next."""
     timeout = _LONG_CALLS_S.get(rule.action, door.settings.call_timeout_s)
-    try:
-        response: Message = await multicallable(message, metadata=door.ctx.tokens.metadata(scope), timeout=timeout)
-    except grpc.RpcError as error:
-        raise from_rpc(error) from error
-    except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
-        raise Unavailable(rule.service) from error
-    return response
+    addresses = door.relays.addresses(rule, message)
+    while True:
+        address = addresses.pop(0) if addresses else ""
+        repeatable = bool(addresses) and (rule.http_method == "GET" or rule.method in _BEGUN_ANEW)
+        channel = door.ctx.channels.at(address) if address else door.ctx.channels.channel(rule.service)
+        ask = channel.unary_unary(
+            rule.path, request_serializer=rule.request_type.SerializeToString, response_deserializer=rule.response_type.FromString
+        )
+        patience = min(timeout, ANSWER_S) if repeatable and rule.method in _BEGUN_ANEW else timeout
+        try:
+            response: Message = await ask(message, metadata=metadata, timeout=patience, wait_for_ready=False if address else None)
+        except grpc.RpcError as error:
+            if repeatable and unreachable(error):
+                continue
+            raise from_rpc(error) from error
+        except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
+            if repeatable:
+                continue
+            raise Unavailable(rule.service) from error
+        return response
 
 
 def rule_for(path: str) -> CallRule:

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-import grpc
 from aiohttp import web
 
-from rtcc.video.v1 import video_pb2, video_pb2_grpc
-from rtcc_chassis.errors import InvalidInput, from_rpc
+from rtcc.video.v1 import video_pb2
+from rtcc_chassis.errors import InvalidInput
 from rtcc_gateway.http.door import DOOR, Door, read_body
-from rtcc_gateway.http.rest import call, rule_for
+from rtcc_gateway.http.rest import call, call_with, rule_for
 
 _OFFER_BYTES = 64 * 1024
 _OPEN = "/rtcc.video.v1.VideoService/OpenPublisher"
 _CLOSE = "/rtcc.video.v1.VideoService/ClosePublisher"
+_RELAY = "/rtcc.video.v1.VideoService/RelayPublisher"
 
 
 def routes() -> list[web.RouteDef]:
@@ -109,11 +109,6 @@ async def _offer(request: web.Request) -> str:
 
 
 async def _relay(door: Door, message: video_pb2.RelayPublisherRequest) -> video_pb2.RelayPublisherResponse:
-    stub: Any = door.ctx.channels.stub("video", video_pb2_grpc.VideoServiceStub)
-    try:
-        response: video_pb2.RelayPublisherResponse = await stub.RelayPublisher(
-            message, metadata=door.ctx.tokens.metadata(), timeout=door.settings.call_timeout_s
-        )
-    except grpc.RpcError as error:
-        raise from_rpc(error) from error
-    return response
+    response: Any = await call_with(door, rule_for(_RELAY), message, door.ctx.tokens.metadata())
+    answer: video_pb2.RelayPublisherResponse = response
+    return answer

@@ -310,6 +310,12 @@ class LiveHub:
                 elif changed or view.clock_bound:
                     view.evaluate()
 
+    def tell_relay_ending(self, relay_id: str, lost: bool) -> None:
+        """Views at this relay of the video service are to be opened anew, elsewhere."""
+        data = frame("relay_ending", pb.RelayEnding(relay_id=relay_id, lost=lost).SerializeToString(), self._ctx.clock())
+        for socket in self.sockets:
+            socket.send(data)
+
     # -- sessions ----------------------------------------------------------------------------------------------------
 
     def _on_session_end(self, session_id: str, reason: str) -> None:
