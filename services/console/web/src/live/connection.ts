@@ -173,6 +173,9 @@ export class LiveConnection {
         this.tell({ type: "revoked", agreementId, cameraIds, alertIds, reason });
         break;
       }
+      case "relayEnding":
+        this.tell({ type: "relay_ending", relayId: body.value.relayId, lost: body.value.lost });
+        break;
       case "sessionEnding":
         this.tell({ type: "session_ending", reason: body.value.reason });
         break;

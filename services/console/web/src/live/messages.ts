@@ -82,4 +82,5 @@ export type FromWorker =
   | { type: "tracks"; columns: TrackColumns }
   | { type: "incidents"; incidents: Incident[]; snapshot: boolean }
   | { type: "revoked"; agreementId: string; cameraIds: string[]; alertIds: string[]; reason: string }
+  | { type: "relay_ending"; relayId: string; lost: boolean }
   | { type: "session_ending"; reason: string };

@@ -71,7 +71,14 @@ export function reportViewport(viewport: Box): void {
   link?.post({ type: "viewport", viewport });
 }
 
+/** Who opens views anew when the relay that holds them goes. */
+export const relayEndings = new Set<(relayId: string, lost: boolean) => void>();
+
 function take(message: FromWorker): void {
+  if (message.type === "relay_ending") {
+    for (const hear of relayEndings) hear(message.relayId, message.lost);
+    return;
+  }
   if (message.type === "positions") {
     unitField.apply(message.columns, performance.now());
     return;

@@ -1,4 +1,5 @@
 /** Viewers that are open, one a camera: a tile takes over the connection that pre-connecting began. */
+import { relayEndings } from "../live/store";
 import { WhepViewer } from "./whep";
 
 const UNUSED_CLOSES_AFTER_MS = 15_000;
@@ -42,3 +43,12 @@ export function drop(cameraId: string): void {
 export function dropAll(): void {
   for (const cameraId of [...viewers.keys()]) drop(cameraId);
 }
+
+/** A relay that is asked to go leaves time; all views at once would be a rush on the others. */
+const SPREAD_MS = 1_000;
+
+relayEndings.add((relayId, lost) => {
+  for (const { viewer } of viewers.values()) {
+    if (viewer.relayId === relayId) setTimeout(() => viewer.move(relayId), lost ? 0 : Math.random() * SPREAD_MS);
+  }
+});

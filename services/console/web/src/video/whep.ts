@@ -4,6 +4,7 @@
  */
 import { DeclinedError, exchange } from "../contract/exchange";
 import { explain, ProblemError } from "../contract/problem";
+import { firstFrame } from "./first-frame";
 
 export type ViewerState = "connecting" | "live" | "stalled" | "failed";
 
@@ -23,6 +24,8 @@ export class WhepViewer {
   readonly stream = new MediaStream();
   private peer: RTCPeerConnection | undefined;
   private location = "";
+  /** The connection to a relay that goes away: its picture is shown until the new one has one. */
+  private leaving: { peer: RTCPeerConnection; location: string } | undefined;
   private watch: ReturnType<typeof setInterval> | undefined;
   private restart: ReturnType<typeof setTimeout> | undefined;
   private readonly listeners = new Set<() => void>();
@@ -44,11 +47,28 @@ export class WhepViewer {
     return () => this.listeners.delete(listener);
   }
 
+  /** The relay that holds the view; "" while there is none. */
+  get relayId(): string {
+    return this.location.split("/").at(-1)?.split(".")[0] ?? "";
+  }
+
+  /** The relay goes away, or is gone: a new view is opened beside the old one, whose last picture stays until the new one has its own. */
+  move(relayId: string): void {
+    if (this.closed || !this.peer || this.relayId !== relayId) return;
+    this.letGo();
+    this.leaving = { peer: this.peer, location: this.location };
+    clearInterval(this.watch);
+    this.location = "";
+    this.framesDecoded = 0;
+    void this.connect();
+  }
+
   close(): void {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.restart);
     this.hangUp();
+    this.letGo();
     this.listeners.clear();
   }
 
@@ -57,9 +77,12 @@ export class WhepViewer {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.peer = peer;
     peer.addTransceiver("video", { direction: "recvonly" });
-    peer.ontrack = (event) => {
+    peer.ontrack = async (event) => {
+      if (this.leaving) await firstFrame(peer, () => this.leaving !== undefined && peer === this.peer);
+      if (peer !== this.peer) return;
       for (const old of this.stream.getTracks()) this.stream.removeTrack(old);
       this.stream.addTrack(event.track);
+      this.letGo();
     };
     peer.onconnectionstatechange = () => {
       if (peer === this.peer && (peer.connectionState === "failed" || peer.connectionState === "closed")) this.tryAgain("the connection to the video service broke");
@@ -87,8 +110,10 @@ export class WhepViewer {
     } catch (error) {
       if (this.closed || peer !== this.peer) return;
       this.hangUp();
-      if (error instanceof DeclinedError || (error instanceof ProblemError && FINAL.has(error.kind))) this.become("failed", explain(error));
-      else this.tryAgain(explain(error));
+      if (error instanceof DeclinedError || (error instanceof ProblemError && FINAL.has(error.kind))) {
+        this.letGo();
+        this.become("failed", explain(error));
+      } else this.tryAgain(explain(error));
     }
   }
 
@@ -133,11 +158,20 @@ export class WhepViewer {
     this.release();
   }
 
-  /** Tells the relay at once, so that "viewers now" is true. A lost DELETE ends by the relay's own time-out. */
+  private letGo(): void {
+    this.leaving?.peer.close();
+    if (this.leaving) this.end(this.leaving.location);
+    this.leaving = undefined;
+  }
+
   private release(): void {
-    if (!this.location) return;
-    void fetch(this.location, { method: "DELETE", headers: { "Rtcc-Request": "1" }, keepalive: true, credentials: "same-origin" }).catch(() => undefined);
+    if (this.location) this.end(this.location);
     this.location = "";
+  }
+
+  /** Tells the relay at once, so that "viewers now" is true. A lost DELETE ends by the relay's own time-out. */
+  private end(location: string): void {
+    void fetch(location, { method: "DELETE", headers: { "Rtcc-Request": "1" }, keepalive: true, credentials: "same-origin" }).catch(() => undefined);
   }
 
   private become(state: ViewerState, reason: string): void {
