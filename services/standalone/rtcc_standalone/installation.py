@@ -31,6 +31,7 @@ PROCESSES: dict[str, tuple[str, ...]] = {
     "video": ("video",),
     "gateway": ("gateway",),
 }
+_MOST_RELAYS = 16
 _NATS_SHARE_OF_DISK = 0.2
 _NATS_MINIMUM_BYTES = 6 * 1024**3
 
@@ -40,6 +41,13 @@ class MqttWithoutTlsError(StandaloneError):
 
     def __init__(self, host: str) -> None:
         super().__init__(f"RTCC_MQTT_LISTEN names {host}: beyond loopback set RTCC_MQTT_CERTIFICATE_FILE and RTCC_MQTT_KEY_FILE too.")
+
+
+class VideoProcessesError(StandaloneError):
+    """RTCC_VIDEO_PROCESSES is no number that this machine could run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"RTCC_VIDEO_PROCESSES is {text[:20]!r}: set a whole number from 1 to {_MOST_RELAYS}.")
 
 
 class NewerInstallationError(StandaloneError):
@@ -148,6 +156,8 @@ class Installation:
             "RTCC_VIDEO_EVIDENCE_KEY_FILE": str(credentials.evidence_key),
             "RTCC_LEDGER_CHECKPOINT_KEY_FILE": str(credentials.checkpoint_key),
         }
+        if self._relays > 1:
+            values["RTCC_VIDEO_CASCADE_LISTEN"] = "127.0.0.1:0"
         if self.mode == "demo":
             values["RTCC_INTAKE_FEED_HOSTS"] = f"127.0.0.1:{port['buses']}"
         for service in (*SERVICES, COMMAND_LINE):
@@ -162,6 +172,40 @@ class Installation:
             for service in services:
                 values[f"RTCC_{service.upper()}_RPC_LISTEN"] = f"127.0.0.1:{port[f'{process}_rpc']}"
         return {**values, **self.settings}
+
+    def further_relays(self) -> dict[str, tuple[int, dict[str, str]]]:
+        """The video service's processes beyond the first, by name: gRPC port and environment. RTCC_VIDEO_PROCESSES counts all.
+
+        Each takes the next port after the first one's for media (and for metrics), with a spool of its own. Raises `VideoProcessesError`.
+        """
+        environment = self.environment()
+        found: dict[str, tuple[int, dict[str, str]]] = {}
+        used = set(self.ports.values())
+        for number in range(2, self._relays + 1):
+            port = ports.any_free(used, datagrams=False)
+            used.add(port)
+            own = {
+                "RTCC_VIDEO_RPC_LISTEN": f"127.0.0.1:{port}",
+                "RTCC_VIDEO_SPOOL_FOLDER": f"{environment['RTCC_VIDEO_SPOOL_FOLDER']}-{number}",
+                "RTCC_VIDEO_MEDIA_LISTEN": _further(environment["RTCC_VIDEO_MEDIA_LISTEN"], number - 1),
+            }
+            if metrics := environment.get("RTCC_VIDEO_METRICS_LISTEN"):
+                own["RTCC_VIDEO_METRICS_LISTEN"] = _further(metrics, number - 1)
+            found[f"video-{number}"] = port, environment | own
+        return found
+
+    @property
+    def _relays(self) -> int:
+        text = self.settings.get("RTCC_VIDEO_PROCESSES", "1")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= _MOST_RELAYS):
+            raise VideoProcessesError(text)
+        return int(text)
+
+
+def _further(listen: str, step: int) -> str:
+    """The same host, so many ports on; any free one stays any free one."""
+    host, _, port = listen.rpartition(":")
+    return f"{host}:{int(port) + step if int(port) else 0}"
 
 
 def open_installation(

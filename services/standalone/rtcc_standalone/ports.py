@@ -64,12 +64,13 @@ def choose(wanted: Mapping[str, int], taken: Iterable[int] = ()) -> dict[str, in
         if preferred is not None and preferred not in used and is_free(preferred, datagrams=name == "media"):
             chosen[name] = preferred
         else:
-            chosen[name] = _any_free(used, datagrams=name == "media")
+            chosen[name] = any_free(used, datagrams=name == "media")
         used.add(chosen[name])
     return chosen
 
 
-def _any_free(used: set[int], *, datagrams: bool) -> int:
+def any_free(used: set[int], *, datagrams: bool) -> int:
+    """A port that nobody has now (loopback; UDP too when asked) and that isn't in `used`."""
     candidates = list(_RANGE)
     random.shuffle(candidates)
     return next(port for port in candidates if port not in used and is_free(port, datagrams=datagrams))

@@ -162,6 +162,15 @@ class Supervisor:
                     ready_ports=tuple(listening),
                 )
             )
+        if "video" in self._processes:
+            for name, (port, its_own) in installation.further_relays().items():
+                log = installation.folder.log(name)
+                folder = installation.folder.path
+                result.append(
+                    ServiceProcess(
+                        name, PROCESSES["video"], after=INFRASTRUCTURE, folder=folder, log=log, environment=its_own, ready_ports=(port,)
+                    )
+                )
         return result
 
     async def _run(self, supervised: Supervised) -> None:
