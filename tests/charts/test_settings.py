@@ -122,7 +122,7 @@ def vars_of(settings: object) -> dict[str, object]:
         ("gateway", "settings.idle_lock_seconds=900", "idle_lock_seconds"),
         ("gateway", "settings.idle_lock_s=soon", "idle_lock_s"),
         ("intake", "replica=3", "replica"),
-        ("video", "replicas=2", "replicas"),
+        ("ledger", "replicas=2", "replicas"),
         ("ledger", "autoscaling.enabled=true", "enabled"),
         ("registry", "global.image.tag=latest", "tag"),
         ("registry", "global.nats.host=x", "host"),

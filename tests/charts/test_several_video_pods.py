@@ -1,4 +1,4 @@
-"""The chart can carry several video pods before the gateway can find a view among them: until then the schema refuses a second one."""
+"""Several video pods: each on a node of its own, announced under its address, and open to the others."""
 
 import subprocess
 from pathlib import Path
@@ -12,9 +12,9 @@ from rtcc_standalone.kubernetes.rules import broken
 
 
 def _rendered(helm: Path, root: Path, *settings: str) -> subprocess.CompletedProcess[str]:
-    """The video chart alone, past its schema."""
-    least = ("global.image.repository=registry.example/openrtcc", "global.origin=https://rtcc.example", "single=false", "replicas=3")
-    command = [str(helm), "template", "rtcc", str(root / "charts" / "video"), "--namespace", "rtcc", "--skip-schema-validation"]
+    """The video chart alone."""
+    least = ("global.image.repository=registry.example/openrtcc", "global.origin=https://rtcc.example", "replicas=3")
+    command = [str(helm), "template", "rtcc", str(root / "charts" / "video"), "--namespace", "rtcc"]
     for setting in (*least, *settings):
         command += ["--set", setting]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -38,8 +38,30 @@ def test_each_pod_has_a_node_of_its_own_and_announces_it(helm: Path, root: Path,
     told = {variable["name"]: variable for variable in container["env"]}
     assert told["NODE_ADDRESS"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.hostIP"
     assert told["RTCC_VIDEO_PUBLIC_ADDRESSES"]["value"] == "$(NODE_ADDRESS)"
+    # its gRPC and its pictures are for the other pods under the pod's own address
+    assert told["POD_ADDRESS"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
+    assert told["RTCC_VIDEO_RELAY_ADDRESS"]["value"] == "$(POD_ADDRESS)"
+    assert told["RTCC_VIDEO_CASCADE_LISTEN"]["value"].endswith(":7010")
     media = [item for item in objects if item["kind"] == "Service" and item["metadata"]["name"].endswith("-media")]
     assert [item["spec"]["externalTrafficPolicy"] for item in media] == (["Local"] if "NodePort" in choice else [])
+
+
+def test_pods_of_the_service_and_nobody_else_take_its_pictures(helm: Path, root: Path) -> None:
+    objects: list[Object] = [item for item in yaml.safe_load_all(_rendered(helm, root).stdout) if item]
+    (policy,) = [item for item in objects if item["kind"] == "NetworkPolicy"]
+    own = [{"podSelector": policy["spec"]["podSelector"]}]
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        open_at = [rule for rule in policy["spec"][direction] if {"port": 7010} in rule.get("ports", [])]
+        assert [rule[peers] for rule in open_at] == [own]
+        assert open_at[0]["ports"] == [{"port": 7000}, {"port": 7010}]
+
+
+def test_pods_come_and_go_with_their_load(helm: Path, root: Path) -> None:
+    objects: list[Object] = [item for item in yaml.safe_load_all(_rendered(helm, root, "autoscaling.enabled=true").stdout) if item]
+    (scaler,) = [item for item in objects if item["kind"] == "HorizontalPodAutoscaler"]
+    assert scaler["spec"]["metrics"][0]["pods"]["metric"]["name"] == "rtcc_video_load"
+    (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
+    assert "replicas" not in deployment["spec"] and "affinity" in deployment["spec"]["template"]["spec"]
 
 
 def test_one_address_for_all_is_refused(helm: Path, root: Path) -> None:

@@ -71,7 +71,7 @@ spec:
 {{- end }}
 
 {{- define "service.mediaService" -}}
-{{- if and (eq .Values.media.type "LoadBalancer") (gt (int .Values.replicas) 1) }}
+{{- if and (eq .Values.media.type "LoadBalancer") (or .Values.autoscaling.enabled (gt (int .Values.replicas) 1)) }}
 {{- fail "media.type LoadBalancer: one address can't lead to the pod that answered; several pods need NodePort or hostPort" }}
 {{- end }}
 apiVersion: v1
@@ -152,6 +152,16 @@ spec:
         - port: {{ .port }}
           protocol: {{ .protocol }}
     {{- end }}
+    {{- if .Values.media }}
+    # its other pods ask for pictures, and take them
+    - from:
+        - podSelector:
+            matchLabels:
+              {{- include "service.selector" . | nindent 14 }}
+      ports:
+        - port: 7000
+        - port: 7010
+    {{- end }}
     {{- with .Values.media }}
     - from:
         {{- toYaml .peers | nindent 8 }}
@@ -207,6 +217,15 @@ spec:
       ports:
         - port: 443
         - port: 6443
+    {{- end }}
+    {{- if .Values.media }}
+    - to:
+        - podSelector:
+            matchLabels:
+              {{- include "service.selector" . | nindent 14 }}
+      ports:
+        - port: 7000
+        - port: 7010
     {{- end }}
     {{- with .Values.media }}
     # viewers answer where they came from; cameras stand outside the cluster

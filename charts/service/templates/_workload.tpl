@@ -54,7 +54,7 @@ spec:
         fsGroup: 65532
         seccompProfile:
           type: RuntimeDefault
-      {{- if and .Values.media (gt (int .Values.replicas) 1) }}
+      {{- if and .Values.media (or .Values.autoscaling.enabled (gt (int .Values.replicas) 1)) }}
       # one a node: each announces its node's address, and traffic to the port of a node stays on it
       affinity:
         podAntiAffinity:
@@ -100,6 +100,8 @@ spec:
               protocol: {{ .protocol }}
             {{- end }}
             {{- with .Values.media }}
+            - name: cascade
+              containerPort: 7010
             {{- $media := . }}
             {{- range tuple "UDP" "TCP" }}
             - name: media-{{ lower . }}

@@ -110,6 +110,26 @@ DASHBOARDS: dict[str, list[Panel]] = {
             },
             "pps",
         ),
+        Panel("Relays", {"{{pod}} hears": "max by (pod) (rtcc_video_relays)", "draining": "sum(rtcc_video_draining)"}),
+        Panel("Relays come and go", {"{{change}}": "max by (change) (increase(rtcc_video_relay_changes_total[5m]))"}),
+        Panel("Cameras taken, by relay", {"{{pod}}": "max by (pod) (rtcc_video_origin_cameras)"}),
+        Panel("Load of relays", {"{{pod}}": "max by (pod) (rtcc_video_load)"}, "percentunit", "Share of a core, or of the viewer limit."),
+        Panel(
+            "Cascade",
+            {
+                "taken by {{pod}}": "sum by (pod) (rtcc_video_cascade_taken)",
+                "given by {{pod}}": "sum by (pod) (rtcc_video_cascade_branches)",
+            },
+        ),
+        Panel("Cascade lag", _quantiles("rtcc_video_cascade_lag_seconds"), "s", "From relay to relay, by the clocks of both."),
+        Panel(
+            "Cascade trouble",
+            {
+                "broken off": "sum(rate(rtcc_video_cascade_broken_total[5m]))",
+                "pictures left out": "sum(rate(rtcc_video_cascade_pictures_left_out_total[5m]))",
+            },
+            "ops",
+        ),
         *_calls("video"),
     ],
     "alerting": [

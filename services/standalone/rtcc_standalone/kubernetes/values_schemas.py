@@ -50,13 +50,22 @@ GIVEN_BY_CHART = frozenset(
 _GIVEN_TO = {
     "alerting": {"console_origin", "sealing_secret"},
     "gateway": {"listen", "origin", "certificate_file", "certificate_key_file", "sealing_secret", "oidc_client_secret"},
-    "video": {"media_listen", "public_addresses", "files_folder", "turn_secret", "evidence_key_file", "spool_folder"},
+    "video": {
+        "media_listen",
+        "public_addresses",
+        "files_folder",
+        "turn_secret",
+        "evidence_key_file",
+        "spool_folder",
+        "cascade_listen",
+        "relay_address",
+    },
     "intake": {"cot_listen", "cot_certificate_file", "cot_key_file", "cot_authority_file"},
     "ledger": {"checkpoint_key_file"},
     "registry": {"sealing_secret"},
     "operator": {"namespace", "nats_operator_seed", "nats_platform_seed"},
 }
-_SINGLE = ("video", "airspace", "ledger", "exchange")
+_SINGLE = ("airspace", "ledger", "exchange")
 _LIBRARY = CHARTS / "service" / "values.schema.json"
 
 
