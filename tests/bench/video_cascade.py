@@ -1,10 +1,10 @@
 """What it costs that one relay takes a stream from another: CPU of both per stream and second.
 
-Two real processes of the video service (`python -m rtcc_video`) with rights and audit on; every camera's origin is the first. Measured are
-both with nobody watching, with one viewer of each camera at the second relay (the edge), and with a second one, whose difference
-is what a viewer costs. Cameras (the demo's RTSP server) are another process and viewers (real ICE and DTLS, then SRTP dropped in a socket
-filter) this one; only the relays' own CPU is counted. Loopback charges the receiver's half of each packet to the sender. No TLS between the relays,
-as between services on loopback.
+Two real processes of the video service (`python -m rtcc_video`) with rights and audit on; every camera's origin is the first. Measured
+are both with nobody watching, with one viewer of each camera at the second relay (the edge), and with a second one, whose difference is
+what a viewer costs. Cameras (the demo's RTSP server) are another process and viewers (real ICE and DTLS, then SRTP dropped in a socket
+filter) this one; only the relays' own CPU is counted. Loopback charges the receiver's half of each packet to the sender. No TLS between
+the relays, as between services on loopback.
 
 `./rtcc bench video-cascade [--cameras 12] [--seconds 10]`
 """
