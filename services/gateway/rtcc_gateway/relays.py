@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
@@ -23,6 +24,14 @@ _TRIES: Final = 3
 ANSWER_S: Final = 2.0
 _FOR_A_CAMERA: Final = frozenset({"OpenViewer", "GetSnapshot", "OpenPublisher", "RelayPublisher"})
 _SESSION_FIELDS: Final = ("viewer_id", "publisher_id")
+
+
+@dataclass(slots=True)
+class Places:
+    """Where to try a call; none: wherever the service answers. `held`: only there is what it is about."""
+
+    addresses: list[str] = field(default_factory=list)
+    held: bool = False
 
 
 class Relays:
@@ -48,21 +57,21 @@ class Relays:
         await self.members.follow(self._ctx.bus)
         self._ctx.lifecycle.spawn(self.members.run(self._ctx.bus), "gateway relays")
 
-    def addresses(self, rule: CallRule, message: Message) -> list[str]:
-        """Where to try a call, the best place first; empty: wherever the service answers. Raises `NotFound` when its session is gone."""
+    def places(self, rule: CallRule, message: Message) -> Places:
+        """Where to try a call, the best place first. Raises `NotFound` when its session is gone."""
         if rule.service != SERVICE:
-            return []
+            return Places()
         live = self.members.live()
-        for field in _SESSION_FIELDS:
-            session_id = getattr(message, field, "")
+        for name in _SESSION_FIELDS:
+            session_id = getattr(message, name, "")
             relay_id = relay_of(session_id)
             if relay_id and live:
                 holder = live.get(relay_id)
                 if holder is None:
-                    raise NotFound(field.removesuffix("_id"), session_id[:80])
-                return [holder.rpc_address]
+                    raise NotFound(name.removesuffix("_id"), session_id[:80])
+                return Places([holder.rpc_address], held=True)
         camera_id = getattr(message, "camera_id", "") if rule.method in _FOR_A_CAMERA else ""
-        return [relay.rpc_address for relay in ranked(list(live.values()), camera_id)[:_TRIES]]
+        return Places([relay.rpc_address for relay in ranked(list(live.values()), camera_id)[:_TRIES]])
 
 
 def ranked(relays: list[Relay], camera_id: str) -> list[Relay]:

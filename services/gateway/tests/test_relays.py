@@ -34,7 +34,7 @@ class Followed(Relays):
             self.members.take(lease.SerializeToString())
 
     def of(self, method: str, message: Message) -> list[str]:
-        return self.addresses(rule_of(f"/rtcc.video.v1.VideoService/{method}"), message)
+        return self.places(rule_of(f"/rtcc.video.v1.VideoService/{method}"), message).addresses
 
 
 def test_a_new_view_goes_to_the_least_loaded_relay_and_to_the_origin_where_that_is_hardly_busier() -> None:

@@ -285,7 +285,7 @@ class Feed:
                 await source.run(turn)
                 failure = "The source ended by itself; it is opened again."
             except NeedsConversion as error:
-                if not self.converted:
+                if not self.converted and turn is self._turn:
                     self.converted = error.codec
                     self._connected = False
                     continue

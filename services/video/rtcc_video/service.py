@@ -100,7 +100,10 @@ async def serve(ctx: ServiceContext) -> None:
             publications.end_session(session_id)
 
     async def leave() -> None:
-        await cascade.leave(lambda: len(app.views), lambda: publications.end_cameras(publications.camera_ids, CloseReason.SHUTDOWN))
+        def held() -> int:
+            return len(app.views) + (len(cascade.origin) if cascade.origin is not None else 0)
+
+        await cascade.leave(held, lambda: publications.end_cameras(publications.camera_ids, CloseReason.SHUTDOWN))
 
     async def stop() -> None:
         await cascade.stop()

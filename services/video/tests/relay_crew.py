@@ -19,6 +19,7 @@ from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.registry.v1.registry_pb2 import Camera
 from rtcc.video.v1 import relay_pb2_grpc, video_pb2_grpc
 from rtcc.video.v1 import video_pb2 as pb
+from rtcc.video.v1.footage_pb2_grpc import FootageServiceStub
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError, from_rpc
 from rtcc_chassis.identifiers import new_id
@@ -99,6 +100,7 @@ class Crew:
         spool = self.folder / f"spool-{port}"
         overrides = {
             "video_cascade_listen": "127.0.0.1:0", "video_spool_folder": str(spool), "video_helper": "off", "video_drain_s": "8",
+            "video_segment_s": "1",
         } | settings  # fmt: skip
         process = await self.platform.start_process("video", port, **overrides)
 
@@ -133,8 +135,11 @@ class Crew:
     async def register(self, camera_id: str) -> None:
         """Enters a camera of agency east."""
         camera = Camera(camera_id=camera_id, agency_id="east", name=camera_id, enabled=True, has_stream=True, published=camera_id == "body")
-        subject = directory_subject("camera", "east", camera_id)
-        await self.context.bus.publish(subject, camera, message_id=new_id(), agency_id="east")
+        await self.put("camera", camera_id, camera)
+
+    async def put(self, kind: str, identifier: str, message: Any) -> None:
+        """Writes to the directory as the registry does."""
+        await self.context.bus.publish(directory_subject(kind, "east", identifier), message, message_id=new_id(), agency_id="east")
 
     def origin(self, camera_id: str) -> str:
         ready = [relay_id for relay_id, relay in self.members.live().items() if not relay.draining]
@@ -147,8 +152,8 @@ class Crew:
     async def call(self, relay_id: str, scope: Scope, method: str, request: Any, service: str = "Video") -> Any:
         relay = self.members.get(relay_id)
         assert relay is not None, f"{relay_id} doesn't live"
-        channel = self.context.channels.at(relay.rpc_address)
-        stub = video_pb2_grpc.VideoServiceStub(channel) if service == "Video" else relay_pb2_grpc.RelayServiceStub(channel)
+        stubs = {"Video": video_pb2_grpc.VideoServiceStub, "Relay": relay_pb2_grpc.RelayServiceStub, "Footage": FootageServiceStub}
+        stub = stubs[service](self.context.channels.at(relay.rpc_address))
         try:
             return await getattr(stub, method)(request, metadata=self.platform.metadata(scope), wait_for_ready=False)
         except grpc.RpcError as error:

@@ -5,19 +5,25 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from rtcc.video.v1 import relay_pb2
+from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement
+from rtcc.video.v1 import footage_pb2, relay_pb2
 from rtcc.video.v1 import video_pb2 as pb
+from rtcc_chassis.clock import utc_now
 from rtcc_chassis.errors import InvalidInput, NotFound, Refused, RtccError, Unavailable
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import Servers, person, poll, test_platform
 
 from .relay_crew import CAMERAS, OPERATOR, Crew, crew_of
 
+CHIEF = person("east", "administrator", name="Chief")
+INVESTIGATOR = person("east", "investigator", "operator", name="Looker", purpose="theft", case_number="E-1")
 SUPERVISOR = person("east", "supervisor", name="Boss")
 TAKE = relay_pb2.TakeStreamRequest(camera_id="c1", stream_id="main", relay_id="0" * 16)
 EAST = Scope.service("video", "east")
@@ -93,6 +99,25 @@ async def test_only_the_video_service_for_the_cameras_own_agency_takes_a_stream_
     assert await taken(answer.ticket) == b"", "a ticket is good for one connection"
 
 
+async def test_a_revoked_agreement_ends_a_partners_view_at_any_relay_within_five_seconds(crew: Crew) -> None:
+    partner = person("west", "operator", name="West Operator", purpose="stolen vehicle", case_number="W-1")
+    agreement = Agreement(
+        agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE, camera_ids=["c1"],
+        cameras_live=True,
+    )  # fmt: skip
+    await crew.put("agreement", "a1", agreement)
+    async with crew.watching(crew.edge("c1"), "c1", partner) as far, crew.watching(crew.edge("c1"), "c1") as own:
+        await far.sees()
+        agreement.status = AGREEMENT_STATUS_REVOKED
+        await crew.put("agreement", "a1", agreement)
+
+        async def closed() -> bool:
+            return far.connection.connectionState in ("closed", "failed")
+
+        await poll(closed, deadline_s=5)
+        await own.sees()
+
+
 async def test_who_publishes_to_any_relay_is_seen_at_every_relay(crew: Crew, make_clip: Any, clip_track: Any) -> None:
     hashed = crew.origin("body")
     other = next(relay_id for relay_id in crew.members.live() if relay_id != hashed)
@@ -145,6 +170,50 @@ async def test_a_killed_origins_camera_is_seen_again_within_three_seconds(crew: 
         assert max(stayed_s, moved_s) < 3.0
         for camera_id in CAMERAS:
             await crew.sessions(camera_id, 1)
+
+
+async def test_one_relay_records_a_camera_and_another_goes_on_when_it_is_killed(crew: Crew) -> None:
+    policy = footage_pb2.RecordingPolicy(camera_id="c3", mode=footage_pb2.RECORDING_MODE_CONTINUOUS, keep_s=86_400)
+    await crew.call(crew.edge("c3"), CHIEF, "SetRecordingPolicy", footage_pb2.SetRecordingPolicyRequest(policy=policy), "Footage")
+
+    async def recorded() -> list[tuple[float, float]]:
+        request = footage_pb2.ListFootageRequest(camera_id="c3")
+        request.starts_at.FromDatetime(utc_now() - timedelta(minutes=5))
+        request.ends_at.FromDatetime(utc_now())
+        answer = await crew.call(next(iter(crew.members.live())), INVESTIGATOR, "ListFootage", request, "Footage")
+        return [(one.started_at.ToNanoseconds() / 1e9, one.ended_at.ToNanoseconds() / 1e9) for one in answer.segments]
+
+    async def recording() -> list[str]:
+        found = []
+        for relay_id in crew.members.live():
+            told = await crew.call(relay_id, EAST, "DescribeRelay", relay_pb2.DescribeRelayRequest(), "Relay")
+            states = {one.camera_id: one.state for one in told.recordings}
+            found += [relay_id] * (states.get("c3") == footage_pb2.RECORDING_STATE_RECORDING)
+        return found
+
+    async def begun() -> bool:
+        return len(await recorded()) >= 2
+
+    await crew.start()
+    await poll(begun, deadline_s=30)
+    origin = crew.origin("c3")
+
+    async def by_the_origin_alone() -> bool:
+        return await recording() == [origin]
+
+    await poll(by_the_origin_alone, deadline_s=10)
+    listed = await crew.call(crew.edge("c3"), INVESTIGATOR, "ListRecording", footage_pb2.ListRecordingRequest(), "Footage")
+    assert {one.camera_id: one.state for one in listed.cameras}["c3"] == footage_pb2.RECORDING_STATE_RECORDING
+    crew.kill(origin)
+    killed_s = time.time()
+
+    async def went_on() -> bool:
+        return sum(started > killed_s for started, _ in await recorded()) >= 2
+
+    await poll(went_on, deadline_s=30)
+    segments = sorted(await recorded())
+    assert all(later[0] > earlier[1] - 0.1 for earlier, later in pairwise(segments)), "no moment was recorded twice"
+    assert len(await recording()) == 1
 
 
 async def test_a_stopped_relay_gives_up_its_cameras_and_no_picture_is_missed(crew: Crew) -> None:

@@ -70,10 +70,9 @@ class Channels:
         return stub_type(self.channel(service))
 
     async def forget(self, address: str) -> None:
-        """Closes the channel to a process that is gone."""
-        channel = self._channels.pop(address, None)
-        if channel is not None:
-            await channel.close()
+        """Closes the channel to a process that is gone; one of the settings stays, for whoever comes back there."""
+        if address in self._channels and address not in self._settings.rpc_addresses.values():
+            await self._channels.pop(address).close()
 
     async def close(self) -> None:
         for channel in self._channels.values():

@@ -123,17 +123,17 @@ async def call(door: Door, rule: CallRule, message: Message, scope: Scope) -> Me
 async def call_with(door: Door, rule: CallRule, message: Message, metadata: tuple[tuple[str, str], ...]) -> Message:
     """As `call`. Of several relays the one that holds the session, or the best one; when nobody answers there, the next."""
     timeout = _LONG_CALLS_S.get(rule.action, door.settings.call_timeout_s)
-    addresses = door.relays.addresses(rule, message)
+    places = door.relays.places(rule, message)
     while True:
-        address = addresses.pop(0) if addresses else ""
-        repeatable = bool(addresses) and (rule.http_method == "GET" or rule.method in _BEGUN_ANEW)
+        address = places.addresses.pop(0) if places.addresses else ""
+        repeatable = bool(places.addresses) and (rule.http_method == "GET" or rule.method in _BEGUN_ANEW)
         channel = door.ctx.channels.at(address) if address else door.ctx.channels.channel(rule.service)
         ask = channel.unary_unary(
             rule.path, request_serializer=rule.request_type.SerializeToString, response_deserializer=rule.response_type.FromString
         )
         patience = min(timeout, ANSWER_S) if repeatable and rule.method in _BEGUN_ANEW else timeout
         try:
-            response: Message = await ask(message, metadata=metadata, timeout=patience, wait_for_ready=False if address else None)
+            response: Message = await ask(message, metadata=metadata, timeout=patience, wait_for_ready=not (repeatable or places.held))
         except grpc.RpcError as error:
             if repeatable and unreachable(error):
                 continue

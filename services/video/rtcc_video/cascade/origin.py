@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 TICKET_LIFE_S: Final = 10.0
 _TICKETS_MOST: Final = 4096
 _FIRST_WORD_S: Final = 5.0
+_WAITING_MOST: Final = 256
 _TICK_S: Final = 1.0
 # what an edge may be behind: beyond it pictures are left out up to the next key picture
 _BACKLOG_BYTES: Final = 4_000_000
@@ -152,9 +153,12 @@ class Origin:
             self._packed = (unit, wire.pack_picture(unit.nals, timestamp, unit.key, time.time_ns() // 1000))
         return self._packed[1]
 
-    def add(self, branch: "Branch") -> None:
-        """A connection came."""
+    def add(self, branch: "Branch") -> bool:
+        """A connection came; False: too many are there that haven't said what they want."""
+        if len(self._waiting) >= _WAITING_MOST:
+            return False
         self._waiting.add(branch)
+        return True
 
     def settle(self, branch: "Branch") -> None:
         """Its ticket was good."""
@@ -194,7 +198,9 @@ class Branch(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._origin.add(self)
+        if not self._origin.add(self):
+            self._transport.abort()
+            return
         self._timer = asyncio.get_running_loop().call_later(_FIRST_WORD_S, self._transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -84,11 +84,11 @@ class Cascade:
         self._ctx.lifecycle.spawn(self._measure_forever(feeds), "video relay measures")
 
     async def leave(self, left: Callable[[], int], end_publications: Callable[[], None]) -> None:
-        """Gives up every camera and waits until the viewers have gone to other relays; `left()` counts them."""
+        """Gives up every camera and waits until viewers, and relays that take streams, have gone elsewhere; `left()` counts them."""
         if not any(not relay.draining for relay in self.placement.others()):
             return
         DRAINING.set(1)
-        _log.info("this relay drains: %d views to move", left())
+        _log.info("this relay drains: %d views and streams to move", left())
         end_publications()
         self.placement.drain()
         await self._announce()
