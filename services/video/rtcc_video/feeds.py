@@ -122,8 +122,12 @@ class Feeds:
             running = [feed for feed in known.feeds.values() if feed.running]
             known.origin = origin
             self._arrange(known, known.camera)
-            for feed in running:
-                feed.hand_over(go_on=known.here or feed.stream.viewers > 0)
+            for feed in known.feeds.values():
+                if feed in running:
+                    feed.hand_over(go_on=known.here or feed.stream.viewers > 0)
+                elif feed.stream.viewers:
+                    # its device sent here, and may send to another relay now
+                    feed.want()
 
     def sends(self, camera_id: str, sends: bool) -> None:
         """A camera's device begins or ends to send to this relay."""

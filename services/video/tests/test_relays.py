@@ -129,6 +129,16 @@ async def test_who_publishes_to_any_relay_is_seen_at_every_relay(crew: Crew, mak
         async with crew.watching(hashed, "body") as far, crew.watching(other, "body") as near:
             await near.sees()
             await far.sees()
+            # it comes back on another network, to another relay, before its old connection is known to be dead
+            async with crew.publishing(hashed, clip_track(make_clip(frames=60, gop=30))):
+
+                async def taken_over() -> bool:
+                    first, second = crew.members.get(other), crew.members.get(hashed)
+                    return first is not None and second is not None and (first.publishing, second.publishing) == (set(), {"body"})
+
+                await poll(taken_over, deadline_s=10)
+                await near.sees(30)
+                await far.sees(30)
 
 
 async def test_a_relay_that_stands_still_loses_its_cameras_and_gets_them_back(crew: Crew) -> None:

@@ -111,7 +111,7 @@ DASHBOARDS: dict[str, list[Panel]] = {
             "pps",
         ),
         Panel("Relays", {"{{pod}} hears": "max by (pod) (rtcc_video_relays)", "draining": "sum(rtcc_video_draining)"}),
-        Panel("Relays come and go", {"{{change}}": "max by (change) (increase(rtcc_video_relay_changes_total[5m]))"}),
+        Panel("Relays come and go", {"{{kind}}": "max by (kind) (increase(rtcc_video_relay_changes_total[5m]))"}),
         Panel("Cameras taken, by relay", {"{{pod}}": "max by (pod) (rtcc_video_origin_cameras)"}),
         Panel("Load of relays", {"{{pod}}": "max by (pod) (rtcc_video_load)"}, "percentunit", "Share of a core, or of the viewer limit."),
         Panel(

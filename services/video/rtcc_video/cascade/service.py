@@ -35,12 +35,12 @@ _LEFT_EVERY_S: Final = 0.1
 _QUIET_S: Final = 3.0
 
 RELAYS = Gauge("rtcc_video_relays", "Relays that live, as this one hears them, this one among them.")
-RELAY_CHANGES = Counter("rtcc_video_relay_changes", "Relays that came or went.", ["change"])
+RELAY_CHANGES = Counter("rtcc_video_relay_changes", "Relays that came or went.", ["kind"])
 ORIGINS = Gauge("rtcc_video_origin_cameras", "Cameras that this relay takes and gives to the others.")
 LOAD = Gauge("rtcc_video_load", "How busy this relay is: its share of a processor core, or of its viewer limit; 1: full.")
 DRAINING = Gauge("rtcc_video_draining", "Whether this relay is going away (1) and gets nothing new.")
-for _change in ("came", "lost", "left"):
-    RELAY_CHANGES.labels(_change)
+for _kind in ("came", "lost", "left"):
+    RELAY_CHANGES.labels(_kind)
 
 
 class Cascade:
