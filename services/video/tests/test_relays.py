@@ -32,6 +32,7 @@ EAST = Scope.service("video", "east")
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def crew(servers: Servers, make_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crew]:
     """Two relays at least: who kills one starts another."""
+    await servers.s3_endpoint()
     async with (
         test_platform(servers) as platform,
         crew_of(platform, make_clip(frames=30, gop=15), tmp_path_factory.mktemp("crew")) as found,
