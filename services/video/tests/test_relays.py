@@ -217,6 +217,7 @@ async def test_one_relay_records_a_camera_and_another_goes_on_when_it_is_killed(
     assert {one.camera_id: one.state for one in listed.cameras}["c3"] == footage_pb2.RECORDING_STATE_RECORDING
     crew.kill(origin)
     killed_s = time.time()
+    await crew.gone(origin)
 
     async def went_on() -> bool:
         return sum(started > killed_s for started, _ in await recorded()) >= 2
