@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Final
 
 from rtcc_video.engine.frames import Frame
+from rtcc_video.engine.packetizer import runs
+from rtcc_video.engine.rtp import build_rtp_header
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +90,7 @@ class Accelerator:
         """Sends a picture to all viewers; how many packets were dropped, and whether segmentation is still taken."""
         flag = ctypes.c_int(1 if offload else 0)
         dropped: int = self._send(
-            fd, viewers, len(viewers), frame.packets, frame.runs, frame.run_count, frame.lengths,
+            fd, viewers, len(viewers), frame.header, frame.payloads, frame.runs, frame.run_count, frame.lengths,
             ctypes.c_uint32(frame.ssrc), ctypes.c_uint64(frame.first_index), ctypes.byref(flag), self._batch,
         )  # fmt: skip
         return dropped, bool(flag.value)
@@ -97,14 +99,17 @@ class Accelerator:
 class NativeFrame:
     """A frame as `fanout_send` reads it, for one payload type and roll-over base."""
 
-    __slots__ = ("first_index", "lengths", "packets", "run_count", "runs", "ssrc")
+    __slots__ = ("first_index", "header", "lengths", "payloads", "run_count", "runs", "ssrc")
 
     def __init__(self, frame: Frame, payload_type: int, roll_over_base: int) -> None:
-        runs = frame.runs(payload_type)
-        self.packets = b"".join(part for run in runs for pair in zip(run.headers, run.payloads, strict=True) for part in pair)
-        self.runs = struct.pack(f"={2 * len(runs)}I", *(number for run in runs for number in (run.count, run.size)))
-        self.run_count = len(runs)
-        self.lengths = struct.pack(f"={frame.count}I", *map(len, frame.payloads))
+        payloads = frame.payloads
+        bounds = runs(payloads)
+        # of the first packet: the helper counts on from there, and sets the marker on the last
+        self.header = build_rtp_header(payload_type, False, frame.first_index, frame.timestamp, frame.ssrc)
+        self.payloads = b"".join(payloads)
+        self.runs = struct.pack(f"={2 * len(bounds)}I", *(number for start, stop, size in bounds for number in (stop - start, size)))
+        self.run_count = len(bounds)
+        self.lengths = struct.pack(f"={frame.count}I", *map(len, payloads))
         self.ssrc = frame.ssrc
         self.first_index = frame.first_index - (roll_over_base << 16)
 

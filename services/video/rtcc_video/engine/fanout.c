@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { HEADER = 12, TAG = 16, SALT = 12, SCRATCH = 192 * 1024, MESSAGES = 64, UDP_LEVEL = 17, UDP_SEGMENT_OPTION = 103, GCM_GET_TAG = 16 };
+enum { HEADER = 12, MARKER = 0x80, TAG = 16, SALT = 12, SCRATCH = 192 * 1024, MESSAGES = 64, UDP_LEVEL = 17, UDP_SEGMENT_OPTION = 103, GCM_GET_TAG = 16 };
 
 struct viewer {
     void *cipher;
@@ -121,11 +121,12 @@ static void flush(int fd, struct batch *batch, int *offload)
     batch->used = 0;
 }
 
-/* `packets`: header and payload of each packet, one behind the other, the runs' last packets shorter as `lengths` says (payload bytes).
- * `indices`: ssrc << 48 | index of the first packet as 12 bytes, big endian, for all viewers. Returns how many packets were dropped;
- * *offload becomes 0 when the kernel refuses segmentation. */
-int fanout_send(int fd, struct viewer **viewers, unsigned viewer_count, const uint8_t *packets, const struct run *runs, unsigned run_count,
-                const uint32_t *lengths, uint32_t ssrc, uint64_t first_index, int *offload, struct batch *batch)
+/* `header`: of the first packet; the others' differ in the sequence number, the low 16 bits of their index, and the last has the marker.
+ * `payloads`: of all packets, one behind the other, the runs' last ones shorter as `lengths` says. `first_index`: roll-over counter << 16 |
+ * sequence number of the first packet, for all viewers. Returns how many packets were dropped; *offload becomes 0 when the kernel refuses
+ * segmentation. */
+int fanout_send(int fd, struct viewer **viewers, unsigned viewer_count, const uint8_t *header, const uint8_t *payloads, const struct run *runs,
+                unsigned run_count, const uint32_t *lengths, uint32_t ssrc, uint64_t first_index, int *offload, struct batch *batch)
 {
     int dropped = 0;
     batch->count = 0;
@@ -134,7 +135,7 @@ int fanout_send(int fd, struct viewer **viewers, unsigned viewer_count, const ui
         viewers[v]->dropped = 0;
     for (unsigned v = 0; v < viewer_count; v++) {
         struct viewer *viewer = viewers[v];
-        const uint8_t *packet = packets;
+        const uint8_t *payload = payloads;
         const uint32_t *length = lengths;
         uint64_t index = first_index;
         for (unsigned r = 0; r < run_count; r++) {
@@ -150,12 +151,15 @@ int fanout_send(int fd, struct viewer **viewers, unsigned viewer_count, const ui
                 int bytes = 0, rest = 0;
                 for (int b = 0; b < SALT; b++)
                     nonce[b] ^= viewer->salt[b];
-                memcpy(out, packet, HEADER);
-                sealed &= init(viewer->cipher, NULL, NULL, NULL, nonce) == 1 && update(viewer->cipher, NULL, &bytes, packet, HEADER) == 1 &&
-                          update(viewer->cipher, out + HEADER, &bytes, packet + HEADER, (int)*length) == 1 &&
+                memcpy(out, header, HEADER);
+                out[1] |= r + 1 == run_count && p + 1 == runs[r].packets ? MARKER : 0;
+                out[2] = index >> 8;
+                out[3] = index;
+                sealed &= init(viewer->cipher, NULL, NULL, NULL, nonce) == 1 && update(viewer->cipher, NULL, &bytes, out, HEADER) == 1 &&
+                          update(viewer->cipher, out + HEADER, &bytes, payload, (int)*length) == 1 &&
                           final(viewer->cipher, out + HEADER + bytes, &rest) == 1 &&
                           control(viewer->cipher, GCM_GET_TAG, TAG, out + HEADER + *length) == 1;
-                packet += HEADER + *length;
+                payload += *length;
                 out += HEADER + *length + TAG;
             }
             if (!sealed) { /* never send what isn't encrypted */
@@ -177,11 +181,11 @@ int fanout_send(int fd, struct viewer **viewers, unsigned viewer_count, const ui
                 uint16_t segment = (uint16_t)(runs[r].size + HEADER + TAG);
                 message->msg_control = batch->controls[slot].bytes;
                 message->msg_controllen = sizeof batch->controls[slot].bytes;
-                struct cmsghdr *header = CMSG_FIRSTHDR(message);
-                header->cmsg_level = UDP_LEVEL;
-                header->cmsg_type = UDP_SEGMENT_OPTION;
-                header->cmsg_len = CMSG_LEN(sizeof segment);
-                memcpy(CMSG_DATA(header), &segment, sizeof segment);
+                struct cmsghdr *segments = CMSG_FIRSTHDR(message);
+                segments->cmsg_level = UDP_LEVEL;
+                segments->cmsg_type = UDP_SEGMENT_OPTION;
+                segments->cmsg_len = CMSG_LEN(sizeof segment);
+                memcpy(CMSG_DATA(segments), &segment, sizeof segment);
             }
         }
     }
