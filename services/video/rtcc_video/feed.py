@@ -100,6 +100,11 @@ class Feed:
         """Whether anybody takes the pictures."""
         return self.stream.watched
 
+    @property
+    def watched_live(self) -> bool:
+        """Whether somebody waits for each picture."""
+        return self.stream.watched_live
+
     def start(self) -> None:
         """Begins; harmless when it runs already, or its device begins by itself."""
         if self._task is None and not self.published:

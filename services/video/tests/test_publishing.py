@@ -1,7 +1,10 @@
 """WHIP publishers on the relay's socket: aiortc as the client, loss on the way, and parsers against noise."""
 
 import asyncio
+import contextlib
+import itertools
 import random
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +26,7 @@ from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.rtp import MalformedPacket, build_rtp_header, build_sender_report, parse_rtcp
 from rtcc_video.engine.sdp import UnusableOffer
+from rtcc_video.engine.sockets import UdpReader, bind_udp
 from rtcc_video.engine.srtp import AEAD_AES_128_GCM, AES128_CM_SHA1_80, SrtpFailed, SrtpKeys, SrtpProfile
 from rtcc_video.engine.unprotect import make_unprotector
 from rtcc_video.engine.viewer import CloseReason
@@ -41,6 +45,7 @@ class Collected:
         self.units: list[AccessUnit] = []
         self.starts = 0
         self.refuse = ""
+        self.watched_live = True
 
     def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:
         self.starts += 1
@@ -95,6 +100,53 @@ async def test_a_publishers_pictures_arrive_whole_and_its_goodbye_ends_it(endpoi
         await connection.close()
         await until(lambda: closed, 10)
     assert closed == [CloseReason.CLIENT_LEFT]
+
+
+async def test_a_publisher_that_nobody_watches_is_read_at_leisure_and_loses_nothing(
+    endpoint: Endpoint, make_clip: Any, clip_track: Any, player: Any
+) -> None:
+    sink = Collected()
+    async with publishing(endpoint, clip_track(make_clip(frames=60, gop=30)), sink) as (_, connection, closed):
+        reader = endpoint._reader
+        assert reader is not None
+        await until(lambda: len(sink.units) > 10)
+        assert not reader.at_leisure
+        sink.watched_live = False
+        await until(lambda: reader.at_leisure)
+        seen = len(sink.units)
+        await until(lambda: len(sink.units) > seen + 45)
+        # somebody opens a view on this relay: its first check mustn't wait for a turn
+        endpoint.open("viewer", player.stream, VIEWER_OFFER, lambda *_: None)
+        assert not reader.at_leisure
+        endpoint.close("viewer", CloseReason.CLIENT_LEFT)
+        await until(lambda: reader.at_leisure)
+        await connection.close()
+        await until(lambda: closed, 10)
+        assert not reader.at_leisure
+    steps = [later.timestamp - earlier.timestamp for earlier, later in itertools.pairwise(sink.units)]
+    assert sum(step > 4500 for step in steps) <= 1, "pictures are missing"
+
+
+async def test_more_than_the_kernel_keeps_ends_leisure_and_a_closed_reader_reads_no_more() -> None:
+    taken: list[bytes] = []
+    udp = bind_udp("127.0.0.1", 0, 100_000)
+    reader = UdpReader(udp, lambda data, address: taken.append(data), lambda: True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(udp.getsockname())
+        sender.send(b"first")
+        await until(lambda: reader.at_leisure)
+        assert taken == [b"first"]
+        for number in range(60):
+            sender.send(b"%d" % number)
+        await until(lambda: len(taken) == 61)
+        assert not reader.at_leisure
+        sender.send(b"last")
+        await until(lambda: taken[-1] == b"last")
+        assert not reader.at_leisure
+        reader.close()
+        with contextlib.suppress(ConnectionRefusedError):
+            sender.send(b"late")
+    assert udp.fileno() < 0
 
 
 async def test_lost_packets_are_asked_for_again_and_no_picture_is_missing(endpoint: Endpoint, make_clip: Any, clip_track: Any) -> None:
@@ -185,6 +237,7 @@ OFFER = "\r\n".join(
         "a=rtpmap:104 H264/90000", "a=fmtp:104 packetization-mode=1;profile-level-id=42e01f", "",
     )
 )  # fmt: skip
+VIEWER_OFFER = OFFER.replace("a=sendonly", "a=recvonly").replace("m=audio 9", "m=audio 0")
 OURS = OurSide("uf", "pw" * 12, ":".join(["CD"] * 32), ("192.0.2.1", "2001:db8::1"), 7000, True)
 
 

@@ -1,6 +1,7 @@
 """RTP payloads back to H.264 access units (RFC 6184), for what arrives from cameras."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rtcc_video.engine.h264 import AccessUnit, make_access_unit
@@ -49,8 +50,10 @@ class Depacketizer:
         """Whether everything up to the next key picture is dropped."""
         return self._wait_for_key
 
-    def push(self, packet: RtpPacket) -> list[AccessUnit]:
+    def push(self, packet: RtpPacket) -> Sequence[AccessUnit]:
         """The pictures that this packet completes: none, one, or two when the marker of the one before was missing."""
+        if self.take_middle(packet):
+            return ()
         done: list[AccessUnit] = []
         gap = self._sequence is not None and packet.sequence != (self._sequence + 1) & 0xFFFF
         if gap and self._sequence is not None and (packet.sequence - self._sequence - 1) & 0xFFFF >= 0x8000:
@@ -70,6 +73,20 @@ class Depacketizer:
         if packet.marker:
             self._finish(done)
         return done
+
+    def take_middle(self, packet: RtpPacket) -> bool:
+        """Takes the next middle fragment of the picture at hand, as most packets are; False: it is something else, and to be pushed."""
+        payload, sequence = packet.payload, self._sequence
+        size = self._size + len(payload)
+        if (
+            packet.marker or not self._fragments or sequence is None or packet.sequence != (sequence + 1) & 0xFFFF
+            or packet.timestamp != self._timestamp or self._damaged or len(payload) < 3 or payload[0] & 0x1F != _FU_A
+            or payload[1] & 0xC0 or size > self.limit_bytes
+        ):  # fmt: skip
+            return False
+        self._sequence, self._behind, self._size = packet.sequence, 0, size
+        self._fragments.append(payload[2:])
+        return True
 
     def take_interleaved(self, buffer: bytes, at: int, mark: int, done: list[AccessUnit]) -> int:
         """Takes packets inside an RTSP connection (RFC 2326, 10.12) from `buffer[at:]` for as long as each is a fragment in its place, as

@@ -5,7 +5,6 @@ import contextlib
 import datetime
 import itertools
 import logging
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +17,12 @@ from rtcc_video.engine.fragments import UnusableFragment, build_fragment, parse_
 from rtcc_video.engine.paths import Address, Path, UdpPath, UdpSender
 from rtcc_video.engine.peer import Peer, PeerEntry
 from rtcc_video.engine.sdp import AnswerParameters, build_answer, candidate_lines, parse_offer
-from rtcc_video.engine.sockets import DATAGRAM_LIMIT_BYTES, TcpPeer, bind_tcp, bind_udp
+from rtcc_video.engine.sockets import TcpPeer, UdpReader, bind_tcp, bind_udp
 from rtcc_video.engine.stream import LiveStream
 from rtcc_video.engine.viewer import CloseReason, LinkFacts, Viewer, ViewerSetup
 
 _log = logging.getLogger(__name__)
 
-_DATAGRAMS_PER_WAKEUP: Final = 64
 _ADDRESSES_PER_VIEWER: Final = 8
 _TICK_S: Final = 1.0
 _TURNS: Final = 10
@@ -88,7 +86,7 @@ class Endpoint:
         self._by_ufrag: dict[str, _Entry | PeerEntry] = {}
         self._by_address: dict[Address, _Entry | PeerEntry] = {}
         self._opened = 0
-        self._udp: socket.socket | None = None
+        self._reader: UdpReader | None = None
         self._sender: UdpSender | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[TcpPeer] = set()
@@ -121,8 +119,8 @@ class Endpoint:
                     raise NoFreePort(f"TCP port {port} is taken while UDP {port} is free; set another media port.") from None
             else:
                 break
-        self._udp, self._sender, self.port = udp, UdpSender(udp), port
-        loop.add_reader(udp.fileno(), self._on_readable)
+        self._sender, self.port = UdpSender(udp), port
+        self._reader = UdpReader(udp, lambda data, address: self.on_datagram(data, None, address), self._patient)
         self._ticker = loop.create_task(self._tick_forever(), name="video-endpoint-tick")
 
     async def stop(self) -> None:
@@ -140,10 +138,9 @@ class Endpoint:
             for connection in tuple(self._connections):
                 connection.abort()
             await self._server.wait_closed()
-        if self._udp is not None:
-            asyncio.get_running_loop().remove_reader(self._udp.fileno())
-            self._udp.close()
-            self._udp = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def open(
         self,
@@ -167,6 +164,7 @@ class Endpoint:
         self._opened += 1
         entry = _Entry(viewer, on_closed, expires_s, {}, self._opened % _TURNS)
         self._entries[viewer_id] = entry
+        self._hurry()
         self._by_ufrag[setup.ice_ufrag] = entry
         ours = AnswerParameters(
             setup.ice_ufrag,
@@ -232,6 +230,7 @@ class Endpoint:
         """Serves a peer that isn't a viewer until it, or `release`, ends it."""
         entry = PeerEntry(peer, on_closed, {})
         self._peers[peer.identifier] = entry
+        self._hurry()
         self._by_ufrag[peer.ice_ufrag] = entry
 
     def release(self, identifier: str, reason: CloseReason) -> bool:
@@ -371,18 +370,13 @@ class Endpoint:
             return CloseReason.NEVER_CONNECTED if now_s - viewer.times.opened_s > self._settings.setup_timeout_s else None
         return CloseReason.CONSENT_LOST if now_s - viewer.times.heard_s > self._settings.consent_timeout_s else None
 
-    def _on_readable(self) -> None:
-        udp = self._udp
-        if udp is None:
-            return
-        for _ in range(_DATAGRAMS_PER_WAKEUP):
-            try:
-                data, address = udp.recvfrom(DATAGRAM_LIMIT_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue
-            self.on_datagram(data, None, address)
+    def _patient(self) -> bool:
+        """Whether nobody waits for what comes by UDP."""
+        return not self._entries and bool(self._peers) and all(entry.viewer.patient for entry in self._peers.values())
+
+    def _hurry(self) -> None:
+        if self._reader is not None:
+            self._reader.hurry()
 
     def add_connection(self, connection: TcpPeer) -> bool:
         """Counts a new TCP connection; False when there are too many."""

@@ -2,12 +2,20 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from rtcc_video.engine.paths import Address, Path, TcpPath
 
 DATAGRAM_LIMIT_BYTES: Final = 2048
 _TCP_INTRODUCTION_S: Final = 10.0
+_DATAGRAMS_PER_WAKEUP: Final = 64
+_DATAGRAMS_AT_LEISURE: Final = 1024
+_LEISURE_S: Final = 0.03
+# more came than the kernel can be trusted to keep so long
+_HURRIED_S: Final = 2.0
+# what a packet of a picture takes of a receive buffer
+_KERNEL_BYTES_PER_DATAGRAM: Final = 2_304
 
 
 def bind_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
@@ -31,6 +39,79 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     """Listens on the same number. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
+
+
+class UdpReader:
+    """Gives each datagram of the relay's socket to `take`, which may close the reader. Runs on the event loop until `close`.
+
+    While `patient` says so it reads some times a second what came meanwhile, instead of waking up for each packet (see
+    `sources/leisure.py`).
+    """
+
+    def __init__(self, udp: socket.socket, take: Callable[[bytes, Address], object], patient: Callable[[], bool]) -> None:
+        self._udp = udp
+        self._take = take
+        self._patient = patient
+        self._timer: asyncio.TimerHandle | None = None
+        self._hurried_until_s = 0.0
+        # so many may come in a turn at leisure, and the kernel has room for four times as many
+        self._most_at_leisure = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // (4 * _KERNEL_BYTES_PER_DATAGRAM)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(udp.fileno(), self._on_readable)
+
+    @property
+    def at_leisure(self) -> bool:
+        """Whether it waits for its turn now."""
+        return self._timer is not None
+
+    def hurry(self) -> None:
+        """Somebody new is about to send."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._loop.add_reader(self._udp.fileno(), self._on_readable)
+
+    def close(self) -> None:
+        """Closes the socket, too."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._udp.fileno() >= 0:
+            self._loop.remove_reader(self._udp.fileno())
+            self._udp.close()
+
+    def _on_readable(self) -> None:
+        self._read(_DATAGRAMS_PER_WAKEUP)
+        if self._udp.fileno() >= 0 and self._patient() and self._loop.time() >= self._hurried_until_s:
+            self._loop.remove_reader(self._udp.fileno())
+            self._timer = self._loop.call_later(_LEISURE_S, self._on_turn)
+
+    def _on_turn(self) -> None:
+        self._timer = None
+        taken = self._read(_DATAGRAMS_AT_LEISURE)
+        if self._udp.fileno() < 0:
+            return
+        if taken > self._most_at_leisure:
+            self._hurried_until_s = self._loop.time() + _HURRIED_S
+        if taken and self._patient() and self._loop.time() >= self._hurried_until_s:
+            self._timer = self._loop.call_later(_LEISURE_S, self._on_turn)
+        else:
+            self._loop.add_reader(self._udp.fileno(), self._on_readable)
+
+    def _read(self, most: int) -> int:
+        receive, take = self._udp.recvfrom, self._take
+        for count in range(most):
+            try:
+                data, address = receive(DATAGRAM_LIMIT_BYTES)
+            except BlockingIOError:
+                return count
+            except OSError:
+                # an ICMP answer to what was sent to somebody who left; or closed meanwhile
+                if self._udp.fileno() < 0:
+                    return count
+                continue
+            take(data, address)
+        return most
 
 
 class Listener(Protocol):

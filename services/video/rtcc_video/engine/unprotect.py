@@ -77,9 +77,14 @@ class GcmUnprotector:
         if offset + 16 > len(data):
             raise MalformedPacket("RTP header is longer than the packet")
         sender = self._senders.get(ssrc)
-        index = sequence if sender is None else sender.index_of(sequence)
-        if sender is not None and not sender.is_new(index):
-            raise SrtpFailed("replayed")
+        if sender is None:
+            index = sequence
+        elif sequence == (sender.highest + 1) & 0xFFFF:
+            index = sender.highest + 1
+        else:
+            index = sender.index_of(sequence)
+            if not sender.is_new(index):
+                raise SrtpFailed("replayed")
         nonce = (self._salt ^ (ssrc << 48 | index)).to_bytes(12, "big")
         try:
             payload = self._decrypt(nonce, data[offset:], data[:offset])

@@ -29,10 +29,13 @@ _LOSS_THAT_QUICKENS: Final = 0.02
 
 
 class Watched(Sink, Protocol):
-    """Where pictures go, and whether anybody looks at them."""
+    """Where pictures go, whether anybody takes them, and whether somebody waits for each."""
 
     @property
     def watched(self) -> bool: ...
+
+    @property
+    def watched_live(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,11 @@ class Publisher:
             return CloseReason.HANDSHAKE_FAILED
         return CloseReason.CLIENT_LEFT if self.link.left else self.closing
 
+    @property
+    def patient(self) -> bool:
+        """See `Peer`."""
+        return self.link.secured and not self._sink.watched_live
+
     def on_check(self, message: stun.StunMessage, path: Path) -> bool:
         """See `Peer`."""
         return self.link.on_check(message, path)
@@ -127,8 +135,11 @@ class Publisher:
             return
         if packet.payload_type not in self._payload_types:
             return
-        now_s = self._clock()
         receiver = self._receiver
+        if receiver is not None and receiver.take_middle(packet):
+            self.octets += len(datagram)
+            return
+        now_s = self._clock()
         if receiver is None or receiver.ssrc != packet.ssrc:
             if receiver is not None and now_s - self._heard_rtp_s < _TAKE_OVER_S:
                 return

@@ -1,5 +1,6 @@
 """One publisher's video: packets in order, what is missing asked for again, pictures out, and what to report."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from rtcc_video.engine.depacketizer import Depacketizer
@@ -38,11 +39,26 @@ class VideoReceiver:
         """Whether nothing can be shown before the next key picture."""
         return self._depacketizer.waits_for_key
 
-    def push(self, packet: RtpPacket, now_s: float) -> list[AccessUnit]:
+    def take_middle(self, packet: RtpPacket) -> bool:
+        """Takes the next packet inside of a picture while none is missing, as most are: nothing follows from it. False: push it."""
+        if packet.marker or packet.ssrc != self.ssrc or self._missing or packet.sequence != (self._highest_index + 1) & 0xFFFF:
+            return False
+        if not self._reorder.expects(packet) or not self._depacketizer.take_middle(packet):
+            return False
+        self._reorder.advance(packet)
+        self._received += 1
+        self.octets += len(packet.payload)
+        self._highest_index += 1
+        return True
+
+    def push(self, packet: RtpPacket, now_s: float) -> Sequence[AccessUnit]:
         """The pictures that this packet completes."""
         self._received += 1
         self.octets += len(packet.payload)
         self._count(packet, now_s)
+        if self._reorder.expects(packet):
+            self._reorder.advance(packet)
+            return self._depacketizer.push(packet)
         units: list[AccessUnit] = []
         for ordered in self._reorder.push(packet, now_s):
             units += self._depacketizer.push(ordered)
@@ -51,6 +67,8 @@ class VideoReceiver:
     def missing(self, now_s: float) -> list[int]:
         """The sequence numbers to ask for now, each at most four times."""
         due: list[int] = []
+        if not self._missing:
+            return due
         for sequence, (asks, asked_s) in list(self._missing.items()):
             if asks >= _ASKS_MOST:
                 del self._missing[sequence]

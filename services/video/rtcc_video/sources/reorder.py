@@ -24,6 +24,15 @@ class Reorder:
         self._waiting_since_s = 0.0
         self._behind = 0
 
+    def expects(self, packet: RtpPacket) -> bool:
+        """Whether it is this packet's turn while none waits: then it is the one to go on with, after `advance` instead of `push`."""
+        return not self._waiting and packet.sequence == self._expected and packet.ssrc == self._ssrc
+
+    def advance(self, packet: RtpPacket) -> None:
+        """An expected packet was taken."""
+        self._behind = 0
+        self._expected = (packet.sequence + 1) & 0xFFFF
+
     def push(self, packet: RtpPacket, now_s: float) -> list[RtpPacket]:
         """The packets whose turn it is; `now_s` is monotonic."""
         if self._expected is None or packet.ssrc != self._ssrc:
