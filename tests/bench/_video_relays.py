@@ -27,6 +27,8 @@ type OpenViewer = Callable[[str], Awaitable[str]]
 
 BACKGROUND: list[asyncio.Task[None]] = []
 PUBLISHED: dict[int, float] = {}
+# ten minutes of one stream; a long run mustn't grow by its own notes
+REMEMBERED = 18_000
 
 
 async def serve_ours(units: list[AccessUnit], with_helper: bool, streams: int = 1) -> OpenViewer:
@@ -88,6 +90,8 @@ async def serve_ours(units: list[AccessUnit], with_helper: bool, streams: int = 
             now_s = time.time()
             feed.stream.publish(AccessUnit(unit.nals, number * 90_000 // FRAMES_PER_SECOND, unit.key))
             PUBLISHED[feed.stream.last_timestamp & 0xFFFFFFFF] = now_s
+            if len(PUBLISHED) > REMEMBERED:
+                del PUBLISHED[next(iter(PUBLISHED))]
 
         await asyncio.sleep(after_s)
         await paced(units, publish)

@@ -78,17 +78,24 @@ async def _measure(clip: Path, arguments: argparse.Namespace) -> dict[str, Any]:
                 file=sys.stderr,
             )
     figures: dict[str, Any] = {}
+    dealt: dict[str, dict[int, Row]] = {}
     for kind in ("ours", "ours-helper"):
         for streams in arguments.streams if kind in arguments.only else []:
             row = await measure_relay(partial(python_relay, kind, clip, "H264", streams), _DEALT_OUT, arguments.seconds)
             total = row["ms"] * _DEALT_OUT
+            dealt.setdefault(kind, {})[streams] = {"ms": total, "mb": row["mb"]}
             print(f"{kind:20} {streams:4} streams to {_DEALT_OUT} viewers {total:8.1f} ms/s in all, {row['mb']:5.0f} MB", file=sys.stderr)
             figures |= {
                 f"{kind.replace('-', '_')}_ms_{streams}_streams": round(total, 1),
                 f"{kind.replace('-', '_')}_mb_{streams}_streams": round(row["mb"]),
             }
+        rows = dealt.get(kind, {})
+        if len(rows) > 1:
+            fewest, most = min(rows), max(rows)
+            figures[f"{kind.replace('-', '_')}_mb_per_stream"] = round((rows[most]["mb"] - rows[fewest]["mb"]) / (most - fewest), 2)
     if arguments.plot:
-        arguments.plot.write_text(plot(table))
+        arguments.plot.write_text(plot(table, dealt))
+    figures["load_average"] = round(os.getloadavg()[0], 1)
     return figures | figures_of(table) | {f"missing_{kind}": why for kind, why in missing.items()}
 
 
@@ -162,28 +169,39 @@ def figures_of(table: dict[str, dict[int, Row]]) -> dict[str, Any]:
     return figures
 
 
-def plot(table: dict[str, dict[int, Row]]) -> str:
-    """Cost against viewers as SVG, both axes logarithmic."""
+def plot(table: dict[str, dict[int, Row]], dealt: dict[str, dict[int, Row]]) -> str:
+    """Cost against viewers, and cost of all streams together against streams, as SVG; all axes logarithmic."""
+    parts = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 800" font-family="sans-serif" font-size="11">']
+    parts += _panel(
+        "CPU-ms per viewer and second, by number of viewers (logarithmic)", table, (1, 10, 100, 400), (0.1, 1, 10, 100, 1000), 0
+    )
+    title = f"CPU-ms a second in all, {_DEALT_OUT} viewers dealt out to so many streams (logarithmic)"
+    parts += _panel(title, dealt, (1, 16, 64), (10, 100, 1000), 400)
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _panel(title: str, table: dict[str, dict[int, Row]], counts: Sequence[int], lines: Sequence[float], top: int) -> list[str]:
+    """One diagram, 640 x 400."""
     from math import log10
 
     width, height, margin = 640, 400, 60
     colours = ("#0b6e4f", "#2a9d8f", "#8d99ae", "#6c757d", "#e76f51", "#e9c46a", "#264653")
 
     def x(count: int) -> float:
-        return margin + log10(max(count, 1)) / log10(400) * (width - 2 * margin)
+        return margin + log10(max(count, 1)) / log10(counts[-1]) * (width - 2 * margin)
 
     def y(ms: float) -> float:
-        return height - margin - (log10(max(ms, 0.1)) + 1) / 4 * (height - 2 * margin)
+        share = log10(max(ms, lines[0]) / lines[0]) / log10(lines[-1] / lines[0])
+        return top + height - margin - share * (height - 2 * margin)
 
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">']
-    parts += [f'<text x="{margin}" y="24">CPU-ms per viewer and second, by number of viewers (logarithmic)</text>']
-    for ms in (0.1, 1, 10, 100, 1000):
+    parts = [f'<text x="{margin}" y="{top + 24}">{title}</text>']
+    for ms in lines:
         parts.append(f'<path d="M{margin} {y(ms):.1f}H{width - margin}" stroke="#ddd"/><text x="8" y="{y(ms) + 4:.1f}">{ms}</text>')
-    for count in (1, 10, 100, 400):
-        parts.append(f'<text x="{x(count) - 8:.1f}" y="{height - margin + 20}">{count}</text>')
+    for count in counts:
+        parts.append(f'<text x="{x(count) - 8:.1f}" y="{top + height - margin + 20}">{count}</text>')
     for (kind, rows), colour in zip(table.items(), colours, strict=False):
         points = [(x(count), y(row["ms"])) for count, row in sorted(rows.items())]
         line = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts.append(f'<text x="{points[-1][0] + 4:.1f}" y="{points[-1][1] - 4:.1f}" fill="{colour}">{kind}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return parts
