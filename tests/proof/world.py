@@ -115,7 +115,7 @@ class World:
         answer = await self.platform.ask("CreateDemoLink", Scope.service("standalone", person.agency_id), request)
         await page.goto(answer.url)
 
-    async def camera(self, agency_id: str, *, published: bool = False) -> str:
+    async def camera(self, agency_id: str, *, published: bool = False, control_url: str = "") -> str:
         number = next(_NUMBERS)
         camera = registry_pb2.Camera(
             name=f"Camera {number}",
@@ -126,10 +126,15 @@ class World:
             owner=agency_id,
             enabled=True,
             published=published,
+            control_url=control_url,
             stream_url="" if published else "rtsp://viewer:hidden-word@127.0.0.1:9/none",
         )
         answer = await self.platform.ask("CreateCamera", self.creating(agency_id), registry_pb2.CreateCameraRequest(camera=camera))
         return str(answer.camera.camera_id)
+
+    async def movable_camera(self, agency_id: str) -> str:
+        """One whose device doesn't answer."""
+        return await self.camera(agency_id, control_url="onvif://mover:hidden-word@127.0.0.1:9/onvif/device_service?profile=main")
 
     async def zone(self, agency_id: str) -> str:
         number = next(_NUMBERS)

@@ -88,8 +88,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         )
 
     async def GetCameraStream(self, request: pb.GetCameraStreamRequest, context: Any) -> pb.GetCameraStreamResponse:
-        url, streams, key = await self._cameras.stream_addresses(current_scope(), request.camera_id)
-        return pb.GetCameraStreamResponse(stream_url=url, streams=streams, publish_key_sha256=key)
+        return await self._cameras.stream_addresses(current_scope(), request.camera_id)
 
     async def SetPublishKey(self, request: pb.SetPublishKeyRequest, context: Any) -> pb.SetPublishKeyResponse:
         key = await self._cameras.set_publish_key(current_scope(), request.camera_id, remove=request.remove)

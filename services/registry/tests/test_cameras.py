@@ -150,3 +150,27 @@ async def test_an_import_can_neither_take_nor_touch_anothers_camera(registry: Re
     answer = await registry.call(EAST, "ImportCameras", format="csv", content=b"camera_id,name,latitude,longitude\nc1,Mine,60.1,24.9\n")
     assert (answer.created, answer.problems[0].field) == (0, "camera_id")
     assert [c.name for c in (await registry.call(WEST, "ListCameras")).cameras] == ["Asema"]
+
+
+async def test_where_a_camera_is_moved_is_kept_sealed_and_never_shown(registry: Registry) -> None:
+    url = "onvif://mover:hunter2@10.0.0.7/onvif/device_service?profile=Pro%201"
+    made = (
+        await registry.call(WEST, "CreateCamera", camera=camera("Dome", camera_id="d1", stream_url="rtsp://h/1", control_url=url))
+    ).camera
+    assert made.movable and not made.control_url
+    video = Scope.platform("video")
+    assert (await registry.call(video, "GetCameraStream", camera_id="d1")).control_url == url
+    # neither the form nor an import takes away what it doesn't mention
+    await registry.call(WEST, "UpdateCamera", camera=made)
+    await registry.call(WEST, "ImportCameras", format="csv", content=b"camera_id,name,latitude,longitude\nd1,Dome 2,60.17,24.95\n")
+    assert (await registry.call(video, "GetCameraStream", camera_id="d1")).control_url == url
+    (listed,) = (await registry.call(WEST, "ListCameras")).cameras
+    assert (listed.name, listed.movable, listed.control_url) == ("Dome 2", True, "")
+    assert not any("hunter2" in str(entry) for entry in await registry.audit("west"))
+    listed.control_url = "none"
+    assert not (await registry.call(WEST, "UpdateCamera", camera=listed)).camera.movable
+    answer = await registry.call(video, "GetCameraStream", camera_id="d1")
+    assert (answer.control_url, answer.stream_url) == ("", "rtsp://h/1")
+    for bad in ("http://h/onvif", "onvif://h/onvif", "onvif://?profile=1", "onvif://h:x/?profile=1", "onvif://h/?profile=" + "x" * 600):
+        with pytest.raises(InvalidInput):
+            await registry.call(WEST, "CreateCamera", camera=camera("Other", control_url=bad))

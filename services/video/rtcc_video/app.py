@@ -143,6 +143,8 @@ class VideoApp:
         self._told: dict[str, CameraHealth] = {}
         # camera -> how many watch it at other relays
         self.watched_elsewhere: Callable[[], dict[str, int]] = dict
+        # who moves a camera; "" when nobody does
+        self.controlled_by: Callable[[str], str] = lambda camera_id: ""
 
     @property
     def views(self) -> list[View]:
@@ -260,6 +262,8 @@ class VideoApp:
         changed: list[CameraHealth] = []
         current: dict[str, CameraHealth] = {}
         for health in self._feeds.measure(dict(viewers)):
+            if holder := self.controlled_by(health.camera_id):
+                health = replace(health, controlled_by=holder)
             if health.differs(self._health.get(health.camera_id)):
                 changed.append(health)
             current[health.camera_id] = health

@@ -39,18 +39,20 @@ class CameraHealth:
     keyframe_interval_s: float = 0.0
     codec: str = ""
     transcoder_cores: float = 0.0
+    controlled_by: str = ""
 
     def differs(self, before: "CameraHealth | None") -> bool:
-        """Whether somebody must be told at once: another state, reason, picture size, codec or number of viewers."""
+        """Whether somebody must be told at once: another state, reason, picture size, codec, number of viewers, or who moves it."""
         if before is None:
             return True
-        return (self.state, self.reason, self.width_px, self.height_px, self.viewers, self.codec) != (
+        return (self.state, self.reason, self.width_px, self.height_px, self.viewers, self.codec, self.controlled_by) != (
             before.state,
             before.reason,
             before.width_px,
             before.height_px,
             before.viewers,
             before.codec,
+            before.controlled_by,
         )
 
 
@@ -123,12 +125,13 @@ MAIN_STREAM = "main"
 class StreamAddresses:
     """Where a camera's streams are, credentials and all: never shown. `further`: by stream id.
 
-    `publish_key_sha256`: of the key that its device publishes with; "" when no device may.
+    `publish_key_sha256`: of the key that its device publishes with; "" when no device may. `control`: where it is moved, if it can be.
     """
 
     main: str = field(default="", repr=False)
     further: Mapping[str, str] = field(default_factory=dict, repr=False)
     publish_key_sha256: str = field(default="", repr=False)
+    control: str = field(default="", repr=False)
 
     def of(self, stream_id: str) -> str:
         """The address of one stream; "" when it has none."""

@@ -108,6 +108,7 @@ def health_message(health: CameraHealth) -> pb.CameraHealth:
         keyframe_interval_s=round(health.keyframe_interval_s, 2),
         codec=health.codec,
         transcoder_cores=round(health.transcoder_cores, 3),
+        controlled_by=health.controlled_by,
     )
 
 
@@ -128,6 +129,7 @@ def read_health(message: pb.CameraHealth) -> CameraHealth:
         message.keyframe_interval_s,
         message.codec,
         message.transcoder_cores,
+        message.controlled_by,
     )
 
 

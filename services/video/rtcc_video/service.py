@@ -27,6 +27,7 @@ from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
 from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, health_subject, publish_drone_videos, publish_health
 from rtcc_video.feeds import Feeds, ReadAddresses
+from rtcc_video.onvif.service import serve_devices
 from rtcc_video.publications import Publications
 from rtcc_video.recording.service import serve_footage
 from rtcc_video.rpc import VideoServicer, read_health, viewer_messages
@@ -58,9 +59,10 @@ async def serve(ctx: ServiceContext) -> None:
     agreements = ctx.directory.mirror("agreement", Agreement)
     people = ctx.directory.mirror("person", Person)
     endpoint = Endpoint(settings.endpoint(), accelerator=await _accelerator(settings))
+    addresses = _address_reader(ctx)
     cascade = Cascade(ctx, settings, endpoint)
     placement = cascade.placement
-    feeds = Feeds(settings, _address_reader(ctx), elsewhere=cascade.elsewhere)
+    feeds = Feeds(settings, addresses, elsewhere=cascade.elsewhere)
     drone_videos = DroneVideos()
     feeds.on_metadata = lambda agency_id, camera_id, data: drone_videos.take(agency_id, camera_id, data, ctx.clock(), time.monotonic())
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
@@ -152,6 +154,8 @@ async def serve(ctx: ServiceContext) -> None:
     await cascade.serve(feeds, rights, lambda scope: viewer_messages(app.list_viewers(scope)), recordings)
     if cascade.origin is not None:
         app.watched_elsewhere = cascade.origin.viewers
+    control = await serve_devices(ctx, settings, rights, addresses, cameras, people)
+    app.controlled_by = control.holder_name
     ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app, publications, cascade.elsewhere.describe))
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()
@@ -183,7 +187,7 @@ def _address_reader(ctx: ServiceContext) -> ReadAddresses:
             except RtccError as error:
                 raise SourceFailed(f"The registry doesn't give the camera's stream address: {error.message}") from error
         further = {stream.stream_id: stream.stream_url for stream in response.streams}
-        return StreamAddresses(response.stream_url, further, response.publish_key_sha256)
+        return StreamAddresses(response.stream_url, further, response.publish_key_sha256, response.control_url)
 
     return read_addresses
 

@@ -1,5 +1,6 @@
 """Every setting of the video service, read from RTCC_VIDEO_<NAME>."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -7,6 +8,7 @@ from typing import Literal
 from rtcc_chassis.settings import InvalidSetting
 from rtcc_video.engine.endpoint import EndpointSettings
 from rtcc_video.engine.stream import StreamLimits
+from rtcc_video.onvif.device import Reach
 from rtcc_video.publishing.publisher import PublisherSettings
 from rtcc_video.recording.segmenter import SegmentLimits
 from rtcc_video.sources.rtsp import RtspSettings
@@ -53,6 +55,8 @@ class VideoSettings:
     verify_camera_certificates: bool = True
     # PEM file of further certificate authorities whose cameras are believed
     camera_authority_file: Path | None = None
+    # where ONVIF devices are looked for, host:port
+    onvif_discovery: str = "239.255.255.250:3702"
     # what one camera may send for 5 s on end, kbit/s
     camera_rate_limit_kbps: int = 60_000
     # one picture of one camera
@@ -137,6 +141,18 @@ class VideoSettings:
             verify_certificates=self.verify_camera_certificates,
             authority_file=self.camera_authority_file,
         )
+
+    def reach(self) -> Reach:
+        """Where ONVIF devices may stand and how they are believed: as cameras' streams."""
+        networks = tuple(ipaddress.ip_network(text, strict=False) for text in self.camera_networks)
+        return Reach(networks, self.verify_camera_certificates, self.camera_authority_file)
+
+    def discovery_target(self) -> tuple[str, int]:
+        """Raises `InvalidSetting`."""
+        host, _, port = self.onvif_discovery.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise InvalidSetting("RTCC_VIDEO_ONVIF_DISCOVERY", f"{self.onvif_discovery!r} is not host:port")
+        return host, int(port)
 
     def publisher(self) -> PublisherSettings:
         """What publishers are held to."""

@@ -37,12 +37,14 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
 
     addresses: ClassVar[dict[str, str]] = {}
     keys: ClassVar[dict[str, str]] = {}
+    controls: ClassVar[dict[str, str]] = {}
 
     async def GetCameraStream(self, request: Any, context: Any) -> registry_pb2.GetCameraStreamResponse:
         key = self.keys.get(request.camera_id, "")
         return registry_pb2.GetCameraStreamResponse(
             stream_url=self.addresses.get(request.camera_id, ""),
             publish_key_sha256=hashlib.sha256(key.encode()).hexdigest() if key else "",
+            control_url=self.controls.get(request.camera_id, ""),
         )
 
 

@@ -2,8 +2,9 @@
 
 from proof.requests.building import Builder, asks, asks_of
 from proof.world import World
-from rtcc.video.v1 import relay_pb2
+from rtcc.video.v1 import ptz_pb2, relay_pb2
 from rtcc.video.v1 import video_pb2 as pb
+from rtcc_chassis.identifiers import new_id
 
 # a browser's receive-only offer (RFC 8866, RFC 8829), with a certificate that is nobody's
 OFFER = "\r\n".join(
@@ -59,6 +60,11 @@ async def _keyed(world: World, agency_id: str) -> tuple[str, str]:
     return camera_id, await world.publish_key(agency_id, camera_id)
 
 
+async def _controlled(world: World, agency_id: str) -> tuple[str, str]:
+    """(a camera that can be moved, a lease that is over)"""
+    return await world.movable_camera(agency_id), new_id()
+
+
 REQUESTS: dict[str, Builder] = {
     "OpenViewer": asks(pb.OpenViewerRequest, camera_id=World.camera, offer_sdp=OFFER),
     "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
@@ -67,5 +73,10 @@ REQUESTS: dict[str, Builder] = {
     "ClosePublisher": asks_of(_publisher, pb.ClosePublisherRequest, "camera_id", "publisher_id"),
     "RelayPublisher": asks_of(_keyed, pb.RelayPublisherRequest, "camera_id", "publish_key", offer_sdp=PUBLISHER_OFFER),
     "TakeStream": asks(relay_pb2.TakeStreamRequest, camera_id=World.camera, stream_id="main", relay_id="0" * 16),
+    "TakeControl": asks(ptz_pb2.TakeControlRequest, camera_id=World.movable_camera),
+    "TakeOverControl": asks(ptz_pb2.TakeOverControlRequest, camera_id=World.movable_camera),
+    "RenewControl": asks_of(_controlled, ptz_pb2.RenewControlRequest, "camera_id", "lease_id"),
+    "ReleaseControl": asks_of(_controlled, ptz_pb2.ReleaseControlRequest, "camera_id", "lease_id"),
+    "MoveCamera": asks_of(_controlled, ptz_pb2.MoveCameraRequest, "camera_id", "lease_id", stop=True),
     "GetSnapshot": asks(pb.GetSnapshotRequest, camera_id=World.camera),
 }

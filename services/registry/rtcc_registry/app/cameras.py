@@ -20,6 +20,7 @@ from rtcc_registry.app.records import AGREEMENT, CAMERA, Store, Work
 from rtcc_registry.domain.agreements import stamped, without_camera
 from rtcc_registry.domain.camera_import import ImportPlan, Parsed, parse, planned_import
 from rtcc_registry.domain.cameras import (
+    CONTROL,
     MAIN_STREAM,
     PUBLISH_KEY,
     Ranked,
@@ -128,8 +129,10 @@ class Cameras:
             touched(f"camera:{choice.camera.camera_id}", owner_agency_id=choice.camera.agency_id, agreement_id=choice.agreement_id)
         return best
 
-    async def stream_addresses(self, scope: Scope, camera_id: str) -> tuple[str, list[pb.CameraStream], str]:
-        """The main stream's address, the further streams with theirs, the SHA-256 of the device's key: for the video service."""
+    async def stream_addresses(self, scope: Scope, camera_id: str) -> pb.GetCameraStreamResponse:
+        """The main stream's address, the further streams with theirs, the SHA-256 of the device's key, where it is moved: for the video
+        service.
+        """
         if scope.principal_id != VIDEO:
             raise Refused("camera.read_stream", "Only the video service opens streams.")
         async with self._store.work(scope) as work:
@@ -144,7 +147,12 @@ class Cameras:
             for stream in camera.streams
             if stream.stream_id in addresses
         ]
-        return addresses.get(MAIN_STREAM, ""), further, addresses.get(PUBLISH_KEY, "")
+        return pb.GetCameraStreamResponse(
+            stream_url=addresses.get(MAIN_STREAM, ""),
+            streams=further,
+            publish_key_sha256=addresses.get(PUBLISH_KEY, ""),
+            control_url=addresses.get(CONTROL, ""),
+        )
 
     async def import_cameras(
         self, scope: Scope, format_name: str, content: bytes, *, dry_run: bool
@@ -180,6 +188,7 @@ class Cameras:
         stored = unpack_addresses(await work.secret(CAMERA, old.camera_id) or "")
         addresses = addresses_of(camera, stored)
         new.has_stream = new.published or MAIN_STREAM in addresses
+        new.movable = CONTROL in addresses
         if new.published and old.HasField("publish_key_set_at"):
             new.publish_key_set_at.CopyFrom(old.publish_key_set_at)
         if addresses != stored:

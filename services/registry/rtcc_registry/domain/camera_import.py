@@ -14,7 +14,7 @@ from typing import Any
 from rtcc.geo.v1 import geo_pb2
 from rtcc.registry.v1 import registry_pb2 as pb
 from rtcc_chassis.errors import InvalidInput
-from rtcc_registry.domain.cameras import MAIN_STREAM, STREAMS_MOST, addresses_of, checked_camera, pack_addresses, without_stream
+from rtcc_registry.domain.cameras import CONTROL, MAIN_STREAM, STREAMS_MOST, addresses_of, checked_camera, pack_addresses, without_stream
 
 CONTENT_BYTES = 4 * 1024 * 1024
 ROWS_MOST = 20_000
@@ -122,6 +122,7 @@ def planned_import(
         known = streams.get(new.camera_id, {})
         addresses = addresses_of(camera, known)
         new.has_stream = new.published or MAIN_STREAM in addresses
+        new.movable = CONTROL in addresses
         if addresses != known:
             plan.streams[new.camera_id] = pack_addresses(addresses)
         if old is None:

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from rtcc.geo.v1 import geo_pb2
 from rtcc.registry.v1 import registry_pb2 as pb
@@ -19,6 +19,9 @@ STREAMS_MOST = 4
 MAIN_STREAM = "main"
 # beside the addresses in a camera's secret: the SHA-256 of its device's key; no stream's id has an underscore
 PUBLISH_KEY = "publish_key_sha256"
+# there as well: where it is moved
+CONTROL = "control_url"
+NO_CONTROL = "none"
 RANK_DEFAULT = 4
 # Beyond this no camera helps to see a place.
 RANK_REACH_M = 5_000.0
@@ -57,6 +60,8 @@ def checked_camera(camera: pb.Camera, prefix: str = "camera") -> pb.Camera:
     found.require(camera.pull in pb.CameraPull.values(), "pull", "must be always, on_demand or left out")
     found.require(not (camera.published and camera.stream_url), "stream_url", "a camera that publishes by itself has no address")
     _check_streams(camera, found)
+    problem = control_problem(camera.control_url)
+    found.require(not problem, "control_url", problem)
     # the platform's word: a key is made by its own call
     result.ClearField("publish_key_set_at")
     found.raise_if_any()
@@ -97,8 +102,24 @@ def stream_problem(stream_url: str) -> str:
     return ""
 
 
+def control_problem(control_url: str) -> str:
+    """As `stream_problem`, of the address where a camera is moved."""
+    if control_url in ("", NO_CONTROL):
+        return ""
+    if len(control_url) > STREAM_URL_LENGTH or not control_url.isprintable() or " " in control_url:
+        return f"must be at most {STREAM_URL_LENGTH} printable characters without spaces"
+    try:
+        parts = urlsplit(control_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is no address: check host and port"
+    if parts.scheme not in ("onvif", "onvifs") or not host or not parse_qs(parts.query).get("profile"):
+        return 'must be onvif://host:port/onvif/device_service?profile=<token>, onvifs://... (TLS), or "none"'
+    return ""
+
+
 def addresses_of(camera: pb.Camera, stored: Mapping[str, str]) -> dict[str, str]:
-    """Every stream's address by its id, and the hash of the device's key, after `camera` was written over `stored`.
+    """Every stream's address by its id, the hash of the device's key and where it is moved, after `camera` was written over `stored`.
 
     An empty address keeps the stored one; a stream that is left out goes.
     """
@@ -108,6 +129,7 @@ def addresses_of(camera: pb.Camera, stored: Mapping[str, str]) -> dict[str, str]
     merged = {stream_id: url or stored.get(stream_id, "") for stream_id, url in wanted.items()}
     if camera.published:
         merged[PUBLISH_KEY] = stored.get(PUBLISH_KEY, "")
+    merged[CONTROL] = "" if camera.control_url == NO_CONTROL else camera.control_url or stored.get(CONTROL, "")
     return {stream_id: url for stream_id, url in merged.items() if url}
 
 
@@ -129,6 +151,8 @@ def without_stream(camera: pb.Camera) -> pb.Camera:
     result.CopyFrom(camera)
     result.has_stream = camera.published or bool(camera.stream_url) or camera.has_stream
     result.ClearField("stream_url")
+    result.movable = camera.control_url not in ("", NO_CONTROL)
+    result.ClearField("control_url")
     for stream in result.streams:
         stream.ClearField("stream_url")
     return result

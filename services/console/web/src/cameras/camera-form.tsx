@@ -3,11 +3,12 @@ import { useMemo, useState } from "react";
 import { send } from "../contract/call";
 import { ProblemError } from "../contract/problem";
 import { useAct } from "../contract/use-call";
-import { CameraKind, CameraPull, CameraSchema, RegistryService, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
+import { CameraKind, CameraPull, CameraSchema, CameraStreamRole, RegistryService, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import { CityMap } from "../map/city-map";
 import { offset } from "../map/geometry";
 import { notify } from "../ui/notices";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
+import { OnvifFinder } from "./onvif-finder";
 import { StreamFields, streamsOf } from "./stream-fields";
 
 const KINDS = [
@@ -35,6 +36,8 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
     streamUrl: "",
     way: (camera?.published ? "published" : (camera?.pull ?? CameraPull.UNSPECIFIED)) as Way,
     streams: (camera?.streams ?? []).map((stream) => ({ id: stream.streamId, label: stream.label, role: stream.role, url: "", stored: true })),
+    // "": as stored; "none" takes it away
+    controlUrl: "",
     enabled: camera?.enabled ?? true,
   }));
   const [aiming, setAiming] = useState(false);
@@ -56,6 +59,7 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
         published: draft.way === "published",
         pull: draft.way === "published" ? CameraPull.UNSPECIFIED : draft.way,
         streams: draft.way === "published" ? [] : streamsOf(draft.streams),
+        controlUrl: draft.controlUrl,
       });
       return camera ? send(RegistryService.method.updateCamera, { camera: value }) : send(RegistryService.method.createCamera, { camera: value });
     },
@@ -138,6 +142,24 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
           {(attributes) => <input {...attributes} maxLength={120} value={draft.owner} onChange={(event) => set({ owner: event.target.value })} />}
         </Field>
       </div>
+      {draft.way !== "published" && (
+        <OnvifFinder
+          onUse={({ main, low, control }) => {
+            const others = draft.streams.filter((stream) => stream.role !== CameraStreamRole.LOW);
+            const before = draft.streams.find((stream) => stream.role === CameraStreamRole.LOW);
+            const further = low ? [{ id: before?.id ?? "low", label: before?.label ?? "", role: CameraStreamRole.LOW, url: low, stored: before?.stored ?? false }] : [];
+            set({ streamUrl: main, streams: [...further, ...others], controlUrl: control || (camera?.movable ? "none" : "") });
+          }}
+        />
+      )}
+      {(draft.controlUrl ? draft.controlUrl !== "none" : camera?.movable) && (
+        <div className="row" data-testid="movable">
+          <span>It can be moved (pan, tilt, zoom).</span>
+          <Button size="small" onClick={() => set({ controlUrl: camera?.movable ? "none" : "" })}>
+            Don't move it from here
+          </Button>
+        </div>
+      )}
       <StreamFields
         camera={camera}
         way={draft.way}

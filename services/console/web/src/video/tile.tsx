@@ -2,6 +2,7 @@ import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { span } from "../contract/time";
 import { CameraState } from "../generated/rtcc/video/v1/video_pb";
 import { useLive } from "../live/store";
+import { PtzButton, PtzPanel } from "../ptz/ptz";
 import { useRight, useSession } from "../session/store";
 import { go } from "../shell/router";
 import { Button, PartnerBadge } from "../ui/parts";
@@ -69,6 +70,7 @@ export function VideoTile({ cameraId, attempt, index }: { cameraId: string; atte
         <span className="tile-state" data-state={state}>
           {state === "live" ? "● LIVE" : state}
         </span>
+        {own && <PtzButton cameraId={cameraId} name={name} />}
         {mayReplay && (
           <Button look="quiet" size="small" aria-label={`Recordings of ${name}`} title="Recordings" onClick={() => go(`/playback?cameras=${cameraId}`)}>
             ⏱
@@ -81,6 +83,7 @@ export function VideoTile({ cameraId, attempt, index }: { cameraId: string; atte
           ✕
         </Button>
       </figcaption>
+      {own && <PtzPanel cameraId={cameraId} name={name} />}
       {partner && (
         <div className="tile-partner">
           <PartnerBadge agency={agencyName ?? shared?.camera?.agencyId ?? "partner"} />

@@ -1,0 +1,1 @@
+"""Cameras that speak ONVIF: found, asked what they have, moved."""
