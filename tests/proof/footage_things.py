@@ -1,5 +1,6 @@
 """A camera whose clip is recorded by the running platform."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -34,16 +35,45 @@ def write_clip(path: Path) -> None:
             container.mux(packet)
 
 
-async def recorded_camera(world: World, agency_id: str, number: int = 0) -> str:
-    """An own camera of the agency that is recorded continuously; the same one each time."""
+def write_walk(path: Path) -> None:
+    """A still street with a little noise, 22 s of 10 pictures a second; somebody crosses it from second 16 to 20."""
+    chance = np.random.default_rng(5)
+    street = np.kron(chance.uniform(60, 190, (12, 16)), np.ones((20, 20))) + chance.normal(0, 6, (240, 320))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 320, 240, "yuv420p", Fraction(1, 10)
+        stream.codec_context.gop_size = 10
+        stream.codec_context.options = {
+            "profile": "baseline",
+            "preset": "veryfast",
+            "tune": "zerolatency",
+            "sc_threshold": "0",
+            "crf": "27",
+        }
+        for number in range(220):
+            picture = street + chance.normal(0, 1, street.shape)
+            if 160 <= number < 200:
+                left = 20 + (number - 160) * 6
+                picture[90:170, left : left + 30] = np.linspace(250, 20, 80)[:, None]
+            frame = av.VideoFrame.from_ndarray(np.clip(picture, 0, 255).astype(np.uint8), format="gray").reformat(format="yuv420p")
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+
+
+async def recorded_camera(
+    world: World, agency_id: str, number: int = 0, name: str = _CLIP, write: Callable[[Path], None] = write_clip
+) -> str:
+    """An own camera of the agency that is recorded continuously, showing what `write` makes; the same one each time."""
     key = (id(world.platform), agency_id, number)
     if key not in _CAMERAS:
-        clip = world.platform.supervisor.installation.folder.files / _CLIP
+        clip = world.platform.supervisor.installation.folder.files / name
         if not clip.is_file():
-            write_clip(clip)
+            write(clip)
         camera = registry_pb2.Camera(
             name=f"Recorded {number} of {agency_id}", kind=registry_pb2.CAMERA_KIND_STREET, owner=agency_id, enabled=True,
-            stream_url=f"file:{_CLIP}", coordinate=geo_pb2.Coordinate(latitude_deg=60.18, longitude_deg=24.95), field_of_view_deg=80,
+            stream_url=f"file:{name}", coordinate=geo_pb2.Coordinate(latitude_deg=60.18, longitude_deg=24.95), field_of_view_deg=80,
         )  # fmt: skip
         everything = world.everything(agency_id)
         answer = await world.platform.ask("CreateCamera", everything, registry_pb2.CreateCameraRequest(camera=camera))

@@ -95,6 +95,11 @@ class Rights:
         self._access.require(scope, action, resource)
         return resource
 
+    def may_recorded(self, scope: Scope, action: str, camera: Camera) -> bool:
+        """Whether the caller may have the camera's recordings; leaves no entry."""
+        resource = Resource("camera", camera.camera_id, camera.agency_id, self.grant(camera, scope.agency_id, recorded=True))
+        return self._access.decide(scope, action, resource).allowed
+
     def grant(self, camera: Camera, agency_id: str, *, recorded: bool = False) -> Grant | None:
         """The agreement that gives the camera, live or recorded, to another agency now; None for the owner and for strangers."""
         if camera.agency_id == agency_id:

@@ -87,6 +87,15 @@ class VideoSettings:
     relay_lease_s: float = 1.2
     # how long a relay that is stopped waits for its viewers to go to another one
     drain_s: float = 12.0
+    # an ONNX model that looks at key pictures of recordings, its SHA-256, and a JSON file that declares its input, output and labels
+    # (docs/operations/analytics.md); empty: none. Of several relays one does it for all
+    detector_model_file: Path | None = None
+    detector_model_sha256: str = ""
+    detector_declaration_file: Path | None = None
+    # pictures that wait longer are left out, and counted
+    detector_backlog_s: float = 6 * 3600
+    # what its process may take for itself, MiB
+    detector_memory_limit_mb: int = 1500
     # how often footage whose time is over is looked for (R22)
     retention_sweep_s: float = 60.0
 

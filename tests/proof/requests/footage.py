@@ -7,6 +7,7 @@ from proof.requests.building import Builder, asks, asks_of
 from proof.world import World
 from rtcc.video.v1 import evidence_pb2 as evidence
 from rtcc.video.v1 import footage_pb2 as pb
+from rtcc.video.v1 import footage_search_pb2 as search
 from rtcc.video.v1 import redaction_pb2 as redaction
 
 
@@ -48,6 +49,16 @@ async def _redaction(world: World, agency_id: str) -> Message:
     )
 
 
+async def _motion(world: World, agency_id: str) -> search.ListMotionRequest:
+    camera_id, segment = await footage_things.recorded(world, agency_id)
+    return search.ListMotionRequest(camera_ids=[camera_id], starts_at=segment.started_at, ends_at=segment.ended_at)
+
+
+async def _search(world: World, agency_id: str) -> search.SearchFootageRequest:
+    camera_id, segment = await footage_things.recorded(world, agency_id)
+    return search.SearchFootageRequest(camera_ids=[camera_id], starts_at=segment.started_at, ends_at=segment.ended_at, kinds=["motion"])
+
+
 REQUESTS: dict[str, Builder] = {
     "SetRecordingPolicy": asks(pb.SetRecordingPolicyRequest, policy=_policy),
     "PlaceFootageHold": asks(pb.PlaceFootageHoldRequest, hold=_hold),
@@ -56,6 +67,8 @@ REQUESTS: dict[str, Builder] = {
     "GetFootageMedia": asks_of(_segment, pb.GetFootageMediaRequest, "camera_id", "media_id"),
     "GetFootagePlaylist": asks_of(_window, pb.GetFootagePlaylistRequest, "camera_id", "starts_at", "ends_at"),
     "GetFootagePicture": asks_of(_window, pb.GetFootagePictureRequest, "camera_id", "", "at"),
+    "ListMotion": _motion,
+    "SearchFootage": _search,
     "CreateExport": _export,
     "CreateRedaction": _redaction,
     "GetExportPart": asks(evidence.GetExportPartRequest, export_id=footage_things.exported),

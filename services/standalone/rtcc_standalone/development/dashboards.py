@@ -130,6 +130,21 @@ DASHBOARDS: dict[str, list[Panel]] = {
             },
             "ops",
         ),
+        Panel(
+            "Motion measured",
+            {
+                "seconds of recordings": "sum(rate(rtcc_video_motion_seconds_total[5m]))",
+                "not written down": "sum(rate(rtcc_video_motion_dropped_seconds_total[5m]))",
+            },
+            about="About one a second for each camera that is recorded.",
+        ),
+        Panel("Pictures examined", {"{{outcome}}": "sum by (outcome) (rate(rtcc_video_examined_pictures_total[5m]))"}, "ops"),
+        Panel(
+            "Examination behind",
+            {"oldest picture": "max(rtcc_video_examination_lag_seconds)", "model unusable": "max(rtcc_video_examination_trouble)"},
+            "s",
+            "0 where no model is configured.",
+        ),
         *_calls("video"),
     ],
     "alerting": [

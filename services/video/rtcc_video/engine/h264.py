@@ -16,7 +16,7 @@ FORWARDED: Final = frozenset({NAL_SLICE, 2, 3, 4, NAL_IDR, NAL_SPS, NAL_PPS})
 
 _START_CODE = b"\x00\x00\x01"
 _B_SLICE_TYPES = frozenset({1, 6})
-_PROFILES_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+PROFILES_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 
 
 class MalformedBitstream(ValueError):
@@ -108,12 +108,12 @@ class BitReader:
 
     def ue(self) -> int:
         """The next unsigned Exp-Golomb number."""
-        zeros = 0
-        while self.bits(1) == 0:
-            zeros += 1
-            if zeros > 32:
-                raise MalformedBitstream(self._what, "a number is longer than 32 bits")
-        return (1 << zeros) - 1 + self.bits(zeros)
+        rest = self._value & ((1 << self._left) - 1)
+        zeros = self._left - rest.bit_length()
+        if zeros > 32:
+            raise MalformedBitstream(self._what, "a number is longer than 32 bits")
+        self._left -= zeros
+        return self.bits(zeros + 1) - 1
 
     def se(self) -> int:
         """The next signed Exp-Golomb number."""
@@ -145,7 +145,7 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     reader = BitReader(nal[1:].replace(b"\x00\x00\x03", b"\x00\x00"), "sequence parameter set")
     profile_idc, constraint_flags, level_idc = reader.bits(8), reader.bits(8), reader.bits(8)
     reader.ue()
-    chroma_format_idc = _read_chroma(reader) if profile_idc in _PROFILES_WITH_CHROMA else 1
+    chroma_format_idc = read_chroma(reader) if profile_idc in PROFILES_WITH_CHROMA else 1
     reader.ue()
     order_count_type = _read_order_count(reader)
     reader.ue()
@@ -170,7 +170,8 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     return SequenceParameters(profile_idc, constraint_flags, level_idc, width_px, height_px, reorder_frames)
 
 
-def _read_chroma(reader: BitReader) -> int:
+def read_chroma(reader: BitReader) -> int:
+    """The part of a sequence parameter set that only the higher profiles have; its chroma_format_idc."""
     chroma_format_idc = reader.ue()
     if chroma_format_idc == 3:
         reader.bits(1)

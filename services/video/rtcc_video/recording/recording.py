@@ -64,7 +64,10 @@ class Store(Protocol):
 
 
 class Recording:
-    """Runs every camera's recorder. `on_trouble` is told, with the agencies concerned, when it begins and when it ends."""
+    """Runs every camera's recorder. `on_trouble` is told, with the agencies concerned, when it begins and when it ends.
+
+    `measure(agency, camera, segment)` gets every segment that is safe, in the thread that writes them; it must not raise.
+    """
 
     def __init__(
         self,
@@ -75,8 +78,10 @@ class Recording:
         limits: SegmentLimits,
         on_trouble: Callable[[frozenset[str], str], None],
         clocks: Clocks | None = None,
+        measure: Callable[[str, str, RawSegment], None] | None = None,
     ) -> None:
         self._cameras = cameras
+        self._measure = measure
         self._store = store
         self._spool = spool
         self._uploader = uploader
@@ -242,7 +247,10 @@ class Recording:
 
     def _spool_segment(self, recorder: CameraRecorder, raw: RawSegment) -> Spooled:
         data = raw.to_bytes()
-        return self._spool.put(describe(recorder, raw, data), raw.init, data)
+        spooled = self._spool.put(describe(recorder, raw, data), raw.init, data)
+        if self._measure is not None:
+            self._measure(recorder.agency_id, recorder.camera_id, raw)
+        return spooled
 
     def _on_gap(self, gap: Gap) -> None:
         self._gaps[gap.gap_id] = gap

@@ -1,6 +1,7 @@
 """Wiring of recording and footage inside the video service."""
 
 import asyncio
+import contextlib
 import logging
 import tempfile
 import time
@@ -38,6 +39,9 @@ from rtcc_video.recording.spool import Spool
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.recording.uploader import Uploader
 from rtcc_video.redaction.rpc import RedactionServicer
+from rtcc_video.searching.motion_index import MotionIndex
+from rtcc_video.searching.service import serve_search
+from rtcc_video.searching.store import SearchStore
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
 
@@ -63,7 +67,8 @@ async def serve_footage(
     """
     await ctx.database.migrate(MIGRATIONS)
     store = FootageStore(ctx.database)
-    recording = await _recording(ctx, settings, feeds, store) if settings.spool_folder is not None else None
+    motion = MotionIndex(SearchStore(ctx.database), ctx.clock)
+    recording = await _recording(ctx, settings, feeds, store, motion) if settings.spool_folder is not None else None
 
     def owns(agency_id: str, camera_id: str) -> bool:
         camera = rights.cameras.get(camera_id)
@@ -84,6 +89,9 @@ async def serve_footage(
     ctx.rpc.add(add_FootageServiceServicer_to_server, servicer)
     sweep = _where_it_is_mine(others, "sweep of footage", lambda: retention.run(settings.retention_sweep_s))
     ctx.lifecycle.spawn(sweep, "video retention")
+    examiner = await serve_search(ctx, settings, footage, rights)
+    if examiner is not None:
+        ctx.lifecycle.spawn(_where_it_is_mine(others, "examination of footage", examiner.run), "video examiner")
     place = _place(settings)
     exports = Exports(
         ExportStore(ctx.database), store, ctx.objects, LedgerCustody(ctx), rights, ctx.access, place, ctx.clock, footage.owner
@@ -128,13 +136,13 @@ def _place(settings: VideoSettings) -> Place | None:
     return Place(folder, key)
 
 
-async def _recording(ctx: ServiceContext, settings: VideoSettings, feeds: Feeds, store: FootageStore) -> Recording:
+async def _recording(ctx: ServiceContext, settings: VideoSettings, feeds: Feeds, store: FootageStore, motion: MotionIndex) -> Recording:
     if settings.spool_folder is None:
         raise ValueError("recording needs a spool folder")
     spool = Spool(settings.spool_folder, settings.spool_limit_bytes)
     uploader = Uploader(spool, ctx.objects, store, time.monotonic)
     told = _Troubles(ctx)
-    recording = Recording(feeds, store, spool, uploader, settings.segment_limits(), told.put)
+    recording = Recording(feeds, store, spool, uploader, settings.segment_limits(), told.put, measure=motion.measure)
     await asyncio.to_thread(recording.recover)
 
     async def on_alerts(deliveries: Sequence[Delivery]) -> None:
@@ -142,7 +150,13 @@ async def _recording(ctx: ServiceContext, settings: VideoSettings, feeds: Feeds,
             for camera_id in cameras_named(Alert.FromString(delivery.data)):
                 recording.wanted(camera_id)
 
-    ctx.lifecycle.on_drain(recording.stop)
+    async def stop() -> None:
+        await recording.stop()
+        with contextlib.suppress(RtccError):
+            await motion.write()
+
+    ctx.lifecycle.on_drain(stop)
+    ctx.lifecycle.spawn(motion.run(), "video motion")
     ctx.lifecycle.spawn(recording.run(), "video recording")
     ctx.lifecycle.spawn(told.run(), "video recording alarms")
     ctx.lifecycle.spawn(ctx.bus.tail(ALERTS, ["alert.>"], on_alerts, start="new").run(), "video recording on alerts")

@@ -14,7 +14,7 @@ from rtcc_video.recording.fmp4 import Init
 _MOST_SEGMENTS: Final = 25_000
 # no segment is longer: bounds the look at what began before a window
 _LONGEST_SEGMENT: Final = timedelta(seconds=60)
-_COLUMNS: Final = (
+SEGMENT_COLUMNS: Final = (
     "segment_id, agency_id, camera_id, started_at, ended_at, camera_started_at, clock_difference_ms, init_id, object_key, sha256, "
     "size_bytes, pictures, continues, starts_with_key"
 )
@@ -65,7 +65,7 @@ class FootageStore:
                 [(agency_id, one.init_id, one.codec, one.width_px, one.height_px, one.data) for agency_id, one in inits],
             )
             await connection.executemany(
-                f"""insert into footage_segment ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                f"""insert into footage_segment ({SEGMENT_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
                     on conflict (segment_id) do nothing""",
                 [
                     (
@@ -108,7 +108,7 @@ class FootageStore:
         """Of one camera, what touches the window."""
         async with self._database.transaction(scope) as connection:
             segments = await connection.fetch(
-                f"""select {_COLUMNS} from footage_segment
+                f"""select {SEGMENT_COLUMNS} from footage_segment
                     where agency_id = $1 and camera_id = $2 and started_at < $4 and started_at > $5 and ended_at > $3
                     order by started_at limit {_MOST_SEGMENTS}""",
                 scope.agency_id,
@@ -126,7 +126,7 @@ class FootageStore:
                 starts_at,
                 ends_at,
             )
-        return [_segment(row) for row in segments], [_gap(row) for row in gaps]
+        return [segment_of(row) for row in segments], [_gap(row) for row in gaps]
 
     async def inits(self, scope: Scope, init_ids: Sequence[str]) -> dict[str, Init]:
         """By id; unknown ones are left out."""
@@ -139,25 +139,25 @@ class FootageStore:
     async def segment(self, scope: Scope, camera_id: str, segment_id: str) -> Segment | None:
         async with self._database.transaction(scope) as connection:
             row = await connection.fetchrow(
-                f"select {_COLUMNS} from footage_segment where agency_id = $1 and camera_id = $2 and segment_id = $3",
+                f"select {SEGMENT_COLUMNS} from footage_segment where agency_id = $1 and camera_id = $2 and segment_id = $3",
                 scope.agency_id,
                 camera_id,
                 segment_id,
             )
-        return _segment(row) if row is not None else None
+        return segment_of(row) if row is not None else None
 
     async def segment_at(self, scope: Scope, camera_id: str, at: datetime) -> Segment | None:
         """The newest that begins with a key picture at or before `at`."""
         async with self._database.transaction(scope) as connection:
             row = await connection.fetchrow(
-                f"""select {_COLUMNS} from footage_segment
+                f"""select {SEGMENT_COLUMNS} from footage_segment
                     where agency_id = $1 and camera_id = $2 and started_at <= $3 and starts_with_key
                     order by started_at desc limit 1""",
                 scope.agency_id,
                 camera_id,
                 at,
             )
-        return _segment(row) if row is not None else None
+        return segment_of(row) if row is not None else None
 
     async def knows_camera(self, scope: Scope, camera_id: str) -> bool:
         """Whether something of it is recorded for this agency."""
@@ -238,7 +238,7 @@ class Deleting:
                     select p.keep_s, $2::timestamptz - make_interval(secs => p.keep_s) as oldest from recording_policy p
                     where p.agency_id = t.agency_id and p.camera_id in ('', t.camera_id) order by p.camera_id <> '' desc limit 1) p
                 cross join lateral (
-                    select {_COLUMNS} from footage_segment s
+                    select {SEGMENT_COLUMNS} from footage_segment s
                     where s.agency_id = t.agency_id and s.camera_id = t.camera_id and s.started_at < p.oldest and s.ended_at < p.oldest
                       and not exists (
                           select 1 from footage_hold h
@@ -250,7 +250,7 @@ class Deleting:
             now,
             limit,
         )
-        return [(_segment(row), row["keep_s"]) for row in rows]
+        return [(segment_of(row), row["keep_s"]) for row in rows]
 
     async def delete(self, segments: Sequence[Segment], proofs: Sequence[Deletion], gaps: Sequence[Gap]) -> None:
         await self._connection.execute(
@@ -287,8 +287,9 @@ def _policy(row: Any) -> RecordingPolicy:
     )
 
 
-def _segment(row: Any) -> Segment:
-    return Segment(*(row[name.strip()] for name in _COLUMNS.split(",")))
+def segment_of(row: Any) -> Segment:
+    """A row of `SEGMENT_COLUMNS`."""
+    return Segment(*(row[name.strip()] for name in SEGMENT_COLUMNS.split(",")))
 
 
 def _gap(row: Any) -> Gap:

@@ -13,6 +13,7 @@ import { go } from "../shell/router";
 import { Page } from "../ui/page";
 import { Button, ProblemNote } from "../ui/parts";
 import { Bookmark, ExportDialog } from "./handover";
+import { MotionStrip } from "./motion-strip";
 import { FootagePlayer } from "./player";
 import { at, bars, holesOf, nextPicture, stretchesOf, type Hole, type Stretch } from "./timeline";
 import "./playback.css";
@@ -37,6 +38,7 @@ export default function Playback() {
   const [cameraIds, setCameraIds] = useState<string[]>((asked.get("cameras") ?? "").split(",").filter(Boolean).slice(0, MOST_CAMERAS));
   const [lengthMin, setLengthMin] = useState<number>(15);
   const [untilMs, setUntilMs] = useState(Number(asked.get("until")) || Date.now());
+  const [atMs] = useState(Number(asked.get("at")));
   const fromMs = untilMs - lengthMin * 60_000;
   useEffect(() => go(`/playback?cameras=${cameraIds.join(",")}&until=${untilMs}`, true), [cameraIds, untilMs]);
   const cameras = useRead(RegistryService.method.listCameras, {});
@@ -71,7 +73,7 @@ export default function Playback() {
       }
     >
       {cameraIds.length ? (
-        <Stage key={`${cameraIds.join()}/${fromMs}/${untilMs}`} cameraIds={cameraIds} name={name} fromMs={fromMs} untilMs={untilMs} onRemove={(id) => setCameraIds(cameraIds.filter((one) => one !== id))} />
+        <Stage key={`${cameraIds.join()}/${fromMs}/${untilMs}`} cameraIds={cameraIds} name={name} fromMs={fromMs} untilMs={untilMs} atMs={atMs} onRemove={(id) => setCameraIds(cameraIds.filter((one) => one !== id))} />
       ) : (
         <p className="empty card">Choose one to four cameras to see what they showed.</p>
       )}
@@ -79,7 +81,7 @@ export default function Playback() {
   );
 }
 
-function Stage(props: { cameraIds: string[]; name(id: string): string; fromMs: number; untilMs: number; onRemove(id: string): void }) {
+function Stage(props: { cameraIds: string[]; name(id: string): string; fromMs: number; untilMs: number; atMs: number; onRemove(id: string): void }) {
   const { cameraIds, fromMs, untilMs } = props;
   const [recorded, setRecorded] = useState<ReadonlyMap<string, Recorded>>();
   const [problem, setProblem] = useState<unknown>();
@@ -98,11 +100,11 @@ function Stage(props: { cameraIds: string[]; name(id: string): string; fromMs: n
 
 const read = (answer: ListFootageResponse): Recorded => ({ stretches: stretchesOf(answer.segments), holes: holesOf(answer.gaps), codecs: new Map(answer.inits.map((one) => [one.initId, one.codec])) });
 
-function Deck(props: { cameraIds: string[]; name(id: string): string; fromMs: number; untilMs: number; onRemove(id: string): void; recorded: ReadonlyMap<string, Recorded> }) {
+function Deck(props: { cameraIds: string[]; name(id: string): string; fromMs: number; untilMs: number; atMs: number; onRemove(id: string): void; recorded: ReadonlyMap<string, Recorded> }) {
   const { cameraIds, fromMs, untilMs, recorded, name } = props;
   const all = useMemo(() => cameraIds.map((id) => recorded.get(id)?.stretches ?? []), [cameraIds, recorded]);
   const startMs = nextPicture(all, fromMs - 1) ?? fromMs;
-  const [nowMs, setNowMs] = useState(Math.max(fromMs, startMs));
+  const [nowMs, setNowMs] = useState(props.atMs > fromMs && props.atMs < untilMs ? props.atMs : Math.max(fromMs, startMs));
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState<number>(1);
   const [marks, setMarks] = useState<[number, number]>();
@@ -186,6 +188,7 @@ function Deck(props: { cameraIds: string[]; name(id: string): string; fromMs: nu
         )}
       </div>
       <Timeline {...props} nowMs={nowMs} marks={marks} onSeek={seek} />
+      <MotionStrip cameraIds={cameraIds} name={name} fromMs={fromMs} untilMs={untilMs} nowMs={nowMs} onSeek={seek} />
       <Strip cameraId={cameraIds[0] as string} fromMs={fromMs} untilMs={untilMs} onSeek={seek} />
       {dialog === "bookmark" && <Bookmark cameraId={cameraIds[0] as string} cameraName={name(cameraIds[0] as string)} fromMs={marks?.[0] ?? nowMs} untilMs={marks?.[1] ?? nowMs} onClose={() => setDialog(undefined)} />}
       {dialog === "export" && marks && <ExportDialog cameraIds={cameraIds} name={name} fromMs={marks[0]} untilMs={marks[1]} onClose={() => setDialog(undefined)} />}
