@@ -140,7 +140,7 @@ class Pods:
         pod["volumes"] = [self._volume(volume, service) for volume in pod["volumes"]]
         container["imagePullPolicy"] = "Never"
         for variable in container["env"]:
-            if variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") == "status.hostIP":
+            if variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") in ("status.hostIP", "status.podIP"):
                 variable.pop("valueFrom")
                 variable["value"] = self.addresses[service]
         # podman knows no gRPC probes (the test asks), and would publish each port on this machine's own addresses
