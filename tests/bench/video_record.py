@@ -114,6 +114,8 @@ class _Bench:
             "cores_cameras_recorded": round(recorded, 3),
             "record_ms_per_camera_second": round((recorded - idle) * 1000 / count, 2),
             "segments_stored_per_s": round((after - before) / seconds, 1),
+            "segments_due_per_s": round(count / 4, 1),
+            "load_average": round(os.getloadavg()[0], 1),
             "resident_mb": memory_mb,
             "stream_kbit_per_s": round(self._clip_bytes * 8 / CLIP_SECONDS / 1000),
             "conditions": (

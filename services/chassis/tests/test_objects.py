@@ -2,16 +2,18 @@
 
 import asyncio
 import dataclasses
+import hashlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from minio.credentials.credentials import Credentials
 
 from proof.door import Door, door_at
 from rtcc_chassis.errors import NotFound, Refused, Unavailable
-from rtcc_chassis.objects import Objects
+from rtcc_chassis.objects import Objects, _Client
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import TestPlatform
 
@@ -27,6 +29,29 @@ async def test_an_agency_reads_and_writes_its_own_bucket_alone(small_platform: T
         await objects.get(other, "anchor", "reads/1.jpg")
     with pytest.raises(NotFound):
         await objects.get(own, "anchor", "reads/none.jpg")
+
+
+async def test_what_the_caller_hashed_is_stored_whole_and_under_any_size(small_platform: TestPlatform) -> None:
+    await small_platform.servers.s3_endpoint()
+    objects = (await small_platform.context("intake")).objects
+    own, data = Scope.service("intake", "anchor"), bytes(range(256)) * 40_000
+    sha256 = hashlib.sha256(data).hexdigest()
+    # above 5 MiB minio would send parts
+    assert await objects.put(own, "anchor", "hashed/1.bin", data, "video/mp4", sha256) == sha256
+    assert await objects.get(own, "anchor", "hashed/1.bin") == data
+    assert await objects.put(own, "anchor", "hashed/none.bin", b"", "video/mp4") == hashlib.sha256(b"").hexdigest()
+    assert await objects.get(own, "anchor", "hashed/none.bin") == b""
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_the_callers_hash_is_what_is_signed_so_that_a_store_can_refuse_other_bytes(secure: bool) -> None:
+    client, credentials = _Client("s3.example", "key", "secret", secure=secure), Credentials("key", "secret")
+    headers, _ = client._build_headers("s3.example", {"Content-Type": "video/mp4", "x-amz-content-sha256": "ab" * 32}, b"body", credentials)
+    assert headers["x-amz-content-sha256"] == "ab" * 32
+    assert headers["Content-Length"] == "4"
+    assert "Content-MD5" not in headers
+    plain, _ = client._build_headers("s3.example", {}, b"body", credentials)
+    assert plain["x-amz-content-sha256"] == ("UNSIGNED-PAYLOAD" if secure else hashlib.sha256(b"body").hexdigest())
 
 
 async def test_the_embedded_store_can_do_what_is_relied_on(small_platform: TestPlatform) -> None:

@@ -87,11 +87,12 @@ class FlakyObjects:
         self.cut = False
         self.puts: list[str] = []
 
-    async def put(self, scope: Scope, agency_id: str, key: str, data: bytes, content_type: str) -> str:
+    async def put(self, scope: Scope, agency_id: str, key: str, data: bytes, content_type: str, sha256: str = "") -> str:
         if self.cut:
             raise Unavailable("the object store")
+        assert sha256 == hashlib.sha256(data).hexdigest()
         self.puts.append(key)
-        return await self._objects.put(scope, agency_id, key, data, content_type)
+        return await self._objects.put(scope, agency_id, key, data, content_type, sha256)
 
 
 @dataclass

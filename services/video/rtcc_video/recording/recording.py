@@ -18,7 +18,7 @@ from rtcc_video.engine.stream import LiveStream
 from rtcc_video.recording.domain import Gap, GapKind, Mode, RecorderState, RecordingPolicy, Segment, moment, policy_of
 from rtcc_video.recording.recorder import CameraRecorder, Clocks
 from rtcc_video.recording.segmenter import RawSegment, SegmentLimits
-from rtcc_video.recording.spool import Spool, Spooled, SpoolFull
+from rtcc_video.recording.spool import Spool, Spooled, SpoolFull, Taken
 from rtcc_video.recording.uploader import SPOOL_BYTES, SPOOL_LIMIT_BYTES, Uploader
 
 _log = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ class Recording:
 
     async def _write(self, recorder: CameraRecorder, raw: RawSegment) -> None:
         try:
-            spooled = await asyncio.to_thread(self._spool_segment, recorder, raw)
+            spooled, taken = await asyncio.to_thread(self._spool_segment, recorder, raw)
         except SpoolFull as error:
             LOST.labels("spool_full").inc()
             recorder.lost(raw, GapKind.SPOOL_FULL, f"Nowhere to keep it: {error}, and the object store doesn't take it.")
@@ -241,16 +241,17 @@ class Recording:
             recorder.lost(raw, GapKind.SPOOL_FULL, f"The spool can't be written: {error.strerror}.")
         else:
             recorder.stored(raw)
-            self._uploader.put(spooled)
+            self._uploader.put(spooled, taken)
         finally:
             self._queued_bytes -= sum(len(nal) for nals, _, _ in raw.pictures for nal in nals)
 
-    def _spool_segment(self, recorder: CameraRecorder, raw: RawSegment) -> Spooled:
+    def _spool_segment(self, recorder: CameraRecorder, raw: RawSegment) -> tuple[Spooled, Taken]:
         data = raw.to_bytes()
-        spooled = self._spool.put(describe(recorder, raw, data), raw.init, data)
+        segment = describe(recorder, raw, data)
+        spooled = self._spool.put(segment, raw.init, data)
         if self._measure is not None:
             self._measure(recorder.agency_id, recorder.camera_id, raw)
-        return spooled
+        return spooled, Taken(segment, raw.init, data)
 
     def _on_gap(self, gap: Gap) -> None:
         self._gaps[gap.gap_id] = gap

@@ -59,11 +59,12 @@ class FootageStore:
     async def add_segments(self, scope: Scope, segments: Sequence[Segment], inits: Sequence[tuple[str, Init]]) -> None:
         """Adding one again changes nothing. `inits`: with the agency that each belongs to."""
         async with self._database.transaction(scope) as connection:
-            await connection.executemany(
-                """insert into footage_init (agency_id, init_id, codec, width_px, height_px, body) values ($1, $2, $3, $4, $5, $6)
-                   on conflict do nothing""",
-                [(agency_id, one.init_id, one.codec, one.width_px, one.height_px, one.data) for agency_id, one in inits],
-            )
+            if inits:
+                await connection.executemany(
+                    """insert into footage_init (agency_id, init_id, codec, width_px, height_px, body) values ($1, $2, $3, $4, $5, $6)
+                       on conflict do nothing""",
+                    [(agency_id, one.init_id, one.codec, one.width_px, one.height_px, one.data) for agency_id, one in inits],
+                )
             await connection.executemany(
                 f"""insert into footage_segment ({SEGMENT_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
                     on conflict (segment_id) do nothing""",

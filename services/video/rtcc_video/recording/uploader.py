@@ -19,7 +19,10 @@ _log = logging.getLogger(__name__)
 _WORKERS: Final = 3
 _FIRST_RETRY_S: Final = 0.5
 _LONGEST_RETRY_S: Final = 10.0
-_GATHER_S: Final = 0.3
+# a transaction a second: a player hardly sees that a segment of four seconds is found later by half of one
+_GATHER_S: Final = 1.0
+# what was just written needn't be read again, as long as little waits
+_HELD_LIMIT_BYTES: Final = 32 * 1024 * 1024
 MEDIA_TYPE: Final = "video/mp4"
 
 SPOOL_BYTES = Gauge("rtcc_video_spool_bytes", "Recorded video that waits on the local disk for the object store.")
@@ -37,7 +40,7 @@ class Index(Protocol):
 class Store(Protocol):
     """Where the bytes go."""
 
-    async def put(self, scope: Scope, agency_id: str, key: str, data: bytes, content_type: str) -> str: ...
+    async def put(self, scope: Scope, agency_id: str, key: str, data: bytes, content_type: str, sha256: str = "") -> str: ...
 
 
 class Uploader:
@@ -48,7 +51,9 @@ class Uploader:
         self._objects = objects
         self._index = index
         self._clock = clock
-        self._waiting: deque[Spooled] = deque()
+        # with its bytes, where they are held
+        self._waiting: deque[tuple[Spooled, Taken | None]] = deque()
+        self._held_bytes = 0
         self._indexing: deque[tuple[Spooled, Taken]] = deque()
         self._wake = asyncio.Event()
         self._wake_index = asyncio.Event()
@@ -57,9 +62,12 @@ class Uploader:
         self.failing_since_s: float | None = None
         self.failure = ""
 
-    def put(self, spooled: Spooled) -> None:
-        """Takes what is in the spool."""
-        self._waiting.append(spooled)
+    def put(self, spooled: Spooled, taken: Taken | None = None) -> None:
+        """Takes what is in the spool; `taken`: what was written there just now."""
+        if taken is not None and self._held_bytes + len(taken.data) > _HELD_LIMIT_BYTES:
+            taken = None
+        self._held_bytes += len(taken.data) if taken is not None else 0
+        self._waiting.append((spooled, taken))
         self._wake.set()
 
     @property
@@ -81,28 +89,30 @@ class Uploader:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            spooled = self._waiting.popleft()
+            spooled, taken = self._waiting.popleft()
+            self._held_bytes -= len(taken.data) if taken is not None else 0
             self._busy += 1
             try:
-                await self._store(spooled)
+                await self._store(spooled, taken)
                 retry_s = _FIRST_RETRY_S
             except (RtccError, OSError) as error:
                 self._failed(str(error))
-                self._waiting.appendleft(spooled)
+                self._waiting.appendleft((spooled, None))
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
             except asyncio.CancelledError:
-                self._waiting.appendleft(spooled)
+                self._waiting.appendleft((spooled, None))
                 raise
             finally:
                 self._busy -= 1
 
-    async def _store(self, spooled: Spooled) -> None:
-        taken = await asyncio.to_thread(self._spool.read, spooled)
+    async def _store(self, spooled: Spooled, taken: Taken | None) -> None:
+        taken = taken or await asyncio.to_thread(self._spool.read, spooled)
         if taken is None:
             return
-        agency_id = taken.segment.agency_id
-        await self._objects.put(Scope.service("video", agency_id), agency_id, taken.segment.object_key, taken.data, MEDIA_TYPE)
+        segment = taken.segment
+        scope = Scope.service("video", segment.agency_id)
+        await self._objects.put(scope, segment.agency_id, segment.object_key, taken.data, MEDIA_TYPE, segment.sha256)
         # the bytes are no longer needed, and several wait here at once
         self._indexing.append((spooled, Taken(taken.segment, taken.init, b"")))
         self._wake_index.set()
