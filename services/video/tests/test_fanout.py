@@ -14,7 +14,9 @@ from pylibsrtp import Policy, Session
 from rtcc_video.engine import accelerator
 from rtcc_video.engine.accelerator import Accelerator, HelperUnavailable, socket_address
 from rtcc_video.engine.frames import Frame
+from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.lanes import Lane, LaneKey, Seat
+from rtcc_video.engine.packetizer import packetize
 from rtcc_video.engine.paths import UdpSender
 from rtcc_video.engine.srtp import GcmProtector
 
@@ -89,6 +91,22 @@ def test_python_helper_and_libsrtp_agree_byte_for_byte(helper: Accelerator, udp:
             assert lane.leave(seat) == (len(sizes), sum(map(len, got)))
             receiver.udp.close()
         assert sender.offload is offload
+
+
+@pytest.mark.parametrize("size", [900, 1186, 1187, 2369, 2370, 9_001, 59_201, 59_202, 130_000, 300_000])
+def test_a_slice_that_the_helper_fragments_is_what_python_makes_of_it(helper: Accelerator, udp: socket.socket, size: int) -> None:
+    unit = AccessUnit((b"\x41" + os.urandom(size - 1),), 0, False)
+    receiver = Receiver()
+    lane = Lane(LaneKey(UdpSender(udp), PAYLOAD_TYPE, 0), helper)
+    seat = receiver.seat()
+    lane.enter(seat)
+    frame = Frame.of(unit, 65_500, 90_000, SSRC)
+    assert (frame.lone_nal is None) == (size <= 1186)
+    lane.send(frame)
+    got = receiver.read(frame.count)
+    assert got == receiver.expected(Frame(packetize(unit), 65_500, 90_000, False, SSRC))
+    assert lane.leave(seat) == (frame.count, sum(map(len, got)))
+    receiver.udp.close()
 
 
 def test_both_agree_behind_a_rolled_over_sequence_number(helper: Accelerator, udp: socket.socket) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from rtcc_video.engine.frames import Frame
-from rtcc_video.engine.packetizer import runs
+from rtcc_video.engine.packetizer import PAYLOAD_LIMIT_BYTES, RUN_LIMIT_PACKETS, runs
 from rtcc_video.engine.rtp import build_rtp_header
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,11 @@ _COMPILERS: Final = ("cc", "gcc", "clang")
 _COMPILE_LIMIT_S: Final = 30
 _FLAGS: Final = ("-O2", "-shared", "-fPIC", "-std=gnu11")
 _ADDRESS_BYTES: Final = 128
+_FRAGMENTED_BYTES_MOST: Final = 256 * 1024
+_FRAGMENTS_MOST: Final = 256
+
+# number of runs, payloads, lengths, runs
+type _Fragmented = tuple[int, ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_uint32], ctypes.Array[ctypes.c_uint32]]
 
 
 class HelperUnavailable(Exception):
@@ -67,6 +72,11 @@ class Accelerator:
         if self._library.fanout_open(str(cipher_library).encode()) != 0:
             raise HelperUnavailable(f"{cipher_library.name} doesn't offer OpenSSL's AES-GCM")
         self._send = self._library.fanout_send
+        self._fragment = self._library.fanout_fragment
+        # of the frame that is on its way
+        self._payloads = ctypes.create_string_buffer(_FRAGMENTED_BYTES_MOST + 2 * _FRAGMENTS_MOST)
+        self._lengths = (ctypes.c_uint32 * _FRAGMENTS_MOST)()
+        self._runs = (ctypes.c_uint32 * (2 * _FRAGMENTS_MOST))()
         self._batch = ctypes.create_string_buffer(self._library.fanout_batch_bytes())
 
     def viewer(self, key: bytes, salt: bytes, address: bytes) -> NativeViewer:
@@ -84,6 +94,22 @@ class Accelerator:
         self._library.fanout_free(viewer.cipher)
         viewer.cipher = None
 
+    def fragment(self, frame: Frame) -> _Fragmented | None:
+        """The packets of a frame that is one slice, good until the next call; None for any other."""
+        nal = frame.lone_nal
+        if nal is None or len(nal) > _FRAGMENTED_BYTES_MOST or frame.count > _FRAGMENTS_MOST:
+            return None
+        count: int = self._fragment(
+            nal,
+            ctypes.c_size_t(len(nal)),
+            ctypes.c_size_t(PAYLOAD_LIMIT_BYTES),
+            RUN_LIMIT_PACKETS,
+            self._payloads,
+            self._lengths,
+            self._runs,
+        )
+        return count, self._payloads, self._lengths, self._runs
+
     def send(
         self, fd: int, viewers: "ctypes.Array[ctypes._Pointer[NativeViewer]]", frame: "NativeFrame", offload: bool
     ) -> tuple[int, bool]:
@@ -97,21 +123,28 @@ class Accelerator:
 
 
 class NativeFrame:
-    """A frame as `fanout_send` reads it, for one payload type and roll-over base."""
+    """A frame as `fanout_send` reads it, for one payload type and roll-over base. To be sent before the next is made."""
 
     __slots__ = ("first_index", "header", "lengths", "payloads", "run_count", "runs", "ssrc")
 
-    def __init__(self, frame: Frame, payload_type: int, roll_over_base: int) -> None:
-        payloads = frame.payloads
-        bounds = runs(payloads)
+    def __init__(self, frame: Frame, payload_type: int, roll_over_base: int, accelerator: Accelerator) -> None:
         # of the first packet: the helper counts on from there, and sets the marker on the last
         self.header = build_rtp_header(payload_type, False, frame.first_index, frame.timestamp, frame.ssrc)
+        self.ssrc = frame.ssrc
+        self.first_index = frame.first_index - (roll_over_base << 16)
+        self.payloads: bytes | ctypes.Array[ctypes.c_char]
+        self.lengths: bytes | ctypes.Array[ctypes.c_uint32]
+        self.runs: bytes | ctypes.Array[ctypes.c_uint32]
+        fragmented = accelerator.fragment(frame)
+        if fragmented is not None:
+            self.run_count, self.payloads, self.lengths, self.runs = fragmented
+            return
+        payloads = frame.payloads
+        bounds = runs(payloads)
         self.payloads = b"".join(payloads)
         self.runs = struct.pack(f"={2 * len(bounds)}I", *(number for start, stop, size in bounds for number in (stop - start, size)))
         self.run_count = len(bounds)
         self.lengths = struct.pack(f"={frame.count}I", *map(len, payloads))
-        self.ssrc = frame.ssrc
-        self.first_index = frame.first_index - (roll_over_base << 16)
 
 
 def socket_address(family: int, address: Sequence[str | int]) -> bytes:

@@ -195,6 +195,26 @@ int fanout_send(int fd, struct viewer **viewers, unsigned viewer_count, const ui
     return dropped;
 }
 
+/* A NAL unit above `limit` bytes to FU-A payloads as `packetizer.py` makes them (RFC 6184, 5.8): fragments of equal size, the last one shorter, in
+ * runs of at most `run_limit`. `payloads` has room for `bytes` + 2 for each fragment, `lengths` for all fragments. Returns the number of runs. */
+unsigned fanout_fragment(const uint8_t *nal, size_t bytes, size_t limit, unsigned run_limit, uint8_t *payloads, uint32_t *lengths, struct run *runs)
+{
+    size_t body = bytes - 1, count = (body + limit - 3) / (limit - 2), size = (body + count - 1) / count;
+    unsigned run_count = 0;
+    for (size_t f = 0; f < count; f++) {
+        size_t start = f * size, length = f + 1 < count ? size : body - start;
+        payloads[0] = (nal[0] & 0xE0) | 28;
+        payloads[1] = (nal[0] & 0x1F) | (f == 0 ? 0x80 : f + 1 == count ? 0x40 : 0);
+        memcpy(payloads + 2, nal + 1 + start, length);
+        payloads += length + 2;
+        lengths[f] = (uint32_t)(length + 2);
+        if (f % run_limit == 0)
+            runs[run_count++] = (struct run){0, lengths[f]};
+        runs[run_count - 1].packets++;
+    }
+    return run_count;
+}
+
 size_t fanout_batch_bytes(void)
 {
     return sizeof(struct batch);

@@ -80,6 +80,12 @@ class Frame:
             self._payloads = found
         return found
 
+    @property
+    def lone_nal(self) -> bytes | None:
+        """The one slice of several packets that it consists of, while nobody needed the packets by themselves."""
+        unit = self._unit
+        return unit.nals[0] if unit is not None and len(unit.nals) == 1 and self.count > 1 else None
+
     def renamed(self, first_index: int, timestamp: int, ssrc: int) -> "Frame":
         """The same payloads as other packets: a joiner's squeezed time stamps, or the own numbers of a viewer that left some out."""
         twin = Frame.__new__(Frame)

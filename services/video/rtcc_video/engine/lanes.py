@@ -129,7 +129,7 @@ class Lane:
             taken = [seat.native for seat in self._seats.values() if seat.native is not None]
             self._native_seats = (ctypes.POINTER(NativeViewer) * len(taken))(*map(ctypes.pointer, taken))
         sender = self._key.sender
-        native = NativeFrame(frame, self._key.payload_type, self._key.roll_over_base)
+        native = NativeFrame(frame, self._key.payload_type, self._key.roll_over_base, accelerator)
         dropped, sender.offload = accelerator.send(sender.fileno(), self._native_seats, native, sender.offload)
         if dropped:
             for seat in self._seats.values():
