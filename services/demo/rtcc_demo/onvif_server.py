@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,12 +55,14 @@ class OnvifServer:
         sign_in: str = "token",
         clock_ahead_s: float = 0.0,
         told_host: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._pictures = pictures
         self._username, self._password = username, password
         self._sign_in = sign_in
         self._ahead = timedelta(seconds=clock_ahead_s)
         self._told_host = told_host
+        self._tls = tls
         self._digest = DigestCheck(username, password)
         self._nonces: set[str] = set()
         self._runner: web.AppRunner | None = None
@@ -77,8 +80,8 @@ class OnvifServer:
         app.router.add_post("/onvif/{service}", self._handle)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.address = f"http://127.0.0.1:{self._runner.addresses[0][1]}{SERVICE_PATH}"
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
+        self.address = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._runner.addresses[0][1]}{SERVICE_PATH}"
         loop = asyncio.get_running_loop()
         self._discovery, _ = await loop.create_datagram_endpoint(lambda: _Discovery(self), local_addr=("127.0.0.1", 0))
         self.discovery_port = self._discovery.get_extra_info("sockname")[1]

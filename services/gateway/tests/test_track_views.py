@@ -1,10 +1,12 @@
-"""Where own drones' cameras look, in the live state of the gateway."""
+"""Where own drones' cameras look, and who moves a camera, in the live state of the gateway: not for partners."""
 
 import numpy as np
 
 from rtcc.airspace.v1.airspace_pb2 import TRACK_KIND_OWN_DRONE, TrackBatch, TrackHead, TrackView
 from rtcc.airspace.v1.drone_video_pb2 import CameraView
+from rtcc.video.v1.video_pb2 import CameraHealth
 from rtcc_gateway.live.tracks import TrackTable
+from rtcc_gateway.live.view import as_told_to
 
 
 def batch(observed_at_us: int, *views: TrackView, ended: bool = False) -> TrackBatch:
@@ -38,6 +40,13 @@ def test_a_view_comes_with_its_track_and_ends_with_it() -> None:
     assert table.views(rows, nobody)[0].view.camera_id == "c2"
     table.apply(batch(3, ended=True))
     assert table.views(rows, nobody) == []
+
+
+def test_partners_are_not_told_who_moves_a_camera() -> None:
+    state = CameraHealth(camera_id="c1", agency_id="east", codec="H264", controlled_by="East Operator")
+    assert as_told_to("east", state) is state
+    told = as_told_to("west", state)
+    assert (told.controlled_by, told.codec, state.controlled_by) == ("", "H264", "East Operator")
 
 
 def test_partners_are_not_told_what_a_drone_films() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymisb.common.encoder import build_st0601_packet
 from pymisb.klvdata.streamparser import StreamParser
@@ -94,6 +94,7 @@ PLACES = st.tuples(numbers(_NUMBERS[13][1]), numbers(_NUMBERS[14][1]))
 TEXTS = st.text("ABC xyz-019", max_size=20).map(str.strip)
 
 
+@settings(max_examples=40)
 @given(
     st.builds(
         UasMetadata,

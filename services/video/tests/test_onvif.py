@@ -4,9 +4,11 @@ import asyncio
 import base64
 import contextlib
 import ipaddress
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from onvif import ONVIFCamera
 
 from rtcc_demo.onvif_server import OnvifServer, Picture
+from rtcc_standalone.certificates import ensure_certificates
 from rtcc_video.onvif.address import DeviceAddress, parse_device_address
 from rtcc_video.onvif.device import OnvifDevice, Reach, Vector
 from rtcc_video.onvif.discovery import discover, probe, read_matches
@@ -111,6 +114,18 @@ async def test_a_device_outside_the_networks_is_not_asked() -> None:
         assert not server.calls
 
 
+async def test_a_device_behind_tls_is_believed_only_with_a_certificate_of_a_known_authority(tmp_path: Path) -> None:
+    files = ensure_certificates(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(files.certificate, files.key)
+    async with OnvifServer(PICTURES, "admin", "s&<ret", tls=tls) as server:
+        assert (await device_of(server, authority_file=files.authority).describe()).model == "RT-1"
+        assert (await device_of(server, verify_certificates=False).describe()).model == "RT-1"
+        with pytest.raises(SourceFailed, match="certificate isn't believed") as failure:
+            await device_of(server).describe()
+        assert failure.value.lasting
+
+
 @asynccontextmanager
 async def hostile(answer: bytes, *, keep_open: bool = False) -> AsyncIterator[DeviceAddress]:
     """A peer that gives these bytes to whoever connects."""
@@ -198,7 +213,10 @@ def test_addresses_hold_account_and_profile_and_show_neither() -> None:
     assert (address.username, address.password, address.profile, address.encrypted) == ("ad@min", "p:w", "Pro 1", True)
     assert address.control_url("Pro 1") == "onvifs://cam.example:8443/onvif/device_service?profile=Pro%201"
     assert "p:w" not in repr(address)
+    # a device's word leads neither to another host nor out of TLS
+    assert address.service("http://cam.example:81/onvif/ptz").control_url("x").startswith("onvifs://cam.example:8443/onvif/ptz")
     plain = parse_device_address("10.0.0.7")
+    assert plain.service("http://10.9.9.9:8000/onvif/media?a=1").authority == "10.0.0.7:8000"
     assert (plain.port, plain.path, plain.service("http://evil.example:81/onvif/ptz").host) == (80, "/onvif/device_service", "10.0.0.7")
 
 

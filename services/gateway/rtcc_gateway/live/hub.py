@@ -36,7 +36,7 @@ from rtcc_gateway.live.sky import Skies
 from rtcc_gateway.live.socket import CLOSE_IDLE, CLOSE_RESTART, LiveSocket
 from rtcc_gateway.live.tracks import TrackTable
 from rtcc_gateway.live.units import UnitTable
-from rtcc_gateway.live.view import AgencyView, alert_entry, call_entry, incident_entry, shared_entry
+from rtcc_gateway.live.view import AgencyView, alert_entry, as_told_to, call_entry, incident_entry, shared_entry
 from rtcc_gateway.people import People
 from rtcc_gateway.sessions import Sessions
 from rtcc_gateway.settings import GatewaySettings
@@ -162,7 +162,8 @@ class LiveHub:
 
     def camera_states_for(self, view: AgencyView, socket: LiveSocket) -> pb.CameraStates:
         """Health of every camera that this socket sees."""
-        return pb.CameraStates(cameras=[state for state in self._camera_states.values() if self._sees(view, socket, state.camera_id)])
+        seen = [state for state in self._camera_states.values() if self._sees(view, socket, state.camera_id)]
+        return pb.CameraStates(cameras=[as_told_to(view.agency_id, state) for state in seen])
 
     @staticmethod
     def _sees(view: AgencyView, socket: LiveSocket, camera_id: str) -> bool:
@@ -287,7 +288,7 @@ class LiveHub:
                     continue
                 seen = frozenset(camera_id for camera_id in changed if self._sees(view, socket, camera_id))
                 if seen and seen not in encoded:
-                    body = pb.CameraStates(cameras=[self._camera_states[camera_id] for camera_id in sorted(seen)])
+                    body = pb.CameraStates(cameras=[as_told_to(view.agency_id, self._camera_states[one]) for one in sorted(seen)])
                     encoded[seen] = frame("camera_states", body.SerializeToString(), now)
                 if seen:
                     socket.send(encoded[seen])

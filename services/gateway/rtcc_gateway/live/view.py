@@ -13,6 +13,7 @@ from rtcc.geo.v1.geo_pb2 import BoundingBox
 from rtcc.incidents.v1 import incidents_pb2
 from rtcc.live.v1 import live_pb2 as pb
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Unit
+from rtcc.video.v1.video_pb2 import CameraHealth
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.directory import Mirror
 from rtcc_chassis.sharing import grants_alert
@@ -335,13 +336,23 @@ class AgencyView:
         )
 
 
+def as_told_to(agency_id: str, state: CameraHealth) -> CameraHealth:
+    """A camera's health as an agency may have it: who moves the camera is the owner's own business."""
+    if state.agency_id == agency_id or not state.controlled_by:
+        return state
+    copy = CameraHealth()
+    copy.CopyFrom(state)
+    copy.controlled_by = ""
+    return copy
+
+
 def without_address(camera: Camera) -> Camera:
     """Stream addresses hold passwords: they never leave, whatever the directory holds."""
-    if not (camera.stream_url or any(stream.stream_url for stream in camera.streams)):
+    if not (camera.stream_url or camera.control_url or any(stream.stream_url for stream in camera.streams)):
         return camera
     copy = Camera()
     copy.CopyFrom(camera)
-    copy.stream_url = ""
+    copy.stream_url = copy.control_url = ""
     for stream in copy.streams:
         stream.stream_url = ""
     return copy

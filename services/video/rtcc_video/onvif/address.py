@@ -43,11 +43,10 @@ class DeviceAddress:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not path.isascii() or not path.isprintable() or " " in path:
             return self
-        encrypted = _SCHEMES.get(parts.scheme, self.encrypted)
-        if port is None:
-            # a device behind another port than its own tells the default one
-            port, encrypted = self.port, self.encrypted
-        return replace(self, port=port, encrypted=encrypted, path=path)
+        if port is None or _SCHEMES.get(parts.scheme) is not self.encrypted:
+            # behind another port than its own it tells the default one; and nobody's word leads out of TLS
+            port = self.port
+        return replace(self, port=port, path=path)
 
 
 def parse_device_address(text: str, username: str = "", password: str = "") -> DeviceAddress:
