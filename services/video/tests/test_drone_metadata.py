@@ -7,10 +7,14 @@ import time
 import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymisb.common.encoder import build_st0601_packet
@@ -214,6 +218,57 @@ def test_no_more_is_told_than_a_map_needs() -> None:
     told = METADATA.labels("taken")._value.get() - before["taken"]
     assert told == 10 and METADATA.labels("thinned")._value.get() - before["thinned"] == 50
     assert {message.camera_id for message in videos.fetch()} == {"c1", "c2"} and not videos.fetch()
+
+
+def write_stream(path: Path, codec: str) -> None:
+    """Two seconds of MPEG-TS with a packet of metadata beside each picture."""
+    flight = DroneFlight(60.17, 24.94)
+    with av.open(str(path), "w", format="mpegts") as output:
+        video, data = output.add_stream(codec, rate=10), output.add_data_stream("klv")
+        video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
+        video.codec_context.gop_size = 10
+        video.codec_context.options = {"preset": "ultrafast", "tune": "zerolatency"} | (
+            {"x265-params": "log-level=none"} if codec == "libx265" else {"profile": "baseline"}
+        )
+        for number in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), number * 12, np.uint8), format="rgb24")
+            output.mux(video.encode(frame))
+            beside = av.Packet(flight.metadata(float(number)))
+            beside.stream, beside.pts, beside.dts, beside.time_base = data, number * 9_000, number * 9_000, Fraction(1, 90_000)
+            output.mux(beside)
+        output.mux(video.encode(None))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+async def test_metadata_comes_over_http_too_and_beside_pictures_that_are_converted(tmp_path: Path, codec: str) -> None:
+    await asyncio.to_thread(write_stream, tmp_path / "drone.ts", codec)
+    application = web.Application()
+    application.router.add_static("/", tmp_path)
+    runner, videos, seen = web.AppRunner(application), DroneVideos(), list[Any]()
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    async def read(agency_id: str, camera_id: str) -> StreamAddresses:
+        return StreamAddresses(f"http://127.0.0.1:{runner.addresses[0][1]}/drone.ts")
+
+    feeds = Feeds(VideoSettings(), read)
+    feeds.on_metadata = lambda agency_id, camera_id, data: videos.take(agency_id, camera_id, data, datetime.now(UTC), time.monotonic())
+    feeds.apply("c1", Camera(camera_id="c1", agency_id="east", enabled=True, has_stream=True, pull=CAMERA_PULL_ALWAYS))
+    feed = feeds.get("c1")
+    assert feed is not None
+
+    async def both() -> bool:
+        seen.extend(videos.fetch())
+        return len(seen) >= 3 and feed.stream.frames_total > 5
+
+    try:
+        await poll(both, deadline_s=40)
+    finally:
+        await feeds.stop()
+        await runner.cleanup()
+    assert {video.platform_tail for video in seen} == {"RTCC-1"}
+    # recorded long ago by its own clock: what counts is when it came
+    assert seen[0].observed_at == seen[0].received_at
 
 
 async def test_pictures_and_metadata_come_out_of_one_transport_stream(make_clip: Any) -> None:

@@ -103,7 +103,8 @@ class Control:
         if held.lease_id != wanted.lease_id:
             raise Conflict(f"{held.holder_name} moves this camera until {held.until:%H:%M:%S} UTC at least. A supervisor may take it over.")
         if ended is not None:
-            await self._stopped(ended, "taken over" if ended.principal_id != scope.principal_id else "taken anew")
+            over = ended.until <= wanted.since
+            await self._stopped(ended, "ran out" if over else "taken anew" if ended.principal_id == scope.principal_id else "taken over")
         self._holders[camera_id] = wanted.holder_name
         presets: list[tuple[str, str]] = []
 
@@ -150,7 +151,7 @@ class Control:
                     await device.stop()
 
         try:
-            await self._act(camera.agency_id, camera_id, carry_out)
+            await self._act(camera.agency_id, camera_id, carry_out, always=isinstance(movement, Stop))
         except DeviceRefuses as error:
             MOVEMENTS.labels("failed").inc()
             raise Conflict(error.reason) from error
@@ -210,7 +211,7 @@ class Control:
         self._holders.pop(lease.camera_id, None)
         if lease.movements:
             try:
-                await self._act(lease.agency_id, lease.camera_id, OnvifDevice.stop)
+                await self._act(lease.agency_id, lease.camera_id, OnvifDevice.stop, always=True)
             except (SourceFailed, RtccError) as error:
                 _log.warning("camera %s couldn't be stopped, it stops by itself within %.0f s: %s", lease.camera_id, MOVEMENT_S, error)
         draft = AuditDraft(
@@ -223,9 +224,10 @@ class Control:
         except RtccError as error:
             _log.error("the end of %s's control of camera %s has no audit entry: %s", lease.principal_id, lease.camera_id, error.message)
 
-    async def _act(self, agency_id: str, camera_id: str, act: Act) -> None:
+    async def _act(self, agency_id: str, camera_id: str, act: Act, *, always: bool = False) -> None:
+        """When the camera's turn comes. `always`: however many wait; what stops a camera is never turned away."""
         kept = await self._device(agency_id, camera_id)
-        if kept.waiting >= _WAITING_MOST:
+        if kept.waiting >= _WAITING_MOST and not always:
             raise Exhausted("the number of movements of this camera that wait", _WAITING_MOST)
         kept.waiting += 1
         try:
