@@ -81,8 +81,8 @@ def ranked(relays: list[Relay], camera_id: str) -> list[Relay]:
     return sorted(ready, key=lambda relay: (relay.load - (_ORIGIN_BONUS if relay.relay_id == origin else 0.0), relay.relay_id))
 
 
-def unreachable(error: grpc.RpcError) -> bool:
-    """Whether nobody answered: an error of the service itself carries its details."""
-    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+def unreachable(error: grpc.RpcError, *, hurried: bool) -> bool:
+    """Whether nobody answered: an error of the service itself carries its details. `hurried`: nor in the time that such a call takes."""
+    if hurried and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return True
     return error.code() is grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None

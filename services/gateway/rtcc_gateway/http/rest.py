@@ -131,11 +131,12 @@ async def call_with(door: Door, rule: CallRule, message: Message, metadata: tupl
         ask = channel.unary_unary(
             rule.path, request_serializer=rule.request_type.SerializeToString, response_deserializer=rule.response_type.FromString
         )
-        patience = min(timeout, ANSWER_S) if repeatable and rule.method in _BEGUN_ANEW else timeout
+        hurried = repeatable and rule.method in _BEGUN_ANEW
+        patience = min(timeout, ANSWER_S) if hurried else timeout
         try:
             response: Message = await ask(message, metadata=metadata, timeout=patience, wait_for_ready=not (repeatable or places.held))
         except grpc.RpcError as error:
-            if repeatable and unreachable(error):
+            if repeatable and unreachable(error, hurried=hurried):
                 continue
             raise from_rpc(error) from error
         except (grpc.aio.UsageError, grpc.aio.InternalError) as error:
