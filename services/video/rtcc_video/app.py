@@ -282,11 +282,12 @@ class VideoApp:
 
     def hear_health(self, health: CameraHealth) -> None:
         """What a camera's relay tells of it."""
-        if self._rights.cameras.get(health.camera_id) is not None:
+        camera = self._rights.cameras.get(health.camera_id)
+        if camera is not None and camera.enabled:
             self._told[health.camera_id] = health
 
     def forget_health(self, camera_id: str) -> None:
-        """The camera was removed."""
+        """The camera was removed or disabled."""
         self._told.pop(camera_id, None)
 
     def _all_health(self) -> list[CameraHealth]:

@@ -126,6 +126,7 @@ async def serve(ctx: ServiceContext) -> None:
     def on_camera(camera_id: str, old: Camera | None, new: Camera | None) -> None:
         if new is None:
             drone_videos.forget(camera_id)
+        if new is None or not new.enabled:
             app.forget_health(camera_id)
         feeds.apply(camera_id, new)
         recheck(lambda view: view.camera_id == camera_id)

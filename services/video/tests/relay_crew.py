@@ -132,9 +132,10 @@ class Crew:
         await self.sessions("spare", 1)
         return camera_id
 
-    async def register(self, camera_id: str) -> None:
+    async def register(self, camera_id: str, *, enabled: bool = True) -> None:
         """Enters a camera of agency east."""
-        camera = Camera(camera_id=camera_id, agency_id="east", name=camera_id, enabled=True, has_stream=True, published=camera_id == "body")
+        body = camera_id == "body"
+        camera = Camera(camera_id=camera_id, agency_id="east", name=camera_id, enabled=enabled, has_stream=True, published=body)
         await self.put("camera", camera_id, camera)
 
     async def put(self, kind: str, identifier: str, message: Any) -> None:

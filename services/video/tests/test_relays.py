@@ -261,6 +261,15 @@ async def test_a_relay_that_is_cut_off_costs_its_cameras_one_more_session_and_no
     # it lives, as NATS says, and can't be reached
     cut = (await crew.start(video_relay_address="127.0.0.77"))[0]
     camera_id = await crew.camera_of(cut)
-    async with crew.watching(crew.edge(camera_id), camera_id) as viewer:
+    edge = crew.edge(camera_id)
+    async with crew.watching(edge, camera_id) as viewer:
         await viewer.sees(deadline_s=15)
         await crew.sessions("spare", 2)
+    # every relay that lives forgets a camera that is switched off, whoever took it
+    await crew.register(camera_id, enabled=False)
+
+    def gone(answer: Any) -> bool:
+        return camera_id not in {one.camera_id for one in answer.cameras}
+
+    await crew.until(edge, OPERATOR, "ListCameraHealth", pb.ListCameraHealthRequest(), gone, deadline_s=10)
+    await crew.sessions("spare", 0)
