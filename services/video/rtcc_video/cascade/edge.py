@@ -19,6 +19,7 @@ _CONNECT_S: Final = 2.0
 _SILENCE_S: Final = 3.0
 _WATCH_S: Final = 0.5
 _KEY_EVERY_S: Final = 0.5
+_ROOM_BYTES: Final = 64 * 1024
 # another relay answers within moments or not at all, and viewers wait
 RETRY_S: Final = 0.25
 
@@ -88,11 +89,14 @@ class CascadeSource:
             protocol.close()
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
+    """Reads into one buffer that is used again: asyncio would else allocate 256 KiB for each picture."""
+
     def __init__(self, sink: Sink, ticket: bytes, limit_bytes: int, viewers: Callable[[], int]) -> None:
         self._sink = sink
         self._ticket = ticket
         self._reader = wire.Reader(limit_bytes)
+        self._room = memoryview(bytearray(_ROOM_BYTES))
         self._viewers = viewers
         self._told_viewers = 0
         self._transport: asyncio.Transport | None = None
@@ -111,12 +115,15 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(SourceFailed("The relay that takes this camera's pictures broke off.", retry_s=RETRY_S, cut_off=True))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._over.done():
             return
         self._heard_s = time.monotonic()
         try:
-            for message in self._reader.feed(data):
+            for message in self._reader.feed(self._room[:nbytes]):
                 if isinstance(message, wire.Picture):
                     LAG.observe(max(0.0, time.time_ns() // 1000 - message.sent_us) / 1e6)
                     self._sink.on_unit(AccessUnit(message.nals, message.timestamp, message.key))

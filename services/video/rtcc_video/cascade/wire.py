@@ -96,7 +96,7 @@ class Reader:
         self._limit_bytes = picture_limit_bytes + 64 * 1024
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes | memoryview) -> list[Message]:
         """The messages that are complete now. Raises `MalformedCascade`, after which nothing more may be fed."""
         buffer = self._buffer
         buffer += data
