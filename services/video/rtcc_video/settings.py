@@ -87,6 +87,9 @@ class VideoSettings:
     relay_lease_s: float = 1.2
     # how long a relay that is stopped waits for its viewers to go to another one
     drain_s: float = 12.0
+    # compare key pictures as well, one in two seconds of each recorded camera, in a process of its own: finds motion that encoders hide in
+    # noise (docs/operations/analytics.md has what it costs)
+    motion_key_pictures: bool = False
     # an ONNX model that looks at key pictures of recordings, its SHA-256, and a JSON file that declares its input, output and labels
     # (docs/operations/analytics.md); empty: none. Of several relays one does it for all
     detector_model_file: Path | None = None

@@ -138,6 +138,7 @@ DASHBOARDS: dict[str, list[Panel]] = {
             },
             about="About one a second for each camera that is recorded.",
         ),
+        Panel("Key pictures compared", {"{{outcome}}": "sum by (outcome) (rate(rtcc_video_compared_pictures_total[5m]))"}, "ops"),
         Panel("Pictures examined", {"{{outcome}}": "sum by (outcome) (rate(rtcc_video_examined_pictures_total[5m]))"}, "ops"),
         Panel(
             "Examination behind",

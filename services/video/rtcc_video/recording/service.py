@@ -67,7 +67,7 @@ async def serve_footage(
     """
     await ctx.database.migrate(MIGRATIONS)
     store = FootageStore(ctx.database)
-    motion = MotionIndex(SearchStore(ctx.database), ctx.clock)
+    motion = MotionIndex(SearchStore(ctx.database), ctx.clock, key_pictures=settings.motion_key_pictures)
     recording = await _recording(ctx, settings, feeds, store, motion) if settings.spool_folder is not None else None
 
     def owns(agency_id: str, camera_id: str) -> bool:

@@ -5,12 +5,9 @@ spool after an outage) is found too.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
-import os
 import struct
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,19 +22,16 @@ from rtcc_chassis.scope import Scope
 from rtcc_video.recording.domain import Segment
 from rtcc_video.recording.fmp4 import Init, MalformedMp4
 from rtcc_video.recording.footage import key_picture
+from rtcc_video.searching.child import Child, ChildDied, ChildFailed
 from rtcc_video.searching.domain import COLOURS, Box, Lead
 from rtcc_video.searching.model import ModelDeclaration
 
 _log = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("!I")
-_ANSWER = struct.Struct("!BI")
 _BATCH: Final = 32
 _IDLE_S: Final = 2.0
 _WAIT_S: Final = 10.0
-_LOAD_LIMIT_S: Final = 120.0
-_LOOK_LIMIT_S: Final = 30.0
-_ANSWER_LIMIT_BYTES: Final = 1_000_000
 _PICTURE_LIMIT_BYTES: Final = 16_000_000
 # how far behind the newest examined segment the usual look begins; all of the backlog is looked through now and then
 _LATE: Final = timedelta(minutes=10)
@@ -49,14 +43,6 @@ for _outcome in ("done", "failed", "dropped"):
     EXAMINED.labels(_outcome)
 LAG = Gauge("rtcc_video_examination_lag_seconds", "How old the picture is that the model looks at now; 0: nothing waits.")
 TROUBLE = Gauge("rtcc_video_examination_trouble", "1 while a model is configured and can't be used.")
-
-
-class DetectorFailed(Exception):
-    """The model's process can't be used; the message says why."""
-
-
-class DetectorDied(Exception):
-    """The process was well and ended, or hung, over a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +84,17 @@ class Objects(Protocol):
 
 
 class DetectorProcess:
-    """The child, started with the first picture."""
+    """The child that holds the model."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
-        self._child: asyncio.subprocess.Process | None = None
+        files = (str(model.model_file), model.sha256, str(model.declaration_file), str(model.memory_limit_mb))
+        self._child = Child("rtcc_video.searching.detector_child", files)
 
     async def look(self, picture: bytes) -> list[list[str | float]]:
-        """Raises `DetectorFailed` when the process can't be used, `DetectorDied`, and `ValueError` when the picture can't be understood."""
+        """Raises `ChildFailed` when the model can't be used, `ChildDied`, and `ValueError` when the picture can't be understood."""
         if len(picture) > _PICTURE_LIMIT_BYTES:
             raise ValueError("the key picture is too large")
-        child = await self._running()
-        try:
-            async with asyncio.timeout(_LOOK_LIMIT_S):
-                if child.stdin is None:
-                    raise OSError("the child has no pipes")
-                child.stdin.write(_LENGTH.pack(len(picture)) + picture)
-                await child.stdin.drain()
-                status, body = await self._answer(child)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
-            await self.stop()
-            raise DetectorDied("the model's process ended, or took too long for a picture") from error
-        except asyncio.CancelledError:
-            await self.stop()
-            raise
+        status, body = await self._child.ask(_LENGTH.pack(len(picture)) + picture)
         if status:
             raise ValueError(body.decode("utf-8", "replace")[:300])
         found: list[list[str | float]] = json.loads(body)
@@ -129,47 +102,7 @@ class DetectorProcess:
 
     async def stop(self) -> None:
         """Ends the child."""
-        child, self._child = self._child, None
-        if child is not None and child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-
-    async def _running(self) -> asyncio.subprocess.Process:
-        if self._child is not None and self._child.returncode is None:
-            return self._child
-        model = self._model
-        self._child = child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "rtcc_video.searching.detector_child",
-            str(model.model_file),
-            model.sha256,
-            str(model.declaration_file),
-            str(model.memory_limit_mb),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # It decodes what strangers send: it gets none of our secrets.
-            env={name: value for name, value in os.environ.items() if not name.startswith("RTCC_")},
-        )
-        try:
-            async with asyncio.timeout(_LOAD_LIMIT_S):
-                status, body = await self._answer(child)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
-            await self.stop()
-            raise DetectorFailed("the model's process ended before the model was loaded: has it enough memory?") from error
-        if status:
-            await self.stop()
-            raise DetectorFailed(body.decode("utf-8", "replace")[:300])
-        return child
-
-    async def _answer(self, child: asyncio.subprocess.Process) -> tuple[int, bytes]:
-        if child.stdout is None:
-            raise OSError("the child has no pipes")
-        status, size = _ANSWER.unpack(await child.stdout.readexactly(_ANSWER.size))
-        if size > _ANSWER_LIMIT_BYTES:
-            raise OSError("the answer is too long")
-        return status, await child.stdout.readexactly(size)
+        await self._child.stop()
 
 
 class Examiner:
@@ -199,7 +132,7 @@ class Examiner:
                 except RtccError as error:
                     _log.warning("examining recordings waits: %s", error.message)
                     busy = False
-                except DetectorFailed as error:
+                except ChildFailed as error:
                     if str(error) != self.trouble:
                         _log.error("recordings aren't examined: %s", error)
                     self.trouble = str(error)
@@ -216,7 +149,7 @@ class Examiner:
         await self._process.stop()
 
     async def work(self) -> bool:
-        """One batch; whether more may wait. Raises `RtccError`, `DetectorFailed`."""
+        """One batch; whether more may wait. Raises `RtccError`, `ChildFailed`."""
         loop_s = asyncio.get_running_loop().time()
         oldest = self._clock() - self._backlog
         await self._drop(oldest)
@@ -256,13 +189,13 @@ class Examiner:
         EXAMINED.labels(outcome).inc()
 
     async def _look(self, picture: bytes) -> list[list[str | float]]:
-        """A picture that ends the process twice is given up. Raises `DetectorFailed`, `ValueError`."""
+        """A picture that ends the process twice is given up. Raises `ChildFailed`, `ValueError`."""
         try:
             found = await self._process.look(picture)
-        except DetectorDied:
+        except ChildDied:
             try:
                 found = await self._process.look(picture)
-            except DetectorDied as error:
+            except ChildDied as error:
                 raise ValueError(str(error)) from error
         if self.trouble:
             _log.info("recordings are examined again")

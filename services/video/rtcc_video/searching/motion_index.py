@@ -15,6 +15,7 @@ from rtcc_chassis.scope import Scope
 from rtcc_video.recording.fmp4 import TIMESCALE
 from rtcc_video.recording.segmenter import RawSegment
 from rtcc_video.searching.domain import MINUTE, SCENE_CHANGE, MotionMinute
+from rtcc_video.searching.key_motion import KeyMotion
 from rtcc_video.searching.motion import MotionMeter, Second
 from rtcc_video.searching.slices import SliceReader
 
@@ -50,14 +51,22 @@ class _Camera:
 class MotionIndex:
     """`measure` is called by the thread that writes segments, one at a time; everything else runs on the event loop."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], *, key_pictures: bool = False) -> None:
         self._store = store
+        self._keys = KeyMotion(self._add) if key_pictures else None
         self._clock = clock
         self._cameras: dict[tuple[str, str], _Camera] = {}
         self._ready: deque[tuple[str, str, Second]] = deque()
 
     def measure(self, agency_id: str, camera_id: str, raw: RawSegment) -> None:
-        """A segment that is kept; segments of a camera come in order."""
+        """A segment that is kept; segments of a camera come in order. Raises nothing: the recording goes on whatever is wrong here."""
+        try:
+            self._measure(agency_id, camera_id, raw)
+        except Exception:  # a mistake of ours in what only helps to find must not cost what is recorded
+            _log.exception("the motion of camera %s isn't measured", camera_id)
+            self._cameras.pop((agency_id, camera_id), None)
+
+    def _measure(self, agency_id: str, camera_id: str, raw: RawSegment) -> None:
         camera = self._cameras.setdefault((agency_id, camera_id), _Camera())
         seconds: list[Second] = []
         if not 0 <= raw.started_us - camera.reached_us < _LONGEST_SILENCE_US:
@@ -67,10 +76,21 @@ class MotionIndex:
             seconds += camera.meter.take(camera.reader.read(nals), camera.reader.macroblocks, at_us)
             at_us += ticks * 1_000_000 // TIMESCALE
         camera.reached_us = raw.ended_us
+        self._add(agency_id, camera_id, seconds)
+        if self._keys is not None:
+            self._keys.offer(agency_id, camera_id, raw)
+
+    def _add(self, agency_id: str, camera_id: str, seconds: Sequence[Second]) -> None:
         self._ready.extend((agency_id, camera_id, second) for second in seconds)
 
     async def run(self) -> None:
         """For ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write_for_ever())
+            if self._keys is not None:
+                tasks.create_task(self._keys.run())
+
+    async def _write_for_ever(self) -> None:
         sweep_due_s = time.monotonic()
         while True:
             await asyncio.sleep(_EVERY_S)
@@ -94,7 +114,7 @@ class MotionIndex:
             UNMEASURED.inc(max(0, len(batch) - room))
             self._ready.extendleft(reversed(batch[-room:] if room else []))
             raise
-        MEASURED.inc(len(batch))
+        MEASURED.inc(len({(agency_id, camera_id, second.number) for agency_id, camera_id, second in batch}))
         self._forget_cameras()
 
     def _forget_cameras(self) -> None:
