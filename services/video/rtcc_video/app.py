@@ -5,7 +5,7 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
 from rtcc_chassis.access import Access, Decision, Grant, Resource, touched
@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 VIEW_LIVE = "camera.view_live"
 SNAPSHOT = "camera.snapshot"
+# Shown no wider than this, a camera's smaller stream is enough.
+SMALL_WIDTH_PX: Final = 480
 
 # Told of every view that ended: the view, why, and what was sent.
 type ViewEnded = Callable[[View, CloseReason, ViewerCounters], None]
@@ -106,6 +108,11 @@ class Rights:
             return None
         return camera_grant(self._agreements.values(), camera, agency_id, self._clock(), self.open_shared_agreements(), recorded=recorded)
 
+    def shows(self, agency_id: str, camera_id: str) -> bool:
+        """Whether people of the agency may look at the camera now, as far as agencies go: its own, or one that an agreement grants."""
+        camera = self.cameras.get(camera_id)
+        return camera is not None and (camera.agency_id == agency_id or self.grant(camera, agency_id) is not None)
+
     def still(self, view: View) -> Decision:
         """Whether a running view would be allowed if it were asked for now, with the roles that the person has now."""
         camera = self.cameras.get(view.camera_id)
@@ -156,7 +163,7 @@ class VideoApp:
         """Every open view."""
         return list(self._views.values())
 
-    def open_viewer(self, scope: Scope, camera_id: str, offer_sdp: str) -> OpenedView:
+    def open_viewer(self, scope: Scope, camera_id: str, offer_sdp: str, shown_width_px: int = 0) -> OpenedView:
         """A live view of a camera. Its ICE credentials are what enters the media plane: made for this one view, and worth nothing when
         they aren't used within seconds (`EndpointSettings.setup_timeout_s`).
 
@@ -177,20 +184,24 @@ class VideoApp:
             raise InvalidInput.one("offer_sdp", str(error)) from error
         except TooManyViewers as error:
             raise Exhausted("the number of live views", error.limit) from error
+        viewer.shown_small = 0 < shown_width_px <= SMALL_WIDTH_PX
         feed.want()
         agreement_id = resource.grant.agreement_id if resource.grant else ""
         self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, self._clock())
         servers = ice_servers(self._settings, viewer_id, self._clock().timestamp())
         return OpenedView(viewer_id, answer, viewer.credentials.ice_ufrag, servers)
 
+    def show_viewer(self, scope: Scope, camera_id: str, viewer_id: str, shown_width_px: int) -> None:
+        """The caller's own view is shown larger or smaller. Raises `NotFound` for any other view, `Refused` when the right is gone."""
+        self._still_own(scope, camera_id, viewer_id)
+        self._endpoint.show(viewer_id, shown_width_px <= SMALL_WIDTH_PX)
+
     def update_viewer(self, scope: Scope, camera_id: str, viewer_id: str, etag: str, fragment: str) -> tuple[str, str]:
         """Candidates or an ICE restart of the caller's own view: our fragment (empty for candidates) and the ICE session's name.
 
         Raises `NotFound` for any other view, `Refused` when the right is gone, `Conflict` for an ended ICE session, `InvalidInput`.
         """
-        view = self._own_view(scope, camera_id, viewer_id)
-        if self.end_views_without_right(lambda known: known is view):
-            raise Refused(VIEW_LIVE, "The right to this view has ended.")
+        self._still_own(scope, camera_id, viewer_id)
         try:
             return self._endpoint.update(viewer_id, etag, fragment)
         except UnusableFragment as error:
@@ -293,6 +304,11 @@ class VideoApp:
     def _all_health(self) -> list[CameraHealth]:
         elsewhere = [health for camera_id, health in self._told.items() if camera_id not in self._health]
         return [*self._health.values(), *elsewhere]
+
+    def _still_own(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
+        view = self._own_view(scope, camera_id, viewer_id)
+        if self.end_views_without_right(lambda known: known is view):
+            raise Refused(VIEW_LIVE, "The right to this view has ended.")
 
     def _own_view(self, scope: Scope, camera_id: str, viewer_id: str) -> View:
         view = self._views.get(viewer_id)

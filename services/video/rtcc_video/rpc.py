@@ -37,12 +37,16 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
 
     async def OpenViewer(self, request: pb.OpenViewerRequest, context: object) -> pb.OpenViewerResponse:
         _need_offer(request.camera_id, request.offer_sdp)
-        opened = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp)
+        opened = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp, request.shown_width_px)
         servers = [pb.IceServer(url=server.url, username=server.username, credential=server.credential) for server in opened.ice_servers]
         return pb.OpenViewerResponse(viewer_id=opened.viewer_id, answer_sdp=opened.answer_sdp, etag=opened.etag, ice_servers=servers)
 
     async def UpdateViewer(self, request: pb.UpdateViewerRequest, context: object) -> pb.UpdateViewerResponse:
         _need(request.viewer_id, "viewer_id")
+        if request.shown_width_px:
+            self._app.show_viewer(current_scope(), request.camera_id, request.viewer_id, request.shown_width_px)
+            if not request.sdp_fragment:
+                return pb.UpdateViewerResponse(etag=request.etag)
         _need(request.etag, "etag")
         if len(request.sdp_fragment) > _FRAGMENT_LIMIT:
             raise InvalidInput.one("sdp_fragment", f"at most {_FRAGMENT_LIMIT} characters are taken")

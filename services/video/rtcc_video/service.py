@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
-from rtcc.video.v1 import video_pb2_grpc
+from rtcc.video.v1 import video_pb2_grpc, wall_pb2_grpc
 from rtcc.video.v1.video_pb2 import CameraHealth
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError, from_rpc
@@ -34,6 +34,9 @@ from rtcc_video.rpc import VideoServicer, read_health, viewer_messages
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
 from rtcc_video.sources.source import SourceFailed
+from rtcc_video.walls.rpc import WallServicer
+from rtcc_video.walls.store import WallStore
+from rtcc_video.walls.walls import Walls
 
 _log = logging.getLogger(__name__)
 
@@ -158,6 +161,7 @@ async def serve(ctx: ServiceContext) -> None:
     control = await serve_devices(ctx, settings, rights, addresses, cameras, people)
     app.controlled_by = control.holder_name
     ctx.rpc.add(video_pb2_grpc.add_VideoServiceServicer_to_server, VideoServicer(app, publications, cascade.elsewhere.describe))
+    ctx.rpc.add(wall_pb2_grpc.add_WallServiceServicer_to_server, WallServicer(Walls(WallStore(ctx.database), rights.shows, ctx.clock)))
     ctx.lifecycle.ready()
     await ctx.lifecycle.stopping.wait()
 

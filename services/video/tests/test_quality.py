@@ -73,6 +73,15 @@ def test_an_old_estimate_says_nothing() -> None:
     assert link.verdict.quality is Quality.FULL
 
 
+def test_a_receiver_that_was_sent_little_is_given_time_to_estimate_more() -> None:
+    link = Link(0.0)
+    link.on_growth(0.0)
+    now_s = judge_for(link, 18, 0.0, estimate=400_000)
+    assert link.verdict.quality is Quality.FULL
+    judge_for(link, 8, now_s, estimate=400_000)
+    assert link.verdict.quality is Quality.KEY_PICTURES
+
+
 def a_stream() -> LiveStream:
     return LiveStream(StreamLimits(), lambda: 1.0)
 

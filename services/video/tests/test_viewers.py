@@ -168,6 +168,25 @@ async def test_a_thin_link_gets_the_smaller_stream_under_the_same_name_and_the_f
     await small.stop()
 
 
+async def test_a_picture_that_is_shown_small_is_the_smaller_stream_until_it_is_enlarged(
+    endpoint: Endpoint, player: Any, make_clip: Any
+) -> None:
+    small = Player(read_units(make_clip(frames=60, gop=30, size=(320, 240))))
+    small.start()
+    player.stream.smaller = lambda: small.stream
+    async with watch(endpoint, player.stream) as watching:
+        await watching.frames(10)
+        for shown_small, width in ((True, 320), (False, 640)):
+            endpoint.show("viewer", shown_small)
+            async with asyncio.timeout(LIMIT_S):
+                while (await watching.frames(1))[0].width != width:
+                    pass
+            assert watching.viewer.link_facts.limited_by == ""
+    with pytest.raises(KeyError):
+        endpoint.show("viewer", True)
+    await small.stop()
+
+
 async def test_without_offload_the_same_packets_leave_one_by_one(endpoint: Endpoint, player: Any) -> None:
     assert endpoint._sender is not None
     endpoint._sender.offload = False

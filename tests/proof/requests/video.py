@@ -2,7 +2,7 @@
 
 from proof.requests.building import Builder, asks, asks_of
 from proof.world import World
-from rtcc.video.v1 import ptz_pb2, relay_pb2
+from rtcc.video.v1 import ptz_pb2, relay_pb2, wall_pb2
 from rtcc.video.v1 import video_pb2 as pb
 from rtcc_chassis.identifiers import new_id
 
@@ -65,6 +65,15 @@ async def _controlled(world: World, agency_id: str) -> tuple[str, str]:
     return await world.movable_camera(agency_id), new_id()
 
 
+async def _wall(world: World, agency_id: str) -> wall_pb2.Wall:
+    return wall_pb2.Wall(name="Lobby", tiles=4, slots=[wall_pb2.WallSlot(cell=0, span=1, camera_id=await world.camera(agency_id))])
+
+
+async def _saved_wall(world: World, agency_id: str) -> str:
+    request = wall_pb2.SaveWallRequest(wall=await _wall(world, agency_id))
+    return str((await world.platform.ask("SaveWall", world.everything(agency_id), request)).wall.wall_id)
+
+
 REQUESTS: dict[str, Builder] = {
     "OpenViewer": asks(pb.OpenViewerRequest, camera_id=World.camera, offer_sdp=OFFER),
     "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
@@ -78,5 +87,7 @@ REQUESTS: dict[str, Builder] = {
     "RenewControl": asks_of(_controlled, ptz_pb2.RenewControlRequest, "camera_id", "lease_id"),
     "ReleaseControl": asks_of(_controlled, ptz_pb2.ReleaseControlRequest, "camera_id", "lease_id"),
     "MoveCamera": asks_of(_controlled, ptz_pb2.MoveCameraRequest, "camera_id", "lease_id", stop=True),
+    "SaveWall": asks(wall_pb2.SaveWallRequest, wall=_wall),
+    "RemoveWall": asks(wall_pb2.RemoveWallRequest, wall_id=_saved_wall),
     "GetSnapshot": asks(pb.GetSnapshotRequest, camera_id=World.camera),
 }

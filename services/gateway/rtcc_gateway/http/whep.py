@@ -13,6 +13,7 @@ from rtcc_gateway.http.rest import call, rule_for
 
 _OFFER_BYTES = 64 * 1024
 _FRAGMENT_BYTES = 16 * 1024
+_MOST_DIGITS = 5
 _OFFER_TYPE = "application/sdp"
 _FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 _OPEN, _UPDATE, _CLOSE = (f"/rtcc.video.v1.VideoService/{name}Viewer" for name in ("Open", "Update", "Close"))
@@ -34,11 +35,14 @@ async def describe_whep(request: web.Request) -> web.StreamResponse:
 
 
 async def open_whep(request: web.Request) -> web.StreamResponse:
-    """POST: the offer in, 201 with the answer, the session's address and the STUN and TURN servers out."""
+    """POST: the offer in, 201 with the answer, the session's address and the STUN and TURN servers out.
+
+    `?shown_width_px=` says how wide the picture is shown: a small one needs no more than the camera's smaller stream.
+    """
     door, camera_id = request.app[DOOR], request.match_info["camera_id"]
     caller = await door.caller(request, changes=True)
     offer = await _text(request, _OFFER_TYPE, _OFFER_BYTES)
-    message = video_pb2.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer)
+    message = video_pb2.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer, shown_width_px=_shown_width_px(request))
     opened: Any = await call(door, rule_for(_OPEN), message, caller.scope)
     answer = web.Response(text=opened.answer_sdp, status=201, content_type=_OFFER_TYPE, headers={"Cache-Control": "no-store"})
     answer.headers["Location"] = f"/v1/whep/{quote(camera_id, safe='')}/{opened.viewer_id}"
@@ -82,6 +86,13 @@ async def close_whep(request: web.Request) -> web.StreamResponse:
     message = video_pb2.CloseViewerRequest(camera_id=request.match_info["camera_id"], viewer_id=request.match_info["viewer_id"])
     await call(door, rule_for(_CLOSE), message, caller.scope)
     return web.Response(status=200)
+
+
+def _shown_width_px(request: web.Request) -> int:
+    told = request.query.get("shown_width_px", "0")
+    if not (told.isascii() and told.isdigit() and len(told) <= _MOST_DIGITS):
+        raise InvalidInput.one("shown_width_px", f"is a whole number of pixels, of at most {_MOST_DIGITS} digits")
+    return int(told)
 
 
 async def _text(request: web.Request, content_type: str, limit_bytes: int) -> str:

@@ -182,10 +182,9 @@ class Endpoint:
     def close(self, viewer_id: str, reason: CloseReason) -> bool:
         """Ends one view now; False when there is none of that id."""
         entry = self._entries.get(viewer_id)
-        if entry is None:
-            return False
-        self._close(entry, reason)
-        return True
+        if entry is not None:
+            self._close(entry, reason)
+        return entry is not None
 
     def link_facts(self, viewer_id: str) -> LinkFacts:
         """How well a viewer is reached; nothing is known of one that isn't there."""
@@ -215,6 +214,10 @@ class Endpoint:
         self._by_ufrag[fresh.ice_ufrag] = entry
         candidates = candidate_lines(self._settings.public_addresses, self.port, self._settings.tcp)
         return build_fragment(fresh.ice_ufrag, fresh.ice_pwd, viewer.setup.offer.mid, candidates), fresh.ice_ufrag
+
+    def show(self, viewer_id: str, small: bool) -> None:
+        """How large a viewer shows its pictures from now on. Raises `KeyError`."""
+        self._entries[viewer_id].viewer.show(small)
 
     @property
     def identity(self) -> DtlsIdentity:

@@ -14,6 +14,8 @@ _BAD_FOR_S: Final = 2.5
 _FIRST_REST_S: Final = 8.0
 _LONGEST_REST_S: Final = 120.0
 _RELAPSE_S: Final = 15.0
+# A receiver that was sent little raises its estimate by about 8 % a second (WebRTC's AIMD): that long it says nothing about more.
+_GROWN_S: Final = 20.0
 
 
 class Quality(IntEnum):
@@ -48,6 +50,7 @@ class Link:
         self._estimate_bps: float | None = None
         self._estimated_s = now_s
         self._loss = 0.0
+        self._estimate_counts_s = now_s
         self.round_trip_s: float | None = None
 
     @property
@@ -58,6 +61,10 @@ class Link:
     def on_estimate(self, bits_per_s: float, now_s: float) -> None:
         """The receiver's estimate of what it can take (REMB)."""
         self._estimate_bps, self._estimated_s = bits_per_s, now_s
+
+    def on_growth(self, now_s: float) -> None:
+        """More is sent from now on because the viewer shows it larger."""
+        self._estimate_counts_s = now_s + _GROWN_S
 
     def on_loss(self, fraction_lost: float, round_trip_s: float | None) -> None:
         """The share of packets lost since the receiver's last report."""
@@ -85,6 +92,7 @@ class Link:
         estimate = self._estimate_bps
         # An estimate made while less was sent says nothing about more.
         known = estimate is not None and now_s - self._estimated_s <= _ESTIMATE_VALID_S and self._quality is Quality.FULL
+        known = known and now_s >= self._estimate_counts_s
         if known and estimate is not None and estimate < full_bps * _ESTIMATE_SHARE:
             return f"the viewer's connection takes {estimate / 1000:.0f} of {full_bps / 1000:.0f} kbit/s"
         return ""

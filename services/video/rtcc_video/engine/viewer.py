@@ -114,6 +114,8 @@ class Viewer:
         self.times = ViewerClock(now_s, now_s)
         self.outlet = Outlet(stream, setup.chosen.payload_type, clock, schedule, accelerator)
         self.link = Link(now_s)
+        # shown so small that the smaller stream is enough
+        self.shown_small = False
         self.failure: str | None = None
         self.wants_close: CloseReason | None = None
         self.closed = False
@@ -234,12 +236,23 @@ class Viewer:
         lost = self.last_report.fraction_lost if self.last_report else 0.0
         return LinkFacts(self.link.verdict.reason, lost, self.link.round_trip_s)
 
+    def show(self, small: bool) -> None:
+        """How large its pictures are shown from now on."""
+        if self.shown_small and not small:
+            self.link.on_growth(self._clock())
+        self.shown_small = small
+        if self.secured:
+            self.judge_link()
+
     def judge_link(self) -> Verdict:
-        """Decides how much this viewer gets; to be called about once a second."""
+        """Decides how much this viewer gets: what its link takes, and no more than it shows; to be called about once a second."""
         home = self.outlet.home
-        verdict = self.link.judge(home.bits_per_s, home.smaller is not None, self._clock())
-        smaller = home.smaller() if verdict.quality is Quality.SUBSTREAM and home.smaller is not None else None
-        self.outlet.choose(verdict.quality, smaller)
+        small = home.smaller() if self.shown_small and home.smaller is not None else None
+        verdict = self.link.judge((small or home).bits_per_s, home.smaller is not None, self._clock())
+        quality = Quality.SUBSTREAM if small is not None and verdict.quality is Quality.FULL else verdict.quality
+        if quality is Quality.SUBSTREAM and small is None and home.smaller is not None:
+            small = home.smaller()
+        self.outlet.choose(quality, small)
         return verdict
 
     def send_report(self, shared: bytes | None, unix_s: float) -> None:

@@ -1,0 +1,1 @@
+"""Named arrangements of cameras on one screen."""
