@@ -12,7 +12,9 @@ from aiohttp import web
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 from playwright.async_api import Browser, Page, expect
 
+from proof import filmed
 from proof.browser import begin_at, drawn_map, picture, window
+from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.receivers import Received, web_receiver
 from proof.video import frames_rise
@@ -84,6 +86,9 @@ async def _cameras(world: World, server: RtspServer) -> list[str]:
         )  # fmt: skip
         answer = await world.platform.ask("CreateCamera", world.everything(POLICE), registry_pb2.CreateCameraRequest(camera=camera))
         found.append(str(answer.camera.camera_id))
+    # what the bus passes is recorded
+    for camera_id in found[:5]:
+        await filmed.record(world, POLICE, camera_id)
     return found
 
 
@@ -151,6 +156,45 @@ async def _draw_the_line(page: Page) -> None:
         await page.mouse.click(*_pixel(longitude, LINE_NORTH - 60 * METRE_DEG, box))
 
 
+async def _play_along_the_bus(desk: Page, world: World, cameras: list[str]) -> None:
+    """The bus's trail, the recordings around each passing, played in order."""
+
+    async def passed_two() -> bool:
+        await desk.goto(f"{world.platform.url}/units")
+        await desk.get_by_role("button", name=f"Where {BUS} went").click()
+        await give_purpose(desk, "Missing person", "26-0412")
+        await desk.locator('[data-testid="map"][data-ready]').wait_for()
+        await desk.get_by_test_id("cameras-along").click()
+        await desk.get_by_role("tab", name="Recorded").click()
+        return int(await desk.get_by_test_id("along-recorded").get_attribute("data-passings") or 0) >= 2
+
+    await until(passed_two, deadline_s=90, every_s=3.0)
+    rows = desk.get_by_test_id("along-recorded").locator("li")
+    listed = [await row.get_attribute("data-camera") for row in await rows.all()]
+    times = [(await row.locator(".mono").inner_text()) for row in await rows.all()]
+    assert times == sorted(times)
+    assert set(listed) <= set(cameras[:5])
+    await desk.get_by_test_id("along-play").click()
+    sequence = desk.get_by_test_id("sequence")
+    await expect(sequence).to_have_attribute("data-count", str(len(listed)))
+    order = [await row.get_attribute("data-camera") for row in await sequence.locator(".sequence-list button").all()]
+    assert order == listed
+    # the first that was recorded when the bus came by plays by itself
+    await expect(desk.locator('.deck figure[data-shown="true"]')).to_be_visible(timeout=30_000)
+    await expect(sequence.locator(".sequence-still img").first).to_be_visible()
+    playing = desk.locator(".deck video")
+
+    async def plays() -> bool:
+        return bool(await playing.evaluate("video => video.videoWidth > 0 && video.currentTime > 0 && !video.paused"))
+
+    await until(plays, deadline_s=30)
+    before = await sequence.get_attribute("data-index")
+    assert before is not None
+    await desk.get_by_test_id("next-camera").click()
+    await expect(sequence).to_have_attribute("data-index", str(int(before) + 1))
+    await expect(desk.locator('.deck figure[data-shown="true"]')).to_be_visible(timeout=30_000)
+
+
 @pytest.mark.timeout(300)
 async def test_she_is_found_along_the_bus_line(world: World, browser: Browser, street_cameras: RtspServer) -> None:
     await add_agency(world, POLICE)
@@ -214,11 +258,22 @@ async def test_she_is_found_along_the_bus_line(world: World, browser: Browser, s
         await frames_rise(desk, set(cameras[1:5]))
         await picture(desk, "missing-person")
 
-        # found: written down, closed with its outcome
+        # where the bus was, and what the cameras that it passed recorded then, in the order of passing
+        incident_id = incident_url.rsplit("/", 1)[1]
+        await _play_along_the_bus(desk, world, cameras)
+        await picture(desk, "missing-person-recorded")
+
+        # found: the picture and the way back to it are the incident's, which is closed with its outcome
+        await desk.keyboard.press("b")
+        moment = desk.get_by_test_id("to-incident-dialog")
+        await expect(moment.get_by_test_id("moment-picture")).to_be_visible()
+        await moment.locator("select[name=incident]").select_option(incident_id)
+        await moment.locator("textarea[name=note]").fill("Seen here, got off, sits on the bench. Unit sent.")
+        await moment.get_by_role("button", name="Add to the incident").click()
+        await moment.wait_for(state="detached")
         await desk.goto(incident_url)
-        await desk.locator("textarea[name=note]").fill("Seen at Stop 3, got off, sits on the bench. Unit sent.")
-        await desk.get_by_test_id("add-note").click()
         await expect(desk.get_by_test_id("timeline")).to_contain_text("sits on the bench")
+        await expect(desk.get_by_test_id("play-moment")).to_contain_text("Stop")
         await desk.get_by_test_id("incident-close").click()
         dialog = desk.get_by_test_id("incident-close-dialog")
         await dialog.get_by_role("combobox").select_option("resolved")

@@ -73,6 +73,19 @@ async def test_a_photo_stands_where_it_was_taken_in_time_unless_the_clock_is_wro
     assert believed or abs(entry.occurred_at.ToDatetime(UTC) - entry.recorded_at.ToDatetime(UTC)) < timedelta(seconds=1)
 
 
+async def test_a_cameras_picture_keeps_the_way_back_to_its_recording(incidents: Incidents) -> None:
+    incident, now = await incidents.create(), datetime.now(UTC)
+    shown = pb.ClipReference(camera_id="c1", camera_name="North gate")
+    fields = {"incident_id": incident.incident_id, "image": picture()}
+    with pytest.raises(InvalidInput, match="taken_from"):
+        await incidents.ask("AddIncidentPhoto", OFFICER, **fields, taken_from=shown)
+    getattr(shown, "from").FromDatetime(now - timedelta(seconds=5))
+    shown.until.FromDatetime(now)
+    entry = (await incidents.ask("AddIncidentPhoto", OFFICER, **fields, taken_from=shown)).entry
+    assert entry.photo.taken_from == shown
+    assert (await incidents.timeline(incident.incident_id))[-1].photo.taken_from == shown
+
+
 async def test_a_repeated_photo_is_one_and_what_is_none_is_refused(incidents: Incidents) -> None:
     incident, scope = await incidents.create(), repeating(OFFICER, "photo-1")
     for _ in range(2):

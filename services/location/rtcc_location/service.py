@@ -55,10 +55,11 @@ async def serve(ctx: ServiceContext) -> None:
     )
     vehicle_names = ctx.directory.mirror(VEHICLE, registry_pb2.Unit)
     vehicles = Vehicles(vehicle_names, live, uplink, BusDirectory(ctx.bus), ctx.clock)
-    whereabouts = Whereabouts(live, Names(units, vehicle_names), agreements, ctx.access, ctx.clock)
+    names = Names(units, vehicle_names)
+    whereabouts = Whereabouts(live, names, agreements, ctx.access, ctx.clock)
     trail_store = TrailStore(ctx.database)
     recorder = TrailRecorder(trail_store)
-    trails = Trails(trail_store, recorder, whereabouts, units, ctx.access, ctx.clock)
+    trails = Trails(trail_store, recorder, whereabouts, names, ctx.access, ctx.clock)
     trail_tail = ctx.bus.tail(
         POSITIONS,
         ALL_SUBJECTS,

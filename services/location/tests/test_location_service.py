@@ -304,6 +304,22 @@ async def test_a_trail_tells_where_a_unit_went_and_where_it_is(location: Locatio
     assert (len(few.points), few.stored) == (3, 10) and few.points[-1] == found.points[-1]
 
 
+async def test_a_bus_of_a_public_feed_has_a_trail_too(location: Location) -> None:
+    bus = [
+        pb.Vehicle(vehicle_id="hsl/1207", label="550 1207", fix=fix(60.17 + step / 1e4, at=utc_now() - timedelta(seconds=9 - step)))
+        for step in range(3)
+    ]
+    intake = location.platform.metadata(Scope.service("intake", "west"))
+    for vehicle in bus:
+        await location._answer(location.stub.SubmitVehicles(pb.SubmitVehiclesRequest(source_id="s1", vehicles=[vehicle]), metadata=intake))
+
+    async def driven() -> bool:
+        found = [unit_id for unit_id, position in (await location.positions(WEST)).items() if position.call_sign == "550 1207"]
+        return bool(found) and (await trail(location, SEARCHING, found[0])).stored == len(bus)
+
+    await poll(driven)
+
+
 async def test_a_trail_is_written_once_however_often_the_stream_is_read(location: Location) -> None:
     await location.submit("w1", fix(at=utc_now() - timedelta(seconds=3)), fix(60.18))
     store = TrailStore(location.context.database)

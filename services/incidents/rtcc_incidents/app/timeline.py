@@ -79,6 +79,7 @@ class TimelineApp:
             made.position.CopyFrom(request.position)
         if request.HasField("clip"):
             made.clip.CopyFrom(request.clip)
+            touched(f"camera:{request.clip.camera_id}")
         if request.HasField("record"):
             made.record.CopyFrom(request.record)
             touched(f"{request.record.record_kind}_record:{request.record.record_id}")
@@ -129,7 +130,11 @@ class TimelineApp:
     async def add_photo(self, scope: Scope, request: pb.AddIncidentPhotoRequest) -> pb.TimelineEntry:
         """Stored before the entry is written: an entry never names a picture that isn't there."""
         now = self._acting.clock()
-        require(text_violations("caption", request.caption, 1_000))
+        of_camera = request.HasField("taken_from")
+        require(
+            text_violations("caption", request.caption, 1_000)
+            + (timeline.clip_violations(request.taken_from, "taken_from") if of_camera else [])
+        )
         incident = await self._store.get(scope, request.incident_id)
         if incident is None:
             raise NotFound("incident", request.incident_id)
@@ -143,6 +148,9 @@ class TimelineApp:
         entry = timeline.entry(photo_id, request.incident_id, "photo", author_of(scope), at, now, request.caption.strip())
         entry.photo.photo_id, entry.photo.size_bytes = photo_id, len(picture.data)
         entry.photo.width_px, entry.photo.height_px = picture.width_px, picture.height_px
+        if of_camera:
+            entry.photo.taken_from.CopyFrom(request.taken_from)
+            touched(f"camera:{request.taken_from.camera_id}")
         if request.keep_position and picture.coordinate is not None:
             entry.position.coordinate.CopyFrom(picture.coordinate)
         async with self._store.transaction(scope) as transaction:

@@ -67,7 +67,7 @@ def checked_addition(request: pb.AddTimelineEntryRequest) -> str:
     if len(request.corrects) > 64:
         violations.append(Violation("corrects", "is no entry's id"))
     if kind == "clip":
-        violations += _clip_violations(request.clip)
+        violations += clip_violations(request.clip)
     if kind == "record":
         violations += _record_violations(request.record)
     if kind == "floor_plan":
@@ -76,15 +76,16 @@ def checked_addition(request: pb.AddTimelineEntryRequest) -> str:
     return kind
 
 
-def _clip_violations(clip: pb.ClipReference) -> list[Violation]:
-    violations = text_violations("clip.camera_id", clip.camera_id, 64, least=1)
-    violations += text_violations("clip.camera_name", clip.camera_name, 200) + text_violations("clip.clip_id", clip.clip_id, 64)
+def clip_violations(clip: pb.ClipReference, field: str = "clip") -> list[Violation]:
+    """What is wrong with a reference to a stretch of a camera's recording."""
+    violations = text_violations(f"{field}.camera_id", clip.camera_id, 64, least=1)
+    violations += text_violations(f"{field}.camera_name", clip.camera_name, 200) + text_violations(f"{field}.clip_id", clip.clip_id, 64)
     if not clip.HasField("from") or not clip.HasField("until"):
-        violations.append(Violation("clip", "needs from and until"))
+        violations.append(Violation(field, "needs from and until"))
         return violations
     start_us, end_us = getattr(clip, "from").ToMicroseconds(), clip.until.ToMicroseconds()
     if not 0 < end_us - start_us <= LONGEST_CLIP // timedelta(microseconds=1):
-        violations.append(Violation("clip.until", "must be after from, by at most 4 hours"))
+        violations.append(Violation(f"{field}.until", "must be after from, by at most 4 hours"))
     return violations
 
 

@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from rtcc.location.v1 import location_pb2 as pb
-from rtcc.registry.v1 import registry_pb2
 from rtcc_chassis.access import Access, AuditDraft, Outcome, Resource, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.directory import Mirror
 from rtcc_chassis.errors import InvalidInput, NotFound, RtccError
 from rtcc_chassis.scope import Scope
+from rtcc_location.app.names import Names
 from rtcc_location.app.whereabouts import Whereabouts
 from rtcc_location.domain.fixes import UNKNOWN_HEADING_CDEG, UNKNOWN_SPEED_CMPS, Fixes, microseconds
 from rtcc_location.domain.trail import MINUTE_US, Trail, by_unit_and_minute, merged, thinned
@@ -113,7 +112,7 @@ class Trails:
         store: TrailStore,
         recorder: TrailRecorder,
         whereabouts: Whereabouts,
-        units: Mirror[registry_pb2.Unit],
+        units: Names,
         access: Access,
         clock: Clock,
     ) -> None:
@@ -125,7 +124,7 @@ class Trails:
         self._clock = clock
 
     async def trail(self, scope: Scope, request: pb.GetTrailRequest) -> pb.GetTrailResponse:
-        """Of a unit of the caller's own agency, a switched-off one too. Raises NotFound, InvalidInput."""
+        """Of a unit of the caller's own agency, a switched-off one too, or of a vehicle of its feeds. Raises NotFound, InvalidInput."""
         if request.limit > POINTS_MOST or request.limit == 1:
             raise InvalidInput.one("limit", f"2 to {POINTS_MOST} points are told")
         from_us, until_us = self._window(request)

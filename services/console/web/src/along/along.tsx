@@ -2,11 +2,14 @@ import { useEffect, useMemo, useState } from "react";
 import { useLive } from "../live/store";
 import { useMap } from "../map/store";
 import { useKeys } from "../shell/keys";
+import { useRight } from "../session/store";
+import { Tabs } from "../ui/page";
 import { Button } from "../ui/parts";
 import { DOCK_TILES, dockCameras } from "../video/dock";
 import { latitudeOf, longitudeOf, unitField } from "../live/units";
 import { alongLine } from "../map/geometry";
-import { camerasAlong, nextFrom, type AlongCamera, type CameraPlace } from "./order";
+import { camerasAlong, nextFrom, type CameraPlace } from "./order";
+import { RecordedAlong } from "./recorded";
 import "./along.css";
 
 const WIDTHS_M = [60, 120, 250, 500] as const;
@@ -19,7 +22,9 @@ export function CamerasAlong({ onClose }: { onClose(): void }) {
   const shared = useLive((state) => state.sharedCameras);
   const [withinM, setWithinM] = useState<number>(120);
   const [first, setFirst] = useState<number>();
-  const line = drawing ?? trail?.points ?? [];
+  const mayReplay = useRight("footage.list");
+  const [tab, setTab] = useState<"live" | "recorded">("live");
+  const line = useMemo(() => drawing ?? trail?.points ?? [], [drawing, trail]);
   const places = useMemo(() => {
     const found: CameraPlace[] = [];
     for (const camera of [...own.values(), ...[...shared.values()].flatMap(({ camera }) => camera ?? [])]) {
@@ -28,7 +33,11 @@ export function CamerasAlong({ onClose }: { onClose(): void }) {
     return found;
   }, [own, shared]);
   const cameras = useMemo(() => camerasAlong(places, line, withinM), [places, line, withinM]);
-  const names = (camera: AlongCamera) => own.get(camera.cameraId)?.name ?? shared.get(camera.cameraId)?.camera?.name ?? "Camera";
+  useEffect(() => {
+    useMap.setState({ along: cameras.map(({ cameraId }) => cameraId) });
+    return () => useMap.setState({ along: [] });
+  }, [cameras]);
+  const name = (cameraId: string) => own.get(cameraId)?.name ?? shared.get(cameraId)?.camera?.name ?? "Camera";
   const show = (index: number) => {
     const from = Math.max(0, Math.min(cameras.length - 1, index));
     if (!cameras.length) return;
@@ -87,7 +96,21 @@ export function CamerasAlong({ onClose }: { onClose(): void }) {
           </Button>
         )}
       </div>
-      {cameras.length > 0 && (
+      {cameras.length > 0 && mayReplay && (
+        <Tabs
+          label="Live or recorded"
+          tabs={
+            [
+              ["live", "Live"],
+              ["recorded", "Recorded"],
+            ] as const
+          }
+          value={tab}
+          onValue={setTab}
+        />
+      )}
+      {cameras.length > 0 && tab === "recorded" && <RecordedAlong cameras={cameras} places={places} line={line} timesMs={drawing ? undefined : trail?.timesMs} withinM={withinM} name={name} />}
+      {cameras.length > 0 && tab === "live" && (
         <>
           <div className="row">
             <Button size="small" onClick={() => step(-1)} disabled={first === undefined || first === 0} data-testid="along-previous">
@@ -106,7 +129,7 @@ export function CamerasAlong({ onClose }: { onClose(): void }) {
             {cameras.map((camera, index) => (
               <li key={camera.cameraId}>
                 <button type="button" className="link" aria-current={index === first ? "step" : undefined} onClick={() => show(index)} data-camera={camera.cameraId}>
-                  <span className="mono muted">{Math.round(camera.alongM)} m</span> <span className="ellipsis">{names(camera)}</span>
+                  <span className="mono muted">{Math.round(camera.alongM)} m</span> <span className="ellipsis">{name(camera.cameraId)}</span>
                 </button>
               </li>
             ))}

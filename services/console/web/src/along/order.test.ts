@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { alongLine } from "../map/geometry";
-import { camerasAlong, nextFrom } from "./order";
+import { camerasAlong, nextFrom, passes } from "./order";
 
 // East along 60.17 N, then north; a degree of longitude is about 55,370 m there.
 const line = [
@@ -34,4 +34,27 @@ test("who has come so far reaches the next camera", () => {
   expect(nextFrom(cameras, 401)).toBe(2);
   expect(nextFrom(cameras, 2_000)).toBe(2);
   expect(nextFrom([], 5)).toBe(0);
+});
+
+test("a track passes cameras at the times in between, and one twice when it comes back", () => {
+  // 10 m/s east for 100 s, back again for 100 s, a fix each 50 s
+  const metre = 1 / 55_370;
+  const track = [0, 500, 1_000, 500, 0].map((metres) => ({ longitude: 24.94 + metres * metre, latitude: 60.17 }));
+  const times = [0, 50_000, 100_000, 150_000, 200_000];
+  const cameras = [
+    { cameraId: "early", longitude: 24.94 + 200 * metre, latitude: 60.1702 },
+    { cameraId: "turn", longitude: 24.94 + 1_000 * metre, latitude: 60.1702 },
+    { cameraId: "far", longitude: 24.94, latitude: 60.18 },
+  ];
+  const found = passes(cameras, track, times, 60);
+  expect(found.map(({ cameraId }) => cameraId)).toEqual(["early", "turn", "early"]);
+  expect(found.map(({ atMs }) => Math.round(atMs / 1000))).toEqual([20, 100, 180]);
+  expect(passes(cameras, track.slice(0, 1), times, 60)).toEqual([]);
+});
+
+test("who stays before a camera is passed again every ten minutes", () => {
+  const place = { longitude: 24.94, latitude: 60.17 };
+  const track = Array.from({ length: 31 }, () => place);
+  const times = track.map((_, minute) => minute * 60_000);
+  expect(passes([{ cameraId: "c", ...place }], track, times, 60).map(({ atMs }) => atMs / 60_000)).toEqual([0, 11, 22]);
 });

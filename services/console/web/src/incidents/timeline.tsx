@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { send } from "../contract/call";
-import { clockTime, dayAndTime } from "../contract/time";
+import { clockTime, dayAndTime, milliseconds } from "../contract/time";
 import { useAct, useRead } from "../contract/use-call";
 import { IncidentsService, IncidentState, type Incident, type TimelineEntry } from "../generated/rtcc/incidents/v1/incidents_pb";
 import { useMap } from "../map/store";
@@ -8,7 +8,9 @@ import { useRight } from "../session/store";
 import { GuardedImage } from "../records/guarded-image";
 import { Button, Field, ProblemNote } from "../ui/parts";
 import { Read } from "../ui/page";
+import { go } from "../shell/router";
 import { openCamera } from "../video/dock";
+import { playbackAt } from "./moment";
 import { entryTitle } from "./words";
 
 const MOST_PHOTO_BYTES = 8 * 2 ** 20;
@@ -47,6 +49,8 @@ function Entry({ entry, onCorrect }: { entry: TimelineEntry; onCorrect: (() => v
   const { reference } = entry;
   const at = entry.position?.coordinate;
   const wrong = entry.correctedBy !== "";
+  const mayReplay = useRight("footage.list");
+  const seen = reference.case === "clip" ? reference.value : reference.case === "photo" ? reference.value.takenFrom : undefined;
   return (
     <li className="entry" data-kind={entry.kind} data-wrong={wrong || undefined} data-testid="entry" data-entry-id={entry.entryId}>
       <time className="mono" title={`Happened ${dayAndTime(entry.occurredAt)}, written ${dayAndTime(entry.recordedAt)}`}>
@@ -62,10 +66,17 @@ function Entry({ entry, onCorrect }: { entry: TimelineEntry; onCorrect: (() => v
         {reference.case === "photo" && <GuardedImage withPurpose={false} className="entry-photo" path={`/v1/incidents/${encodeURIComponent(entry.incidentId)}/photos/${encodeURIComponent(reference.value.photoId)}`} what={entry.text || "Photo of the incident"} />}
         <div className="row muted">
           <span>{entry.authorName || "by itself"}</span>
-          {reference.case === "clip" && (
-            <Button size="small" onClick={() => openCamera(reference.value.cameraId)}>
-              Open camera
-            </Button>
+          {seen && (
+            <>
+              {mayReplay && (
+                <Button size="small" onClick={() => go(playbackAt(seen.cameraId, milliseconds(seen.from), milliseconds(seen.until)))} data-testid="play-moment">
+                  Play it: {seen.cameraName || "camera"}
+                </Button>
+              )}
+              <Button size="small" look="quiet" onClick={() => openCamera(seen.cameraId)}>
+                Open camera
+              </Button>
+            </>
           )}
           {at && (
             <Button size="small" look="quiet" onClick={() => useMap.getState().flyTo(at.longitudeDeg, at.latitudeDeg)}>

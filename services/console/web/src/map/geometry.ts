@@ -29,11 +29,14 @@ export function fieldOfView(longitude: number, latitude: number, bearingDeg: num
   return dome ? [...arc, arc[0] as [number, number]] : [[longitude, latitude], ...arc, [longitude, latitude]];
 }
 
-/** Metres from a place to the nearest point of a line, and how far along the line that point is; flat-earth, good within a city. */
-export function alongLine(place: { longitude: number; latitude: number }, line: readonly { longitude: number; latitude: number }[]): { distanceM: number; alongM: number } {
+/**
+ * Metres from a place to the nearest point of a line, and how far along the line that point is; `share`: how much of its piece of the line lies
+ * before it, 0 to 1. Flat-earth, good within a city.
+ */
+export function alongLine(place: { longitude: number; latitude: number }, line: readonly { longitude: number; latitude: number }[]): { distanceM: number; alongM: number; share: number } {
   const scaleX = 111_320 * Math.cos((place.latitude * Math.PI) / 180);
   const flat = line.map((point) => [(point.longitude - place.longitude) * scaleX, (point.latitude - place.latitude) * 111_320] as const);
-  let best = { distanceM: Number.POSITIVE_INFINITY, alongM: 0 };
+  let best = { distanceM: Number.POSITIVE_INFINITY, alongM: 0, share: 0 };
   let before = 0;
   for (let index = 0; index < flat.length; index++) {
     const [x, y] = flat[index] as readonly [number, number];
@@ -41,7 +44,7 @@ export function alongLine(place: { longitude: number; latitude: number }, line: 
     const length = Math.hypot(nextX - x, nextY - y);
     const share = length ? Math.min(1, Math.max(0, -(x * (nextX - x) + y * (nextY - y)) / length ** 2)) : 0;
     const distanceM = Math.hypot(x + (nextX - x) * share, y + (nextY - y) * share);
-    if (distanceM < best.distanceM) best = { distanceM, alongM: before + length * share };
+    if (distanceM < best.distanceM) best = { distanceM, alongM: before + length * share, share };
     before += length;
   }
   return best;

@@ -17,6 +17,8 @@ export const mapLayers: readonly { id: MapLayer; title: string }[] = [
 /** A path, or a line along which cameras are opened; degrees, oldest first. */
 export interface Trail {
   points: readonly { longitude: number; latitude: number }[];
+  /** When it was at each point, Unix milliseconds; absent: nobody knows. */
+  timesMs?: readonly number[];
   /** Shown at its end. */
   label: string;
   /** Metres around the last point within which it is; 0: not told. */
@@ -31,6 +33,8 @@ interface MapState {
   trail: Trail | undefined;
   /** The line that is being drawn; clicks add to it. */
   drawing: readonly { longitude: number; latitude: number }[] | undefined;
+  /** The cameras that stand along it, in its order. */
+  along: readonly string[];
   hidden: ReadonlySet<MapLayer>;
   /** A flight asked for; `serial` tells one from the next to the same place. */
   focus: { longitude: number; latitude: number; severity: number; serial: number } | undefined;
@@ -43,6 +47,7 @@ export const useMap = create<MapState>()((set) => ({
   plans: [],
   trail: undefined,
   drawing: undefined,
+  along: [],
   hidden: new Set(),
   focus: undefined,
   toggle: (layer) =>

@@ -11,16 +11,24 @@ const BACK_MS = 3 * 60 * 60 * 1000;
 export async function layTrail(unitId: string, callSign: string, nowMs: number): Promise<{ fixes: number; last: string }> {
   const answer = await send(LocationService.method.getTrail, { unitId, from: timestampFromMs(nowMs - BACK_MS), until: timestampFromMs(nowMs), limit: 1000 }, { what: `Where ${callSign} went` });
   const points: Trail["points"][number][] = [];
-  for (const { position } of answer.points) if (position?.coordinate) points.push({ longitude: position.coordinate.longitudeDeg, latitude: position.coordinate.latitudeDeg });
+  const timesMs: number[] = [];
+  for (const { position, fixedAt } of answer.points) {
+    if (!position?.coordinate) continue;
+    points.push({ longitude: position.coordinate.longitudeDeg, latitude: position.coordinate.latitudeDeg });
+    timesMs.push(milliseconds(fixedAt));
+  }
   const last = answer.last;
   const at = last?.position?.coordinate;
-  if (at && !points.length) points.push({ longitude: at.longitudeDeg, latitude: at.latitudeDeg });
+  if (at && !points.length) {
+    points.push({ longitude: at.longitudeDeg, latitude: at.latitudeDeg });
+    timesMs.push(milliseconds(last.fixedAt));
+  }
   const age = last ? span((nowMs - milliseconds(last.fixedAt)) / 1000) : "";
   const accuracyM = last?.position?.accuracyM ?? 0;
   const end = points.at(-1);
   const told = last ? `last fix ${age} ago${accuracyM > 0 ? `, ± ${Math.round(accuracyM)} m` : ""}` : "no fix is known";
   if (end) {
-    useMap.setState({ trail: { points, label: `${callSign}, ${told}`, accuracyM }, drawing: undefined });
+    useMap.setState({ trail: { points, timesMs, label: `${callSign}, ${told}`, accuracyM }, drawing: undefined });
     useMap.getState().flyTo(end.longitude, end.latitude);
   }
   return { fixes: answer.stored, last: told };

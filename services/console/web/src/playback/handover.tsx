@@ -3,63 +3,11 @@ import { useState } from "react";
 import { send } from "../contract/call";
 import { dayAndTime } from "../contract/time";
 import { useAct, useRead } from "../contract/use-call";
-import { IncidentsService } from "../generated/rtcc/incidents/v1/incidents_pb";
 import { saveExport, sizeText } from "../evidence/save";
 import { EvidenceService, ExportState } from "../generated/rtcc/video/v1/evidence_pb";
 import { go } from "../shell/router";
-import { notify, notifyProblem } from "../ui/notices";
+import { notifyProblem } from "../ui/notices";
 import { Button, Dialog, Field, ProblemNote } from "../ui/parts";
-
-/** A stretch of a camera's recording with a note, in the timeline of an incident. */
-export function Bookmark(props: { cameraId: string; cameraName: string; fromMs: number; untilMs: number; onClose(): void }) {
-  const incidents = useRead(IncidentsService.method.listIncidents, {});
-  const [incidentId, setIncidentId] = useState("");
-  const [text, setText] = useState("");
-  const add = useAct(
-    () =>
-      send(IncidentsService.method.addTimelineEntry, {
-        incidentId,
-        text: text.trim(),
-        occurredAt: timestampFromMs(props.fromMs),
-        reference: { case: "clip", value: { cameraId: props.cameraId, cameraName: props.cameraName, from: timestampFromMs(props.fromMs), until: timestampFromMs(Math.max(props.untilMs, props.fromMs + 1000)) } },
-      }),
-    () => {
-      notify("Bookmarked in the incident.");
-      props.onClose();
-    },
-  );
-  return (
-    <Dialog
-      title="Bookmark"
-      testId="bookmark-dialog"
-      onClose={props.onClose}
-      onSubmit={() => add.mutate()}
-      foot={
-        <Button type="submit" look="primary" busy={add.isPending} disabled={!incidentId}>
-          Add to the incident
-        </Button>
-      }
-    >
-      <p className="secondary">
-        {props.cameraName}, {dayAndTime(timestampFromMs(props.fromMs))}
-      </p>
-      <Field label="Incident">
-        {(attributes) => (
-          <select {...attributes} name="incident" required value={incidentId} onChange={(event) => setIncidentId(event.target.value)}>
-            <option value="">Choose…</option>
-            {(incidents.data?.incidents ?? []).map((one) => (
-              <option key={one.incidentId} value={one.incidentId}>
-                {one.number} {one.title || one.kind}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
-      <Field label="Note">{(attributes) => <textarea {...attributes} name="note" required maxLength={2000} value={text} onChange={(event) => setText(event.target.value)} />}</Field>
-      <ProblemNote error={add.error} />
-    </Dialog>
-  );
-}
 
 /** Orders a copy of each camera's recording between the marks, shows how far they are, and hands them out. */
 export function ExportDialog(props: { cameraIds: string[]; name(id: string): string; fromMs: number; untilMs: number; onClose(): void }) {

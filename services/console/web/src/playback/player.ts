@@ -1,8 +1,11 @@
 /** One camera's recording in a video element: segments are fetched around the moment that is shown and appended by their own time of day. */
 import { exchange } from "../contract/exchange";
-import { at, correction, needed, type Stretch } from "./timeline";
+import { aheadMs, at, correction, needed, type Stretch } from "./timeline";
 
-const AHEAD_MS = 12_000;
+/** A jump to what is loaded takes some 20 ms; one that was asked for before it was loaded may never end in Chromium, and is asked for again. */
+const JUMP_TAKES_MS = 600;
+const PICTURE_COMES_WITHIN_MS = 5_000;
+/** Kept on both sides of the moment, beyond what is loaded ahead. */
 const KEPT_S = 60;
 
 export class FootagePlayer {
@@ -15,7 +18,9 @@ export class FootagePlayer {
   private initId = "";
   private loading = false;
   private wantedMs: number;
+  private aheadMs = aheadMs(1);
   private ended = false;
+  private jumpingSinceMs = 0;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -34,6 +39,7 @@ export class FootagePlayer {
   /** Shows the moment; called with every tick of the common clock. Answers how far off the picture is, or undefined where none is recorded. */
   follow(ms: number, speed: number, playing: boolean): number | undefined {
     this.wantedMs = ms;
+    this.aheadMs = aheadMs(playing ? speed : 1);
     void this.fill();
     if (at(this.stretches, ms) < 0) {
       this.video.pause();
@@ -43,15 +49,42 @@ export class FootagePlayer {
     const offMs = (this.video.currentTime - wantedS) * 1000;
     if (!playing) {
       this.video.pause();
-      if (Math.abs(offMs) > 5 && !this.video.seeking) this.video.currentTime = wantedS;
+      if (this.mayJump(wantedS, Math.abs(offMs) > 5)) this.video.currentTime = wantedS;
       return offMs;
     }
     const { seek, rate } = correction(offMs, speed);
-    if (seek && !this.video.seeking) this.video.currentTime = wantedS + (0.05 * speed);
+    if (this.mayJump(wantedS, seek)) this.video.currentTime = wantedS + 0.05 * speed;
     this.video.playbackRate = Math.min(16, Math.max(0.0625, rate));
     // Refused while nothing is buffered yet: the next tick asks again.
     if (this.video.paused && this.video.readyState >= 2) this.video.play().catch(() => undefined);
     return offMs;
+  }
+
+  /** Whether to set the element's time now. While a jump is under way, only when it hangs although its goal is loaded. */
+  private mayJump(wantedS: number, wanted: boolean): boolean {
+    const now = performance.now();
+    if (!this.video.seeking) {
+      this.jumpingSinceMs = now;
+      return wanted;
+    }
+    if (now - this.jumpingSinceMs < JUMP_TAKES_MS || !this.holds(wantedS)) return false;
+    this.jumpingSinceMs = now;
+    return true;
+  }
+
+  private holds(seconds: number): boolean {
+    const ranges = this.buffer?.buffered;
+    for (let index = 0; ranges && index < ranges.length; index++) if (seconds >= ranges.start(index) && seconds < ranges.end(index)) return true;
+    return false;
+  }
+
+  /** The element as soon as it shows the moment that was asked for last; undefined where none is recorded, or none comes. */
+  async whenShown(): Promise<HTMLVideoElement | undefined> {
+    for (const ends = performance.now() + PICTURE_COMES_WITHIN_MS; performance.now() < ends && !this.ended; await new Promise((next) => setTimeout(next, 40))) {
+      if (at(this.stretches, this.wantedMs) < 0) return undefined;
+      if (this.video.readyState >= 2 && !this.video.seeking) return this.video;
+    }
+    return undefined;
   }
 
   stop(): void {
@@ -76,7 +109,7 @@ export class FootagePlayer {
   }
 
   private next(): Stretch | undefined {
-    return needed(this.stretches, this.wantedMs, AHEAD_MS).find(({ id }) => !this.loaded.has(id));
+    return needed(this.stretches, this.wantedMs, this.aheadMs).find(({ id }) => !this.loaded.has(id));
   }
 
   private async load(stretch: Stretch): Promise<void> {
@@ -111,14 +144,17 @@ export class FootagePlayer {
     if (!ranges?.length) return;
     const nowS = (this.wantedMs - this.originMs) / 1000;
     const [firstS, lastS] = [ranges.start(0), ranges.end(ranges.length - 1)];
+    const keptBehindS = this.aheadMs / 1000 + KEPT_S;
     const farBefore = nowS - KEPT_S > firstS;
-    const farBehind = lastS > nowS + KEPT_S;
+    const farBehind = lastS > nowS + keptBehindS;
     if (!farBefore && !farBehind) return;
-    if (farBefore) await this.done((buffer) => buffer.remove(firstS, nowS - KEPT_S / 2));
-    if (farBehind) await this.done((buffer) => buffer.remove(nowS + KEPT_S / 2, lastS));
+    const [cutBeforeS, cutBehindS] = [nowS - KEPT_S / 2, nowS + keptBehindS - KEPT_S / 2];
+    if (farBefore) await this.done((buffer) => buffer.remove(firstS, cutBeforeS));
+    if (farBehind) await this.done((buffer) => buffer.remove(cutBehindS, lastS));
+    // What was cut into is loaded again when it is wanted.
     for (const one of this.stretches) {
-      const middleS = ((one.fromMs + one.untilMs) / 2 - this.originMs) / 1000;
-      if ((farBefore && middleS < nowS - KEPT_S / 3) || (farBehind && middleS > nowS + KEPT_S / 3)) this.loaded.delete(one.id);
+      const [fromS, untilS] = [(one.fromMs - this.originMs) / 1000, (one.untilMs - this.originMs) / 1000];
+      if ((farBefore && fromS < cutBeforeS) || (farBehind && untilS > cutBehindS)) this.loaded.delete(one.id);
     }
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { at, bars, correction, needed, nextPicture, type Stretch } from "./timeline";
+import { aheadMs, at, bars, correction, moments, needed, nextPicture, stepped, type Stretch } from "./timeline";
 
-const stretch = (id: string, fromMs: number, untilMs: number, withKey = true): Stretch => ({ id, initId: "i", fromMs, untilMs, withKey });
+const stretch = (id: string, fromMs: number, untilMs: number, withKey = true): Stretch => ({ id, initId: "i", fromMs, untilMs, withKey, pictures: (untilMs - fromMs) / 100 });
 const recorded = [stretch("a", 0, 4000), stretch("b", 4000, 8000), stretch("c", 8000, 12000, false), stretch("d", 20000, 24000)];
 
 test("a moment is found in its stretch and in no hole", () => {
@@ -30,4 +30,43 @@ test("a video that is far off jumps, one that is near runs faster or slower, and
   expect(correction(900, 4)).toEqual({ seek: false, rate: 4 * 0.92 });
   expect(correction(-60, 1).rate).toBeGreaterThan(1);
   expect(correction(10, 2)).toEqual({ seek: false, rate: 2 });
+});
+
+test("a step is one picture of the camera, on and back, over stretches and holes, and stops at the ends", () => {
+  expect(stepped(recorded, 0, 1)).toBe(150);
+  expect(stepped(recorded, 150, 1)).toBe(250);
+  expect(stepped(recorded, 150, -1)).toBe(50);
+  expect(stepped(recorded, 3999, 1)).toBe(4050);
+  expect(stepped(recorded, 4050, -1)).toBe(3950);
+  expect(stepped(recorded, 11_950, 1)).toBe(20_050);
+  expect(stepped(recorded, 20_050, -1)).toBe(11_950);
+  expect(stepped(recorded, 15_000, 1)).toBe(20_050);
+  expect(stepped(recorded, 15_000, -1)).toBe(11_950);
+  expect(stepped(recorded, 23_950, 1)).toBe(23_950);
+  expect(stepped(recorded, 50, -1)).toBe(50);
+  expect(stepped(recorded, 50, 100)).toBe(10_050);
+  expect(stepped([], 50, 1)).toBe(50);
+});
+
+test("stepping on from the start meets every picture once", () => {
+  let ms = recorded[0]?.fromMs ?? 0;
+  const seen = [50];
+  for (let count = 0; count < 500; count++) {
+    const next = stepped(recorded, ms, 1);
+    if (next === ms) break;
+    seen.push((ms = next));
+  }
+  expect(seen.length).toBe(recorded.reduce((sum, one) => sum + one.pictures, 0));
+  expect(new Set(seen).size).toBe(seen.length);
+});
+
+test("stills stand for their part of the time, and none stands where nothing is recorded", () => {
+  expect(moments(recorded, 0, 24_000, 3)).toEqual([{ ms: 4000, recorded: true }, { ms: 8000, recorded: true }, { ms: 20_000, recorded: true }]);
+  // one that ends in the part before its middle: no moment of another part
+  expect(moments([stretch("long", 0, 5000)], 0, 12_000, 3)).toEqual([{ ms: 2000, recorded: true }, { ms: 4000, recorded: true }, { ms: 10_000, recorded: false }]);
+  expect(moments(recorded, 12_500, 19_000, 1)).toEqual([{ ms: 15_750, recorded: false }]);
+});
+
+test("faster playing loads further ahead", () => {
+  expect([aheadMs(0.25), aheadMs(1), aheadMs(16)]).toEqual([12_000, 12_000, 64_000]);
 });

@@ -8,6 +8,7 @@ export interface Stretch {
   fromMs: number;
   untilMs: number;
   withKey: boolean;
+  pictures: number;
 }
 
 export interface Hole {
@@ -18,7 +19,7 @@ export interface Hole {
 }
 
 export const stretchesOf = (segments: readonly FootageSegment[]): Stretch[] =>
-  segments.map((one) => ({ id: one.segmentId, initId: one.initId, fromMs: milliseconds(one.startedAt), untilMs: milliseconds(one.endedAt), withKey: one.startsWithKey }));
+  segments.map((one) => ({ id: one.segmentId, initId: one.initId, fromMs: milliseconds(one.startedAt), untilMs: milliseconds(one.endedAt), withKey: one.startsWithKey, pictures: one.pictures }));
 
 /** Moments without a length (the clock was set) are no holes. */
 export const holesOf = (gaps: readonly FootageGap[]): Hole[] =>
@@ -45,6 +46,53 @@ export function needed(stretches: readonly Stretch[], ms: number, aheadMs: numbe
   while (first > 0 && !(stretches[first] as Stretch).withKey) first -= 1;
   return stretches.slice(first).filter((one) => one.fromMs < ms + aheadMs);
 }
+
+const ASSUMED_PICTURE_MS = 40;
+
+/** The middle of the picture that lies so many pictures on (or back) from the one that is shown; over a hole to the next one that there is. */
+export function stepped(stretches: readonly Stretch[], ms: number, pictures: number): number {
+  let index = at(stretches, ms);
+  if (index < 0) {
+    // In a hole: the first picture behind it, or the last before it.
+    const behind = stretches.findIndex((one) => one.fromMs > ms);
+    const to = pictures > 0 ? behind : (behind < 0 ? stretches.length : behind) - 1;
+    const one = stretches[to];
+    return one ? (pictures > 0 ? one.fromMs + lengthOf(one) / 2 : one.untilMs - lengthOf(one) / 2) : ms;
+  }
+  let one = stretches[index] as Stretch;
+  // A hair more, so that the beginning of a picture isn't taken for the end of the one before.
+  let number = Math.floor((ms - one.fromMs) / lengthOf(one) + 0.001) + pictures;
+  for (;;) {
+    const count = Math.max(1, one.pictures);
+    const next = stretches[number < 0 ? index - 1 : number >= count ? index + 1 : index];
+    if (!next) return number < 0 ? one.fromMs + lengthOf(one) / 2 : one.untilMs - lengthOf(one) / 2;
+    if (next === one) return one.fromMs + (number + 0.5) * lengthOf(one);
+    if (number < 0) {
+      index -= 1;
+      number += Math.max(1, next.pictures);
+    } else {
+      index += 1;
+      number -= count;
+    }
+    one = next;
+  }
+}
+
+const lengthOf = (one: Stretch): number => (one.pictures > 0 ? (one.untilMs - one.fromMs) / one.pictures : ASSUMED_PICTURE_MS);
+
+/** Moments at even distances; where nothing is recorded, none. */
+export function moments(stretches: readonly Stretch[], fromMs: number, untilMs: number, count: number): { ms: number; recorded: boolean }[] {
+  return Array.from({ length: count }, (_, number) => {
+    const ms = fromMs + ((number + 0.5) * (untilMs - fromMs)) / count;
+    // The picture that stands for a part of the time may lie anywhere in it.
+    const half = (untilMs - fromMs) / count / 2;
+    const near = at(stretches, ms) >= 0 ? undefined : stretches.find((one) => one.untilMs > ms - half && one.fromMs < ms + half);
+    return { ms: near ? Math.max(near.fromMs, ms - half) : ms, recorded: near !== undefined || at(stretches, ms) >= 0 };
+  });
+}
+
+/** How far to load ahead: 12 s of the recording, or 4 s of watching. */
+export const aheadMs = (speed: number): number => Math.max(12_000, 4_000 * speed);
 
 /** Where playing goes on when no camera shows the moment: the next picture of any, or undefined at the end. */
 export function nextPicture(cameras: readonly (readonly Stretch[])[], ms: number): number | undefined {
