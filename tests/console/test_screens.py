@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize
 
-from proof import incident_things
+from proof import incident_things, wall_things
 from proof.browser import picture, window
 from proof.desk import OWNER
 from proof.world import World
 from rtcc.registry.v1 import registry_pb2
+from rtcc.video.v1 import wall_pb2
 
 # path: what stands on the screen when it is there
 SCREENS = {
@@ -25,6 +26,8 @@ SCREENS = {
     "/incident": '[data-testid="incident-row"]',
     "/incident/tips": '[data-testid="tip"]',
     "/cameras": '[data-testid="camera-row"]',
+    "/wall": '[data-testid="wall-row"]',
+    "/playback": "h1:has-text('Playback')",
     "/share": "h1:has-text('Sharing')",
     "/audit": '[data-testid="audit-row"]',
     "/admin/people": '[data-testid="person-row"]',
@@ -61,6 +64,19 @@ async def violations(page: Page, rules: dict[str, Any] = _EVERY_RULE) -> list[st
     options = {"runOnly": rules}
     found: dict[str, Any] = await page.evaluate(f"axe.run({{exclude: {json.dumps(_NOT_OURS)}}}, {json.dumps(options)})")
     return [f"{one['id']} ({one['impact']}): {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found["violations"]]
+
+
+# of every piece of text that is shown
+_TEXT_SIZES_PX = """() => {
+    const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+    const sizes = [];
+    while (walk.nextNode()) {
+        const holder = walk.currentNode.parentElement;
+        const hidden = holder.closest('.hidden-visually, option, svg') || !holder.checkVisibility({visibilityProperty: true});
+        if (walk.currentNode.data.trim() && !hidden) sizes.push(parseFloat(getComputedStyle(holder).fontSize));
+    }
+    return sizes;
+}"""
 
 
 class Witness:
@@ -114,6 +130,27 @@ async def test_an_incidents_workspace_is_accessible_and_asks_nobody_else(
         await page.get_by_role("tab", name="Before arrival").click()
         await page.get_by_test_id("arrival-card").wait_for()
         assert await violations(page) == []
+        assert witness.foreign == []
+        assert witness.complaints == []
+
+
+@pytest.mark.timeout(240)
+async def test_a_wall_is_accessible_and_asks_nobody_else(
+    furnished: World, everybody: registry_pb2.Person, console_browser: Browser
+) -> None:
+    world = furnished
+    camera_id = await world.camera(OWNER)
+    shown = [wall_pb2.WallSlot(cell=0, span=2, camera_id=camera_id), wall_pb2.WallSlot(cell=2, span=1, follow_alerts=True)]
+    path = f"/wall/{await wall_things.saved_wall(world, OWNER, 'Lobby', 9, shown)}"
+    witness = Witness(world.platform.url)
+    async with window(console_browser, world, everybody, path, **DESK, opened=witness.watch) as page:
+        await page.get_by_role("button", name="Put a camera").first.click()
+        await page.get_by_test_id("wall-drawer").wait_for()
+        assert await violations(page) == []
+        await page.keyboard.press("Escape")
+        sizes = await page.evaluate(_TEXT_SIZES_PX)
+        assert min(sizes) >= 24, sizes
+        await look_at(page, world.platform.url, path, '[data-testid="wall"]')
         assert witness.foreign == []
         assert witness.complaints == []
 

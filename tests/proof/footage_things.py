@@ -20,15 +20,15 @@ _CAMERAS: dict[tuple[int, str, int], str] = {}
 _SEGMENTS: dict[tuple[int, str], footage_pb2.FootageSegment] = {}
 
 
-def write_clip(path: Path, darkest: int = 0) -> None:
+def write_clip(path: Path, darkest: int = 0, width_px: int = 160, height_px: int = 120) -> None:
     """Two seconds, 10 pictures a second, a key picture each second; from `darkest` (at most 27) to light."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt, stream.time_base = 160, 120, "yuv420p", Fraction(1, 10)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = width_px, height_px, "yuv420p", Fraction(1, 10)
         stream.codec_context.gop_size = 10
         stream.codec_context.options = {"profile": "baseline", "tune": "zerolatency", "sc_threshold": "0"}
         for number in range(20):
-            picture = np.full((120, 160, 3), darkest + number * 12, np.uint8)
+            picture = np.full((height_px, width_px, 3), darkest + number * 12, np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode(None):

@@ -17,7 +17,7 @@ import { Notices } from "../ui/notices";
 import { Button, PartnerBadge, SeverityMark } from "../ui/parts";
 import { useNow } from "../ui/use-now";
 import { closeCamera, dockCameras, useDock } from "../video/dock";
-import { VideoTile } from "../video/tile";
+import { VideoTile } from "../video/video-dock";
 import "../video/video.css";
 import { OwnIncident } from "./own-incident";
 import { PlateCheck } from "./plate-check";

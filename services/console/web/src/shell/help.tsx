@@ -4,7 +4,7 @@ import type { ScreenEntry } from "./screens";
 
 const groups: readonly [string, readonly (readonly [string, string])[]][] = [
   ["Everywhere", [["Ctrl K", "Go to, or do"], ["?", "This help"], ["`", "Jump to the top alert"], ["Esc", "Back"], ["N", "Dark or day"]]],
-  ["Alert queue", [["J / K", "Next, previous"], ["A", "Acknowledge"], ["Enter", "Acknowledge, open, dock 4 cameras"], ["X", "Select"], ["F", "Filter"], ["C / M", "Plate is correct / misread"], ["I", "To its incident, or make one"], ["1 – 4", "Enlarge a tile"]]],
+  ["Alert queue", [["J / K", "Next, previous"], ["A", "Acknowledge"], ["Enter", "Acknowledge, open, dock 4 cameras"], ["X", "Select"], ["F", "Filter"], ["C / M", "Plate is correct / misread"], ["I", "To its incident, or make one"], ["1 – 4", "Enlarge a tile"], ["W", "Send a tile to the wall"], ["B", "A tile's picture to the incident"]]],
   ["Map", [["Arrows", "Move"], ["+ / −", "Zoom"], ["0", "Whole area"], ["L", "Layers"], ["Enter", "While placing: a point at the cross"], ["Backspace", "While drawing: take the last point back"], [", / .", "Previous, next camera along a line"]]],
 ];
 

@@ -25,6 +25,7 @@ export const screens: readonly ScreenEntry[] = [
   { path: "/units", title: "Units", short: "Units", icon: "units", letter: "u", rights: ["unit.list", "position.list"], component: lazy(() => import("../people/units")), primary: true },
   { path: "/search", title: "Find", short: "Find", icon: "search", letter: "f", rights: ["plate_read.search", "person_record.search", "vehicle_record.search", "footage.search"], component: lazy(() => import("../records/find")), primary: true },
   { path: "/cameras", title: "Cameras", short: "Cams", icon: "cameras", letter: "c", rights: ["camera.list"], component: lazy(() => import("../cameras/registry")), primary: true },
+  { path: "/wall", title: "Video walls", short: "Walls", icon: "walls", letter: "v", rights: ["wall.list"], component: lazy(() => import("../wall/walls")), primary: false },
   { path: "/playback", title: "Playback", short: "Then", icon: "cameras", letter: "b", rights: ["footage.list"], component: lazy(() => import("../playback/playback")), primary: false },
   { path: "/exports", title: "Exports", short: "Copies", icon: "retention", letter: "e", rights: ["export.list"], component: lazy(() => import("../evidence/exports")), primary: false },
   { path: "/incident/tips", title: "Tips", short: "Tips", icon: "tips", letter: "t", rights: ["tip.list"], component: lazy(() => import("../incidents/tips")), primary: true },

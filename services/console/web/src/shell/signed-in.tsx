@@ -1,8 +1,9 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { lazy, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { ProblemError } from "../contract/problem";
 import { followTrack } from "../air/show";
 import { followAlert } from "../alerts/actions";
+import { useMoment } from "../incidents/moment";
 import { startLive, stopLive } from "../live/store";
 import { PurposeDialog, ReauthenticationDialog } from "../purpose/dialogs";
 import { useIdleLock } from "../session/idle";
@@ -12,7 +13,9 @@ import { Frame } from "./frame";
 import { go } from "./router";
 import { joinWindows } from "./windows";
 
+const ToIncident = lazy(() => import("../incidents/to-incident").then((module) => ({ default: module.ToIncident })));
 const Field = lazy(() => import("../field/field"));
+const WallWindow = lazy(() => import("../wall/wall"));
 const Setup = lazy(() => import("../setup/setup"));
 
 function newQueries(): QueryClient {
@@ -37,9 +40,11 @@ export default function SignedIn({ path }: { path: string }) {
     return () => {
       stopLive();
       dropAll();
+      useMoment.setState({ moment: undefined });
       queries.clear();
     };
   }, [queries]);
+  const moment = useMoment((state) => state.moment !== undefined);
   const sessionId = useSession((state) => state.session?.session_id ?? "");
   useEffect(
     () =>
@@ -53,7 +58,12 @@ export default function SignedIn({ path }: { path: string }) {
   );
   return (
     <QueryClientProvider client={queries}>
-      {path.startsWith("/field") ? <Field /> : path === "/setup" ? <Setup /> : <Frame path={path} />}
+      {path.startsWith("/field") ? <Field /> : path === "/setup" ? <Setup /> : path.startsWith("/wall/") ? <WallWindow key={path} wallId={decodeURIComponent(path.slice("/wall/".length))} /> : <Frame path={path} />}
+      {moment && (
+        <Suspense fallback={null}>
+          <ToIncident />
+        </Suspense>
+      )}
       <PurposeDialog />
       <ReauthenticationDialog />
     </QueryClientProvider>

@@ -4,6 +4,8 @@ const paths = {
   alerts: "M10 2a5 5 0 0 1 5 5v4l2 3H3l2-3V7a5 5 0 0 1 5-5zM8 17h4",
   units: "M3 12l1.5-5h11L17 12v4h-2.5M3 12v4h2.5M3 12h14M6 16h8",
   cameras: "M2 6h11v8H2zM13 9l5-3v8l-5-3",
+  walls: "M2 4h7v5H2zM11 4h7v5h-7zM2 11h7v5H2zM11 11h7v5h-7z",
+  flag: "M5 18V3h10l-2.500 3.500L15 10H5",
   search: "M9 3a6 6 0 1 1 0 12A6 6 0 0 1 9 3zM13.5 13.5L18 18",
   sharing: "M6 7h11l-3-3M14 13H3l3 3",
   audit: "M5 2h10v16H5zM8 6h4M8 9h4M8 12h2",

@@ -3,10 +3,18 @@ import { relayEndings } from "../live/store";
 import { WhepViewer } from "./whep";
 
 const UNUSED_CLOSES_AFTER_MS = 15_000;
+/** Decoding more at once stutters on the machines that stand at desks. */
+export const MOST_LIVE = 16;
 const viewers = new Map<string, { viewer: WhepViewer; users: number; timer: ReturnType<typeof setTimeout> | undefined }>();
 
-export function takeViewer(cameraId: string, partner: boolean, name: string): WhepViewer {
+/** Undefined: as many are open as this window takes. One that nobody looks at any more makes room. */
+export function takeViewer(cameraId: string, partner: boolean, name: string): WhepViewer | undefined {
   let held = viewers.get(cameraId);
+  if (!held && viewers.size >= MOST_LIVE) {
+    const [unused] = [...viewers].find(([, one]) => one.users === 0) ?? [];
+    if (unused === undefined) return undefined;
+    drop(unused);
+  }
   if (!held) {
     held = { viewer: new WhepViewer(cameraId, partner, name), users: 0, timer: undefined };
     viewers.set(cameraId, held);
@@ -27,7 +35,7 @@ export function releaseViewer(cameraId: string, keepWarm = false): void {
 
 /** Begin now what a tile will probably want in a second. Own cameras only: a partner's is never opened without its purpose. */
 export function preconnect(cameraId: string, name: string): void {
-  if (viewers.has(cameraId)) return;
+  if (viewers.has(cameraId) || viewers.size >= MOST_LIVE) return;
   takeViewer(cameraId, false, name);
   releaseViewer(cameraId, true);
 }

@@ -1,18 +1,30 @@
 /**
  * A WHEP viewer (draft-ietf-wish-whep): the offer goes out at once, without waiting for candidates, because the relay answers with its own
  * address (measured: 0.15 s to the first frame instead of 1.5 s). Watches its own pictures: no new one for 3 s is a stall, for 8 s a new start.
+ * Tells how large it is shown: a small picture is the camera's smaller stream, where it has one.
  */
+import { send } from "../contract/call";
 import { DeclinedError, exchange } from "../contract/exchange";
 import { explain, ProblemError } from "../contract/problem";
+import { VideoService } from "../generated/rtcc/video/v1/video_pb";
 import { firstFrame } from "./first-frame";
 
-export type ViewerState = "connecting" | "live" | "stalled" | "failed";
+/** "reconnecting": there was a picture, and a new try is under way; "forbidden": the right is missing or has ended. */
+export type ViewerState = "connecting" | "live" | "stalled" | "reconnecting" | "forbidden" | "failed";
 
 const WATCH_EVERY_MS = 1_000;
 const STALLED_AFTER_MS = 3_000;
 const RESTART_AFTER_MS = 8_000;
+/** ICE and DTLS take some 100 ms where packets come through at all. */
+const CONNECTS_WITHIN_MS = 4_000;
+/** After so many answers without a picture the network is taken to let none through; live video is asked for again now and then. */
+export const BLOCKED_AFTER_FAILURES = 2;
+const BLOCKED_TRIES_EVERY_MS = 60_000;
 /** Refusals that a new try won't change. */
-const FINAL = new Set(["refused", "not-found", "invalid-input", "unauthenticated", "session-locked", "purpose-required"]);
+const FORBIDDEN = new Set(["refused", "unauthenticated", "session-locked", "purpose-required"]);
+const FINAL = new Set([...FORBIDDEN, "not-found", "invalid-input"]);
+/** Shown no wider than this, a picture needs no more than the smaller stream. */
+export const SMALL_WIDTH_PX = 480;
 
 export class WhepViewer {
   state: ViewerState = "connecting";
@@ -21,6 +33,10 @@ export class WhepViewer {
   /** From the request to the first decoded frame; undefined before it. */
   firstFrameMs: number | undefined;
   lastFrameAtMs = 0;
+  /** How often in a row the service took the offer and no picture came: the network may let none through. */
+  mediaFailures = 0;
+  private readonly widthsPx = new Map<object, number>();
+  private toldSmall = false;
   readonly stream = new MediaStream();
   private peer: RTCPeerConnection | undefined;
   private location = "";
@@ -30,6 +46,7 @@ export class WhepViewer {
   private restart: ReturnType<typeof setTimeout> | undefined;
   private readonly listeners = new Set<() => void>();
   private startedMs = 0;
+  private watchFromMs = 0;
   private attempts = 0;
   private closed = false;
 
@@ -63,6 +80,26 @@ export class WhepViewer {
     void this.connect();
   }
 
+  /** How wide `shower` shows it, in CSS pixels; undefined: no more. The largest one counts. */
+  show(shower: object, widthPx: number | undefined): void {
+    if (widthPx === undefined) this.widthsPx.delete(shower);
+    else this.widthsPx.set(shower, Math.max(1, Math.round(widthPx)));
+    const viewerId = this.location.split("/").at(-1);
+    if (!viewerId || !this.widthPx || this.small === this.toldSmall) return;
+    this.toldSmall = this.small;
+    // Lost: the size is told again when it changes or the view begins anew.
+    void send(VideoService.method.updateViewer, { cameraId: this.cameraId, viewerId, shownWidthPx: this.widthPx }, { withPurpose: this.partner }).catch(() => undefined);
+  }
+
+  /** 0: not known yet. */
+  private get widthPx(): number {
+    return Math.max(0, ...this.widthsPx.values());
+  }
+
+  private get small(): boolean {
+    return this.widthPx > 0 && this.widthPx <= SMALL_WIDTH_PX;
+  }
+
   close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -89,11 +126,15 @@ export class WhepViewer {
     };
     try {
       await peer.setLocalDescription(await peer.createOffer());
+      const asked = { widthPx: this.widthPx, small: this.small };
       const answer = await exchange(
-        { verb: "POST", path: `/v1/whep/${encodeURIComponent(this.cameraId)}`, body: peer.localDescription?.sdp ?? "", contentType: "application/sdp" },
+        { verb: "POST", path: `/v1/whep/${encodeURIComponent(this.cameraId)}${asked.widthPx ? `?shown_width_px=${Math.min(99_999, asked.widthPx)}` : ""}`, body: peer.localDescription?.sdp ?? "", contentType: "application/sdp" },
         { withPurpose: this.partner, what: `Live view of ${this.cameraName}` },
       );
       this.location = answer.headers.get("Location") ?? "";
+      this.toldSmall = asked.small;
+      // It may have grown or shrunk meanwhile.
+      this.show(this, undefined);
       const sdp = await answer.text();
       if (this.closed || peer !== this.peer) {
         this.release();
@@ -105,14 +146,16 @@ export class WhepViewer {
       transport?.addEventListener("statechange", () => {
         if (peer === this.peer && transport.state === "closed") this.tryAgain("the video service ended this view");
       });
-      this.lastFrameAtMs = performance.now();
+      // Counted from the answer: what was shown before stays as old as it is.
+      this.watchFromMs = performance.now();
       this.watch = setInterval(() => void this.look(peer), WATCH_EVERY_MS);
     } catch (error) {
       if (this.closed || peer !== this.peer) return;
       this.hangUp();
-      if (error instanceof DeclinedError || (error instanceof ProblemError && FINAL.has(error.kind))) {
+      const refused = error instanceof DeclinedError || (error instanceof ProblemError && FORBIDDEN.has(error.kind));
+      if (refused || (error instanceof ProblemError && FINAL.has(error.kind))) {
         this.letGo();
-        this.become("failed", explain(error));
+        this.become(refused ? "forbidden" : "failed", explain(error));
       } else this.tryAgain(explain(error));
     }
   }
@@ -124,8 +167,9 @@ export class WhepViewer {
       if (report.type !== "inbound-rtp" || report.kind !== "video") continue;
       if ((report.framesDecoded ?? 0) !== this.framesDecoded) this.sawFrame(report.framesDecoded ?? 0);
     }
-    const still = performance.now() - this.lastFrameAtMs;
-    if (still > RESTART_AFTER_MS) this.tryAgain("no picture came for 8 s");
+    const still = performance.now() - Math.max(this.lastFrameAtMs, this.watchFromMs);
+    if (still > CONNECTS_WITHIN_MS && peer.connectionState !== "connected") this.tryAgain("the network lets no live video through");
+    else if (still > RESTART_AFTER_MS) this.tryAgain("no picture came for 8 s");
     else if (still > STALLED_AFTER_MS && this.state === "live") this.become("stalled", "no new picture");
   }
 
@@ -135,15 +179,18 @@ export class WhepViewer {
     if (framesDecoded !== undefined) this.framesDecoded = framesDecoded;
     this.firstFrameMs ??= performance.now() - this.startedMs;
     this.attempts = 0;
+    this.mediaFailures = 0;
     if (this.state !== "live") this.become("live", "");
     else this.tell();
   }
 
   private tryAgain(reason: string): void {
     if (this.closed) return;
+    if (this.location) this.mediaFailures += 1;
     this.hangUp();
-    this.become(this.firstFrameMs === undefined ? "connecting" : "stalled", reason);
-    const pause = Math.min(15_000, 500 * 2 ** this.attempts) * (0.5 + Math.random());
+    this.become(this.firstFrameMs === undefined ? "connecting" : "reconnecting", reason);
+    const usual = this.mediaFailures < BLOCKED_AFTER_FAILURES ? Math.min(15_000, 500 * 2 ** this.attempts) : BLOCKED_TRIES_EVERY_MS;
+    const pause = usual * (0.5 + Math.random());
     this.attempts += 1;
     clearTimeout(this.restart);
     this.restart = setTimeout(() => void this.connect(), pause);
