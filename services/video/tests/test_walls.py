@@ -136,6 +136,7 @@ async def test_a_wall_names_own_and_granted_cameras_alone(desk: Desk) -> None:
         ("wall.name", {"name": " "}),
         ("wall.name", {"name": "x" * 61}),
         ("wall.tiles", {"tiles": 5}),
+        ("wall.revision", {"revision": 2**32 - 1}),
         ("span", {"slots": [Slot(0, 4, "c1", False)]}),
         ("cell", {"slots": [Slot(8, 2, "c1", False)]}),
         ("cell", {"slots": [Slot(4_000_000_000, 1, "c1", False)]}),
@@ -170,5 +171,6 @@ def test_a_wall_is_valid_when_each_cell_is_painted_once_at_most(tiles: int, slot
 
 
 def wall(**changes: Any) -> Wall:
-    fields = {"name": "Lobby", "tiles": 9, "slots": [Slot(0, 1, "c1", False)]} | changes
-    return Wall("", str(fields["name"]).strip(), fields["tiles"], tuple(fields["slots"]), False, "p1", 0, utc_now(), "p1", "Somebody")
+    fields: dict[str, Any] = {"name": "Lobby", "tiles": 9, "slots": [Slot(0, 1, "c1", False)], "revision": 0} | changes
+    made = (fields["tiles"], tuple(fields["slots"]), False, "p1", fields["revision"])
+    return Wall("", str(fields["name"]).strip(), *made, utc_now(), "p1", "Somebody")

@@ -11,6 +11,8 @@ TILES: Final = (1, 4, 9, 16)
 LONGEST_NAME: Final = 60
 MOST_WALLS: Final = 200
 _LONGEST_ID: Final = 80
+# what the column holds
+_MOST_REVISIONS: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ def check_wall(wall: Wall) -> None:
         raise InvalidInput.one("wall.name", f"is needed, 1 to {LONGEST_NAME} printable characters")
     if wall.tiles not in TILES:
         raise InvalidInput.one("wall.tiles", "is 1, 4, 9 or 16")
+    if wall.revision > _MOST_REVISIONS:
+        raise InvalidInput.one("wall.revision", f"is at most {_MOST_REVISIONS}")
     side = isqrt(wall.tiles)
     taken: set[int] = set()
     for number, slot in enumerate(wall.slots):
