@@ -29,10 +29,10 @@ class SearchStore:
             )
 
     async def remove_orphans(self, scope: Scope, before: datetime) -> int:
-        """Minutes older than `before` without any segment; how many."""
+        """Minutes of the week before `before` without any segment; how many. It is asked every hour, and looks at no minute for months."""
         async with self._database.transaction(scope) as connection:
             done = await connection.execute(
-                """delete from footage_motion m where m.minute < $1 and not exists (
+                """delete from footage_motion m where m.minute < $1 and m.minute > $1 - interval '7 days' and not exists (
                        select 1 from footage_segment s
                        where s.agency_id = m.agency_id and s.camera_id = m.camera_id and s.started_at > m.minute - interval '1 minute'
                          and s.started_at < m.minute + interval '1 minute')""",
