@@ -1,29 +1,19 @@
 """A redacted copy of an export, in the console: drawn by pointer and by key, made, saved, and checked by the program in it (R28)."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from proof import footage_things
-from proof.browser import window
+from proof.browser import pictures, window
 from proof.desk import OWNER
+from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.world import World
-
-# the pictures that somebody looks at are kept where this says
-_SHOTS = os.environ.get("RTCC_SHOTS", "")
-
-
-async def shot(page: Page, name: str) -> None:
-    if _SHOTS:
-        for theme in ("dark", "day"):
-            await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-            await page.screenshot(path=f"{_SHOTS}/{name}-{theme}.png")
 
 
 async def test_a_part_of_the_picture_is_hidden_in_a_copy(desk: World, console_browser: Browser, tmp_path: Path) -> None:
@@ -34,10 +24,7 @@ async def test_a_part_of_the_picture_is_hidden_in_a_copy(desk: World, console_br
         await expect(rows.first).to_be_visible()
         before = await rows.filter(has_text="Redacted copy").count()
         await page.goto(f"{desk.platform.url}/exports/{original}/redact")
-        dialog = page.get_by_test_id("purpose-dialog")
-        await dialog.locator("input[name=purpose]").fill("Public records request")
-        await dialog.locator("input[name=case_number]").fill("26-0413")
-        await page.get_by_test_id("purpose-submit").click()
+        await give_purpose(page, "Public records request", "26-0413")
         stage = page.get_by_test_id("stage")
         await expect(stage).to_be_visible()
         make = page.get_by_role("button", name="Make the redacted copy")
@@ -70,12 +57,9 @@ async def test_a_part_of_the_picture_is_hidden_in_a_copy(desk: World, console_br
         await page.keyboard.press("Shift+ArrowDown")
         await expect(page.get_by_test_id("region").nth(1)).to_contain_text("2 places")
         await page.get_by_test_id("region").first.get_by_role("button", name="Ends here").click()
-        await shot(page, "redact")
-        await page.set_viewport_size({"width": 390, "height": 844})
-        await shot(page, "redact-phone")
-        await page.set_viewport_size({"width": 1440, "height": 900})
+        await pictures(page, "redact", (390, 1440))
         await page.locator("select[name=mode]").select_option(label="everything but the regions")
-        await shot(page, "redact-outside")
+        await pictures(page, "redact-outside")
         await page.locator("select[name=style]").select_option(label="one colour")
         await page.locator("input[name=reason]").fill("the rest is nobody's business")
         await make.click()
@@ -84,7 +68,7 @@ async def test_a_part_of_the_picture_is_hidden_in_a_copy(desk: World, console_br
         copies = rows.filter(has_text="Redacted copy")
         await expect(copies).to_have_count(before + 1, timeout=40_000)
         await expect(copies.first).to_contain_text("the rest is nobody's business")
-        await shot(page, "exports")
+        await pictures(page, "exports")
         async with page.expect_download() as saving:
             await copies.first.get_by_role("button", name="Save").click()
         export = tmp_path / "copy.zip"

@@ -108,3 +108,13 @@ async def picture(page: Page, name: str) -> None:
     """Keep a screenshot where RTCC_PICTURES names a folder; else nothing."""
     if folder := os.environ.get("RTCC_PICTURES"):
         await page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+async def pictures(page: Page, name: str, widths: tuple[int, ...] = (1440,)) -> None:
+    """As `picture`, in both themes and at each width in pixels. The page is left in the light theme, at the last width."""
+    if os.environ.get("RTCC_PICTURES"):
+        for width in widths:
+            await page.set_viewport_size({"width": width, "height": 844 if width < 800 else 900})
+            for theme in ("dark", "day"):
+                await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+                await picture(page, f"{name}-{width}-{theme}")
