@@ -1,33 +1,18 @@
 """Somebody who crossed a street is found in the console by motion, looked at, and played at that moment."""
 
-import os
 from datetime import timedelta
 from typing import Any
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from proof import footage_things
-from proof.browser import window
+from proof.browser import pictures, window
 from proof.desk import OWNER
 from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.world import World
 from rtcc.video.v1 import footage_search_pb2 as pb
 from rtcc_chassis.clock import utc_now
-
-_SHOTS = os.environ.get("RTCC_SHOTS", "")
-
-
-async def shots(page: Page, name: str) -> None:
-    """Both themes, desk and phone, where somebody wants to look at them."""
-    if not _SHOTS:
-        return
-    for width in (1600, 390):
-        await page.set_viewport_size({"width": width, "height": 1000})
-        for theme in ("dark", "day"):
-            await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-            await page.screenshot(path=f"{_SHOTS}/{name}-{width}-{theme}.png", full_page=width < 800)
-    await page.set_viewport_size({"width": 1600, "height": 1000})
 
 
 async def test_who_crossed_the_street_is_found_and_played(desk: World, console_browser: Browser) -> None:
@@ -50,7 +35,7 @@ async def test_who_crossed_the_street_is_found_and_played(desk: World, console_b
         lead = page.get_by_test_id("lead").first
         await expect(lead.locator("img")).to_be_visible()
         assert await lead.locator("img").evaluate("image => image.naturalWidth") == 320
-        await shots(page, "footage-search")
+        await pictures(page, "footage-search", (390, 1600))
         await lead.get_by_role("button").click()
         deck = page.get_by_test_id("playback")
         await expect(deck).to_be_visible()
@@ -59,7 +44,7 @@ async def test_who_crossed_the_street_is_found_and_played(desk: World, console_b
         strip = page.get_by_test_id("motion")
         await expect(strip.locator(".motion-stretch").first).to_be_visible()
         stretch = strip.locator(".motion-stretch:not([data-scene])").first
-        await shots(page, "motion-strip")
+        await pictures(page, "motion-strip", (390, 1600))
         track = await page.get_by_test_id("timeline").bounding_box()
         assert track is not None
         await page.mouse.click(track["x"] + 2, track["y"] + 8)

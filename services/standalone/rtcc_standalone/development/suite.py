@@ -11,7 +11,7 @@ from rtcc_standalone.development.containers import ensure_containers, wanted
 from rtcc_standalone.terminal import Steps
 
 # processes that test at once; each has servers and a platform of its own
-_WORKERS = 2
+_WORKERS = 3
 
 
 def run_tests(root: Path, arguments: Sequence[str], *, soak: bool) -> int:
@@ -23,6 +23,6 @@ def run_tests(root: Path, arguments: Sequence[str], *, soak: bool) -> int:
         environment["RTCC_SOAK"] = "1"
     if wanted(arguments, soak=soak):
         ensure_containers(Steps())
-    # everything: two files at a time, because many tests wait for processes to start and end
+    # everything: three files at a time, because many tests wait for processes to start and end
     shared_out = [] if arguments else ["--numprocesses", str(_WORKERS), "--dist", "loadfile"]
     return subprocess.run([sys.executable, "-m", "pytest", *shared_out, *arguments], cwd=root, env=environment, check=False).returncode
