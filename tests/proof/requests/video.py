@@ -1,5 +1,6 @@
 """Live views and pictures of cameras."""
 
+from proof import wall_things
 from proof.requests.building import Builder, asks, asks_of
 from proof.world import World
 from rtcc.video.v1 import ptz_pb2, relay_pb2, wall_pb2
@@ -66,12 +67,15 @@ async def _controlled(world: World, agency_id: str) -> tuple[str, str]:
 
 
 async def _wall(world: World, agency_id: str) -> wall_pb2.Wall:
-    return wall_pb2.Wall(name="Lobby", tiles=4, slots=[wall_pb2.WallSlot(cell=0, span=1, camera_id=await world.camera(agency_id))])
+    """With a camera that the video service has heard of."""
+    slots = [wall_pb2.WallSlot(cell=0, span=1, camera_id=await world.camera(agency_id))]
+    await wall_things.saved_wall(world, agency_id, "Hall", 4, slots)
+    return wall_pb2.Wall(name="Lobby", tiles=4, slots=slots)
 
 
 async def _saved_wall(world: World, agency_id: str) -> str:
-    request = wall_pb2.SaveWallRequest(wall=await _wall(world, agency_id))
-    return str((await world.platform.ask("SaveWall", world.everything(agency_id), request)).wall.wall_id)
+    slots = [wall_pb2.WallSlot(cell=0, span=1, camera_id=await world.camera(agency_id))]
+    return await wall_things.saved_wall(world, agency_id, "Lobby", 4, slots)
 
 
 REQUESTS: dict[str, Builder] = {
