@@ -134,12 +134,10 @@
 - name: RTCC_VIDEO_PUBLIC_ADDRESSES
   value: {{ .publicAddresses | default (list "$(NODE_ADDRESS)") | join "," | quote }}
 # where the other pods of it find this one
-- name: POD_ADDRESS
+- name: RTCC_VIDEO_RELAY_ADDRESS
   valueFrom:
     fieldRef:
       fieldPath: status.podIP
-- name: RTCC_VIDEO_RELAY_ADDRESS
-  value: $(POD_ADDRESS)
 - name: RTCC_VIDEO_CASCADE_LISTEN
   value: 0.0.0.0:7010
 # recorded video on its way to the object store, in the pod's own volume: settings.spool_limit_bytes must leave room in temporarySize

@@ -1,6 +1,7 @@
 """Every setting of the video service, read from RTCC_VIDEO_<NAME>."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,8 @@ from rtcc_video.onvif.device import Reach
 from rtcc_video.publishing.publisher import PublisherSettings
 from rtcc_video.recording.segmenter import SegmentLimits
 from rtcc_video.sources.rtsp import RtspSettings
+
+_HOST_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,252}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class VideoSettings:
         host, _, port = self.cascade_listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise InvalidSetting("RTCC_VIDEO_CASCADE_LISTEN", f"{self.cascade_listen!r} is not host:port")
+        if self.relay_address and not _is_host(self.relay_address):
+            raise InvalidSetting("RTCC_VIDEO_RELAY_ADDRESS", f"{self.relay_address!r} is neither an IP address nor a host's name")
         return host.strip("[]"), int(port)
 
     def accelerate(self) -> Literal["auto", "off"]:
@@ -179,3 +184,12 @@ class VideoSettings:
         if self.source_start == "on_demand":
             return "on_demand"
         raise InvalidSetting("RTCC_VIDEO_SOURCE_START", f"{self.source_start!r} is neither at_once nor on_demand")
+
+
+def _is_host(text: str) -> bool:
+    """An IP address of either kind or a host's name (RFC 1123), and nothing that only looks filled in: a variable that nobody replaced."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _HOST_NAME.fullmatch(text) is not None
+    return True

@@ -10,11 +10,13 @@ from hypothesis import given
 from rtcc.video.v1.relay_pb2 import RelayLease
 from rtcc_chassis.members import Members
 from rtcc_chassis.relays import Relay, read_lease
+from rtcc_chassis.settings import InvalidSetting
 from rtcc_video.cascade import wire
 from rtcc_video.cascade.group import group_of
 from rtcc_video.cascade.placement import Placement
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.stream import LiveStream, StreamLimits
+from rtcc_video.settings import VideoSettings
 
 CAMERAS = [f"camera-{number}" for number in range(300)]
 nals = st.lists(st.binary(min_size=1, max_size=400), min_size=1, max_size=6).map(tuple)
@@ -156,3 +158,14 @@ def test_a_joining_relay_gets_the_group_so_far_in_no_time(units: list[AccessUnit
     assert group[-1].timestamp == stream.last_timestamp
     assert group[-1].timestamp - group[0].timestamp == 19 * 90
     assert group_of(LiveStream(StreamLimits(), time.monotonic)) == []
+
+
+@pytest.mark.parametrize("told", ["$(POD_ADDRESS)", "10.0.0.7:7000", "-relay", "two hosts"])
+def test_a_relay_address_that_nobody_can_reach_is_refused_at_the_start(told: str) -> None:
+    with pytest.raises(InvalidSetting, match="RTCC_VIDEO_RELAY_ADDRESS"):
+        VideoSettings(cascade_listen="0.0.0.0:7010", relay_address=told).cascade_place()
+
+
+@pytest.mark.parametrize("told", ["", "10.0.0.7", "fd00::7", "region-video-0.region.svc"])
+def test_addresses_and_names_of_hosts_are_taken(told: str) -> None:
+    assert VideoSettings(cascade_listen="0.0.0.0:7010", relay_address=told).cascade_place() == ("0.0.0.0", 7010)
