@@ -1,3 +1,4 @@
+import { KeyList } from "../ui/key-list";
 import { Dialog } from "../ui/parts";
 import { useDesk } from "./desk";
 import type { ScreenEntry } from "./screens";
@@ -18,16 +19,7 @@ export function Help({ screens }: { screens: readonly ScreenEntry[] }) {
         {[...groups, ["G, then", screens.map((screen) => [screen.letter.toUpperCase(), screen.title] as const)] as const].map(([title, keys]) => (
           <section key={title} className="stack">
             <h3>{title}</h3>
-            <dl className="facts">
-              {keys.map(([key, what]) => (
-                <div key={key} style={{ display: "contents" }}>
-                  <dt>
-                    <kbd>{key}</kbd>
-                  </dt>
-                  <dd>{what}</dd>
-                </div>
-              ))}
-            </dl>
+            <KeyList keys={keys} />
           </section>
         ))}
       </div>

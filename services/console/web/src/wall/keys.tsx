@@ -1,3 +1,4 @@
+import { KeyList } from "../ui/key-list";
 import { Dialog } from "../ui/parts";
 
 const KEYS: readonly (readonly [string, string])[] = [
@@ -18,16 +19,7 @@ const KEYS: readonly (readonly [string, string])[] = [
 export function WallKeys({ onClose }: { onClose(): void }) {
   return (
     <Dialog title="Keys" wide onClose={onClose} testId="wall-keys">
-      <dl className="facts">
-        {KEYS.map(([key, what]) => (
-          <div key={key} style={{ display: "contents" }}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
+      <KeyList keys={KEYS} />
       <p className="secondary">On a desk beside it, W sends a camera here.</p>
     </Dialog>
   );
