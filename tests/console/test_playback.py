@@ -26,6 +26,11 @@ from rtcc_chassis.clock import utc_now
 
 _VIDEOS = ".deck video"
 _SPEEDS = ("0.25", "0.5", "1", "2", "4", "8", "16")
+# no video is on its way to another moment than the common clock's
+_ARRIVED = f"""() => {{
+    const off = document.querySelector('[data-testid=playback]').dataset.offMs;
+    return off !== undefined && Number(off) <= 5 && [...document.querySelectorAll('{_VIDEOS}')].every((video) => !video.seeking);
+}}"""
 # the videos' times, twice, half a second apart: [[clock, first, second, …], […]]
 _TIMES = f"""async () => {{
     const times = () => [performance.now() / 1000, ...[...document.querySelectorAll('{_VIDEOS}')].map((video) => video.currentTime)];
@@ -62,11 +67,12 @@ async def _seek(page: Page, share: float) -> None:
 
 
 async def _shown(page: Page, count: int) -> list[int]:
-    """Every video has a picture, and none changes any more."""
+    """Every video has the picture of the moment, and none changes any more."""
     before: list[int] = []
 
     async def still() -> list[int] | None:
-        now = await _numbers(page)
+        arrived = await page.evaluate(_ARRIVED)
+        now = await _numbers(page) if arrived else []
         same = len(now) == count and min(now) >= 0 and now == before
         before[:] = now
         return now if same else None

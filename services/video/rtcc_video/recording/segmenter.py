@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream, parse_sps
@@ -12,10 +13,16 @@ _STEP_US: Final = 500_000
 # How far the camera's ticks may run from the server's clock before a new count begins. A picture held up by the network stays below it.
 _APART_US: Final = 3_000_000
 _SILENCE_TICKS: Final = 2 * TIMESCALE
-# A segment's start follows the server's clock by an eighth of the difference, at most 40 ms: jitter is smoothed, drift is followed.
+# A segment's start follows the server's clock by an eighth of the difference, at most 40 ms and half a picture, as the last picture of
+# the segment before stands for it: jitter is smoothed, drift is followed, no picture vanishes.
 _FOLLOW_SHARE: Final = 8
 _FOLLOW_LIMIT_US: Final = 40_000
 _USUAL_TICKS: Final = TIMESCALE // 25
+
+
+def media_ticks(unix_us: int) -> int:
+    """Unix microseconds as the time in a segment, 90 kHz."""
+    return unix_us * TIMESCALE // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class RawSegment:
 
     def to_bytes(self) -> bytes:
         """The media segment; its decoding time is the server's time of day in ticks, so that players need no other index."""
-        return write_segment(self.number, self.started_us * TIMESCALE // 1_000_000, self.pictures)
+        return write_segment(self.number, media_ticks(self.started_us), self.pictures)
 
 
 # Called with each segment as it is complete.
@@ -126,7 +133,8 @@ class Segmenter:
         length = unit.timestamp - first
         full = length >= self._longest_ticks or self._bytes >= self._limits.longest_bytes
         if full or (unit.key and (length >= self._target_ticks or self._new_sets(unit))):
-            follow_us = max(-_FOLLOW_LIMIT_US, min(_FOLLOW_LIMIT_US, apart_us // _FOLLOW_SHARE))
+            limit_us = min(_FOLLOW_LIMIT_US, ticks * 1_000_000 // TIMESCALE // 2)
+            follow_us = max(-limit_us, min(limit_us, apart_us // _FOLLOW_SHARE))
             next_us = self._time_of(unit.timestamp) + follow_us
             self._emit(unit.timestamp, next_us)
             self._anchor_ticks, self._anchor_us = unit.timestamp, next_us
@@ -159,10 +167,10 @@ class Segmenter:
             raise MalformedBitstream("stream", "a segment without parameter sets")
         started_us = self._time_of(units[0].timestamp)
         ended_us = ended_us or self._time_of(end_ticks)
-        moved = (ended_us - self._time_of(end_ticks)) * TIMESCALE // 1_000_000
-        ends = [unit.timestamp for unit in units[1:]] + [end_ticks]
-        durations = [end - unit.timestamp for unit, end in zip(units, ends, strict=True)]
-        durations[-1] = max(1, durations[-1] + moved)
+        durations = [after.timestamp - unit.timestamp for unit, after in pairwise(units)]
+        # To the tick where the next one begins: a player that appends this one later than the next takes an overlap for a replacement.
+        length = media_ticks(ended_us) - media_ticks(started_us)
+        durations.append(max(1, length - sum(durations)))
         pictures = tuple((unit.nals, duration, unit.key) for unit, duration in zip(units, durations, strict=True))
         self._number += 1
         segment = RawSegment(

@@ -44,6 +44,7 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
 
   const seek = (ms: number) => {
     moment.current = Math.min(untilMs, Math.max(fromMs, ms));
+    off.current.clear();
     setNowMs(moment.current);
   };
   useEffect(() => {
@@ -73,12 +74,14 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
   /** One picture of the first camera that shows one now. */
   const step = (pictures: number) => {
     setPlaying(false);
-    const stretches = all.find((one) => at(one, moment.current) >= 0) ?? all[0] ?? [];
-    seek(stepped(stretches, moment.current, pictures));
+    const first = cameraIds.find((id) => at(recorded.get(id)?.stretches ?? [], moment.current) >= 0) ?? cameraIds[0] ?? "";
+    seek(players.current.get(first)?.pictureFrom(moment.current, pictures) ?? stepped(recorded.get(first)?.stretches ?? [], moment.current, pictures));
   };
   const bookmark = (id: string) => {
     setPlaying(false);
     const atMs = moment.current;
+    // It may not have been told yet where to be: the clock ticks 20 times a second.
+    players.current.get(id)?.follow(atMs, speed, false);
     void Promise.resolve(players.current.get(id)?.whenShown()).then((video) => toIncident(id, name(id), video, atMs, marks));
   };
   useKeys({
@@ -88,9 +91,10 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
     ...(mayNote ? { b: () => bookmark(cameraIds[0] as string) } : {}),
   });
   const apart = [...off.current.values()];
+  const farthest = apart.length ? Math.round(Math.max(...apart.map(Math.abs))) : undefined;
   const spread = apart.length > 1 ? Math.max(...apart) - Math.min(...apart) : 0;
   return (
-    <div className="stack" data-testid="playback" data-now={Math.round(nowMs)} data-playing={playing} data-spread-ms={Math.round(spread)} data-speed={speed}>
+    <div className="stack" data-testid="playback" data-now={Math.round(nowMs)} data-playing={playing} data-spread-ms={Math.round(spread)} data-off-ms={farthest} data-speed={speed}>
       <div className="deck" data-count={cameraIds.length}>
         {cameraIds.map((id) => (
           <Screen key={id} cameraId={id} name={name(id)} recorded={recorded.get(id) as Recorded} originMs={fromMs} nowMs={nowMs} onRemove={props.onRemove && (() => props.onRemove?.(id))} onBookmark={mayNote ? () => bookmark(id) : undefined} onPlayer={(player) => (player ? players.current.set(id, player) : players.current.delete(id))} onChange={() => repaint((count) => count + 1)} />

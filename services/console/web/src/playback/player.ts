@@ -1,5 +1,6 @@
 /** One camera's recording in a video element: segments are fetched around the moment that is shown and appended by their own time of day. */
 import { exchange } from "../contract/exchange";
+import { besides, pictureTimes } from "./pictures";
 import { aheadMs, at, correction, needed, type Stretch } from "./timeline";
 
 /** A jump to what is loaded takes some 20 ms; one that was asked for before it was loaded may never end in Chromium, and is asked for again. */
@@ -14,7 +15,8 @@ export class FootagePlayer {
   private readonly source = new MediaSource();
   private readonly url = URL.createObjectURL(this.source);
   private buffer: SourceBuffer | undefined;
-  private readonly loaded = new Set<string>();
+  /** By stretch: when each of its pictures begins, and the end of the last one, Unix milliseconds. */
+  private readonly loaded = new Map<string, readonly number[]>();
   private initId = "";
   private loading = false;
   private wantedMs: number;
@@ -87,6 +89,13 @@ export class FootagePlayer {
     return undefined;
   }
 
+  /** The middle of the picture so many on (or back) from the one at the moment; undefined where that isn't loaded. */
+  pictureFrom(ms: number, pictures: number): number | undefined {
+    const index = at(this.stretches, ms);
+    const near = [index - 1, index, index + 1].map((one) => this.loaded.get(this.stretches[one]?.id ?? "") ?? []);
+    return index < 0 ? undefined : besides(near, ms, pictures);
+  }
+
   stop(): void {
     this.ended = true;
     this.video.pause();
@@ -125,7 +134,7 @@ export class FootagePlayer {
     const data = await this.fetched(stretch.id);
     await this.forget();
     await this.append(data);
-    this.loaded.add(stretch.id);
+    this.loaded.set(stretch.id, pictureTimes(data));
     this.problem = "";
   }
 
