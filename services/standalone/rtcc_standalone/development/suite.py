@@ -23,6 +23,7 @@ def run_tests(root: Path, arguments: Sequence[str], *, soak: bool) -> int:
         environment["RTCC_SOAK"] = "1"
     if wanted(arguments, soak=soak):
         ensure_containers(Steps())
-    # everything: three files at a time, because many tests wait for processes to start and end
-    shared_out = [] if arguments else ["--numprocesses", str(_WORKERS), "--dist", "loadfile"]
+    # everything: three files at a time, because many tests wait for processes to start and end; in the order of the folders, so that
+    # the long ones of tests/ come first and many short ones fill the end (xdist would begin with the files that have the most tests)
+    shared_out = [] if arguments else ["--numprocesses", str(_WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
     return subprocess.run([sys.executable, "-m", "pytest", *shared_out, *arguments], cwd=root, env=environment, check=False).returncode
