@@ -53,7 +53,7 @@ class Request:
     def path(self) -> str:
         """The camera's path, without slashes around it and without the track."""
         path = unquote(urlsplit(self.uri).path).strip("/")
-        return path.removesuffix("trackID=0").strip("/")
+        return path.removesuffix("trackID=0").removesuffix("trackID=1").strip("/")
 
 
 def parse_request(head: bytes) -> Request:

@@ -18,11 +18,15 @@ from urllib.parse import quote, urlsplit
 from rtcc_demo.clip import Clip, load_clip
 from rtcc_demo.rtsp_messages import Answer, BadRequest, DigestCheck, Request, parse_request
 from rtcc_demo.rtsp_player import InterleavedOutlet, Player, UdpOutlet
+from rtcc_demo.rtsp_sound import Sound, SoundPlayer
 
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
 HEAD_LIMIT_BYTES = 8_192
 SESSION_TIMEOUT_S = 60
 INTERLEAVED_MARK = 0x24
+
+_AHEAD = 5_000
+_WRONG_CHANNELS = Answer(400, headers={"X-Reason": "interleaved takes two channel numbers below 256"})
 
 
 class RtspServer:
@@ -30,7 +34,8 @@ class RtspServer:
 
     `offsets_s` shifts a path's loop, so that cameras sharing a clip show different moments. `port` 0 takes a free one. As cameras differ:
     `transports` says which of "tcp" and "udp" it offers, `algorithm` which hash its Digest takes, `tls` makes it an rtsps server, and
-    `shuffle` sends UDP packets out of order.
+    `shuffle` sends UDP packets out of order. `sounds` gives paths a microphone; with `unasked_sound` clients over TCP get the first of them
+    though they never asked, in a channel of its own and among the pictures.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class RtspServer:
         algorithm: str = "MD5",
         tls: ssl.SSLContext | None = None,
         shuffle: bool = False,
+        sounds: Mapping[str, Sound] | None = None,
+        unasked_sound: bool = False,
     ) -> None:
         self._files = dict(clips)
         self._username = username
@@ -55,6 +62,11 @@ class RtspServer:
         self._offsets_s = dict(offsets_s or {})
         self.transports = frozenset(transports)
         self.shuffle = shuffle
+        self.sounds = dict(sounds or {})
+        self.unasked_sound = unasked_sound
+        # the last part of the address of each SETUP that was answered, and how many packets of sound left
+        self.set_ups: list[str] = []
+        self.sound_packets = 0
         self._algorithm = algorithm
         self._tls = tls
         self._clips: dict[str, Clip] = {}
@@ -128,6 +140,7 @@ class _Connection:
         self._session = secrets.token_hex(8)
         self._player: Player | None = None
         self._udp: UdpOutlet | None = None
+        self._sound: SoundPlayer | None = None
 
     async def run(self) -> None:
         while True:
@@ -150,8 +163,13 @@ class _Connection:
                 return
             if request.method == "PLAY" and self._player:
                 self._player.start()
+                if self._sound:
+                    self._sound.start()
 
     def close(self) -> None:
+        if self._sound:
+            self._sound.stop()
+            self._server.sound_packets += self._sound.sent
         if self._player:
             self._player.stop()
         if self._udp:
@@ -185,20 +203,28 @@ class _Connection:
         if found is None:
             return Answer(404)
         host = urlsplit(request.uri).hostname or "127.0.0.1"
+        sound = self._server.sounds.get(request.path)
         headers = {"Content-Base": request.uri.rstrip("/") + "/", "Content-Type": "application/sdp"}
-        return Answer(200, headers=headers, body=found[0].sdp(host).encode())
+        return Answer(200, headers=headers, body=(found[0].sdp(host) + (sound.sdp() if sound else "")).encode())
 
     def _setup(self, request: Request) -> Answer:
         found = self._server.clip_of(request.path)
         if found is None:
             return Answer(404)
         transport = request.headers.get("transport", "")
-        if self._player is not None:
+        sound = self._server.sounds.get(request.path)
+        asks_for_sound = request.uri.endswith("trackID=1")
+        if (self._sound if asks_for_sound else self._player) is not None or (asks_for_sound and sound is None):
             return Answer(459)
+        self._server.set_ups.append(request.uri.rpartition("/")[2])
         for wanted in (one.strip() for one in transport.split(",")):
             over_tcp = wanted.upper().startswith("RTP/AVP/TCP")
             if over_tcp and "tcp" in self._server.transports:
+                if asks_for_sound and sound is not None:
+                    return self._set_up_sound(wanted, sound)
                 return self._set_up_interleaved(wanted, *found)
+            if asks_for_sound:
+                continue
             if not over_tcp and wanted.upper().startswith("RTP/AVP") and "udp" in self._server.transports:
                 return self._set_up_udp(wanted, *found)
         return Answer(461)
@@ -214,13 +240,24 @@ class _Connection:
         reply = f"RTP/AVP;unicast;client_port={ports};server_port={self._udp.port}-{self._udp.port + 1};ssrc={self._player.ssrc:08X}"
         return Answer(200, headers={"Transport": reply, **self._session_header})
 
+    def _set_up_sound(self, wanted: str, sound: Sound) -> Answer:
+        first = _first_channel(wanted)
+        if first is None:
+            return _WRONG_CHANNELS
+        self._sound = SoundPlayer(sound, (InterleavedOutlet(self._writer, first),))
+        return Answer(200, headers={"Transport": f"RTP/AVP/TCP;unicast;interleaved={first}-{first + 1}", **self._session_header})
+
     def _set_up_interleaved(self, wanted: str, clip: Clip, began_s: float) -> Answer:
-        channels = next((part.partition("=")[2] for part in wanted.split(";") if part.startswith("interleaved=")), "0-1")
-        first = channels.partition("-")[0]
-        if not first.isdecimal() or int(first) > 254:
-            return Answer(400, headers={"X-Reason": "interleaved takes two channel numbers below 256"})
-        self._player = Player(clip, began_s, InterleavedOutlet(self._writer, int(first)))
-        reply = f"RTP/AVP/TCP;unicast;interleaved={first}-{int(first) + 1};ssrc={self._player.ssrc:08X}"
+        first = _first_channel(wanted)
+        if first is None:
+            return _WRONG_CHANNELS
+        self._player = Player(clip, began_s, InterleavedOutlet(self._writer, first))
+        if self._server.unasked_sound and self._server.sounds:
+            sound = next(iter(self._server.sounds.values()))
+            outlets = InterleavedOutlet(self._writer, first), InterleavedOutlet(self._writer, first + 2)
+            # numbers ahead of the pictures': who believes them takes the pictures for late
+            self._sound = SoundPlayer(sound, outlets, self._player.sequence + _AHEAD)
+        reply = f"RTP/AVP/TCP;unicast;interleaved={first}-{first + 1};ssrc={self._player.ssrc:08X}"
         return Answer(200, headers={"Transport": reply, **self._session_header})
 
     def _play(self, request: Request) -> Answer:
@@ -236,3 +273,10 @@ class _Connection:
 
     def _teardown(self, request: Request) -> Answer:
         return Answer(200, headers={"Session": self._session})
+
+
+def _first_channel(wanted: str) -> int | None:
+    """The first of the two channels that a Transport header asks for; None when they can't be used."""
+    channels = next((part.partition("=")[2] for part in wanted.split(";") if part.startswith("interleaved=")), "0-1")
+    first = channels.partition("-")[0]
+    return int(first) if first.isdecimal() and int(first) <= 252 else None

@@ -278,7 +278,9 @@ class Feeds:
             raise SourceFailed(str(error), lasting=True) from error
         await self._check_network(address.host, address.port)
         if feed.converted:
-            return self._by_libav(url, feed, {"rtsp_transport": "udp" if address.udp else "tcp"})
+            # libav would ask the camera for its sound too, only to drop it
+            options = {"rtsp_transport": "udp" if address.udp else "tcp", "allowed_media_types": "video+data"}
+            return self._by_libav(url, feed, options)
         return RtspSource(address, self._settings.rtsp(), Leisure(self._leisurely, lambda: feed.stream.watched_live))
 
     def _by_libav(self, url: str, feed: Feed, options: dict[str, str]) -> Source:

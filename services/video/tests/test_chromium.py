@@ -64,8 +64,9 @@ async function read() {
     dtls: connection.getReceivers().find((receiver) => receiver.track.kind === 'video').transport?.state };
   const reports = await connection.getStats();
   for (const report of reports.values()) {
-    if (report.type === 'inbound-rtp') Object.assign(found, { framesDecoded: report.framesDecoded, freezes: report.freezeCount,
-      keyFrames: report.keyFramesDecoded, lost: report.packetsLost });
+    if (report.type === 'inbound-rtp' && report.kind === 'audio') found.audioPackets = report.packetsReceived;
+    if (report.type === 'inbound-rtp' && report.kind === 'video') Object.assign(found, { framesDecoded: report.framesDecoded,
+      freezes: report.freezeCount, keyFrames: report.keyFramesDecoded, lost: report.packetsLost });
     const pair = report.type === 'transport' && reports.get(report.selectedCandidatePairId);
     if (!pair) continue;
     found.protocol = reports.get(pair.remoteCandidateId)?.protocol;
@@ -203,10 +204,17 @@ async def test_chromium_on_a_bad_link_gets_key_pictures_and_then_everything_agai
         await facts_when(page, f"facts.framesDecoded > {facts['framesDecoded']} + 60")
 
 
-async def test_a_player_that_also_offers_audio_gets_its_video(browser: Browser, player: Any) -> None:
+async def test_a_player_that_also_offers_audio_gets_its_video_and_no_sound(browser: Browser, player: Any) -> None:
     async with watching(browser, player, EndpointSettings(), audio=True) as (page, _):
         facts = await facts_when(page, "facts.framesDecoded > 20")
         assert facts["width"] == 640
+        assert not facts.get("audioPackets")
+        sections = await page.evaluate("connection.remoteDescription.sdp")
+        assert "m=audio 0 " in sections
+        # refused for good: the browser has ended what it offered
+        states = await page.evaluate("connection.getTransceivers().map((one) => [one.receiver.track.kind, one.currentDirection])")
+        assert ["video", "recvonly"] in states
+        assert ["audio", "recvonly"] not in states
 
 
 @pytest_asyncio.fixture

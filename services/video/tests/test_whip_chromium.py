@@ -41,6 +41,7 @@ async function start() {
 async function read() {
   const found = { state: connection.connectionState };
   for (const report of (await connection.getStats()).values()) {
+    if (report.type === 'outbound-rtp' && report.kind === 'audio') found.audioPackets = report.packetsSent;
     if (report.type !== 'outbound-rtp' || report.kind !== 'video') continue;
     Object.assign(found, { sent: report.framesEncoded, plis: report.pliCount });
   }
@@ -159,6 +160,9 @@ async def test_one_chromium_publishes_and_another_sees_moving_pictures(pages: tu
     print(f"seen {seen}, sent {sent}; {desk.feed.measure(1)}")
     # a key picture each three seconds, although browsers send none by themselves
     assert len(desk.feed.stream.group) > 0
+    # its microphone is on, and refused: nothing of it goes on the wire
+    assert not sent.get("audioPackets")
+    assert "m=audio 0 " in await publishing.evaluate("connection.remoteDescription.sdp")
     await publishing.close()
 
     async def ended() -> bool:

@@ -14,6 +14,8 @@ _LIMIT_BYTES: Final = 64 * 1024
 _LIMIT_SECTIONS: Final = 32
 _BASELINE: Final = 66
 # payload types that need no rtpmap (RFC 3551, table 5)
+# payload types 0 to 23 are sound or unused, never video (RFC 3551, 6)
+_STATIC_SOUND: Final = frozenset(range(24))
 _STATIC_VIDEO: Final = {"26": "JPEG", "31": "H261", "32": "MPV", "33": "MP2T", "34": "H263"}
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_.\-]{1,256}")
 _PROTOCOLS = frozenset({"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF"})
@@ -278,11 +280,15 @@ def _offers_estimate(offer: ViewerOffer, payload_type: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CameraTrack:
-    """The H.264 track of a camera's description: where to SETUP it and the parameter sets that stand in it."""
+    """The H.264 track of a camera's description: where to SETUP it and the parameter sets that stand in it.
+
+    `sound_types`: payload types of sound, which have no business among the pictures.
+    """
 
     control: str
     payload_type: int
     parameter_sets: tuple[bytes, ...]
+    sound_types: frozenset[int]
 
 
 def find_camera_track(description: SessionDescription) -> CameraTrack:
@@ -295,11 +301,18 @@ def find_camera_track(description: SessionDescription) -> CameraTrack:
             number, _, encoding = mapping.partition(" ")
             seen.append(encoding.partition("/")[0][:20])
             if encoding.upper().startswith("H264/90000") and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 127:
-                return CameraTrack(media.first("control") or "", int(number), _sprop_parameter_sets(media, number))
+                sound_types = _sound_types(description) - {int(number)}
+                return CameraTrack(media.first("control") or "", int(number), _sprop_parameter_sets(media, number), sound_types)
         seen += [_STATIC_VIDEO[number] for number in media.formats if number in _STATIC_VIDEO and not media.all("rtpmap")]
     if not seen:
         raise UnusableOffer("The camera offers no video. Choose another stream path.")
     raise OtherCodec(", ".join(seen))
+
+
+def _sound_types(description: SessionDescription) -> frozenset[int]:
+    """What the description's audio sections name, and the static ones (RFC 3551, table 4)."""
+    named = (number for media in description.media if media.kind == "audio" for number in media.formats)
+    return _STATIC_SOUND | {int(number) for number in named if re.fullmatch(r"[0-9]{1,3}", number)}
 
 
 def _sprop_parameter_sets(media: MediaSection, number: str) -> tuple[bytes, ...]:

@@ -78,6 +78,7 @@ class RtspSession(asyncio.BufferedProtocol):
         self._session_s = _DEFAULT_SESSION_S
         self._control_uri = address.uri
         self._rtp_channel = 0
+        self._sound_types: frozenset[int] = frozenset()
         self._udp: UdpPair | None = None
         self._reorder = Reorder()
         self._heard_s = time.monotonic()
@@ -121,6 +122,7 @@ class RtspSession(asyncio.BufferedProtocol):
         track = find_camera_track(parse_session(description.body.decode("utf-8", "replace")))
         base = description.first("content-base") or description.first("content-location") or self._address.uri
         self._control_uri = self._without_credentials(base)
+        self._sound_types = track.sound_types
         self._sink.on_parameter_sets(track.parameter_sets)
         self._read_session(await self._set_up(self._track_uri(track)))
         await self._ask("PLAY", self._control_uri, {"Session": self._session_id, "Range": "npt=0.000-"})
@@ -178,6 +180,8 @@ class RtspSession(asyncio.BufferedProtocol):
             packet = parse_rtp(data)
         except MalformedPacket:
             return
+        if packet.payload_type in self._sound_types:
+            return
         self._heard_s = time.monotonic()
         for unit in self._depacketizer.push(packet):
             self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
@@ -197,6 +201,8 @@ class RtspSession(asyncio.BufferedProtocol):
         try:
             packet = parse_rtp(data)
         except MalformedPacket:
+            return
+        if packet.payload_type in self._sound_types:
             return
         self._heard_s = now_s = time.monotonic()
         self._octets += len(data)
