@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from rtcc_demo.clip import Clip, load_clip
 from rtcc_demo.rtsp_messages import Answer, BadRequest, DigestCheck, Request, parse_request
-from rtcc_demo.rtsp_player import InterleavedOutlet, Player, UdpOutlet
+from rtcc_demo.rtsp_player import InterleavedOutlet, Outlet, Player, UdpOutlet
 from rtcc_demo.rtsp_sound import Sound, SoundPlayer
 
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
@@ -34,8 +34,8 @@ class RtspServer:
 
     `offsets_s` shifts a path's loop, so that cameras sharing a clip show different moments. `port` 0 takes a free one. As cameras differ:
     `transports` says which of "tcp" and "udp" it offers, `algorithm` which hash its Digest takes, `tls` makes it an rtsps server, and
-    `shuffle` sends UDP packets out of order. `sounds` gives paths a microphone; with `unasked_sound` clients over TCP get the first of them
-    though they never asked, in a channel of its own and among the pictures.
+    `shuffle` sends UDP packets out of order. `sounds` gives paths a microphone; with `unasked_sound` clients get the first of them though
+    they never asked, among the pictures and over TCP in a channel of its own too.
     """
 
     def __init__(
@@ -237,6 +237,8 @@ class _Connection:
         client, local = self._writer.get_extra_info("peername")[0], self._writer.get_extra_info("sockname")[0]
         self._udp = UdpOutlet(client, int(first), local, shuffle=self._server.shuffle)
         self._player = Player(clip, began_s, self._udp)
+        if self._server.unasked_sound:
+            self._intrude(self._player, self._udp)
         reply = f"RTP/AVP;unicast;client_port={ports};server_port={self._udp.port}-{self._udp.port + 1};ssrc={self._player.ssrc:08X}"
         return Answer(200, headers={"Transport": reply, **self._session_header})
 
@@ -252,13 +254,14 @@ class _Connection:
         if first is None:
             return _WRONG_CHANNELS
         self._player = Player(clip, began_s, InterleavedOutlet(self._writer, first))
-        if self._server.unasked_sound and self._server.sounds:
-            sound = next(iter(self._server.sounds.values()))
-            outlets = InterleavedOutlet(self._writer, first), InterleavedOutlet(self._writer, first + 2)
-            # numbers ahead of the pictures': who believes them takes the pictures for late
-            self._sound = SoundPlayer(sound, outlets, self._player.sequence + _AHEAD)
+        if self._server.unasked_sound:
+            self._intrude(self._player, InterleavedOutlet(self._writer, first), InterleavedOutlet(self._writer, first + 2))
         reply = f"RTP/AVP/TCP;unicast;interleaved={first}-{first + 1};ssrc={self._player.ssrc:08X}"
         return Answer(200, headers={"Transport": reply, **self._session_header})
+
+    def _intrude(self, player: Player, *outlets: Outlet) -> None:
+        """Sound for who asked for none. Its numbers are ahead of the pictures': who believes them takes those for late."""
+        self._sound = SoundPlayer(next(iter(self._server.sounds.values())), outlets, player.sequence + _AHEAD)
 
     def _play(self, request: Request) -> Answer:
         if self._player is None:

@@ -13,9 +13,9 @@ from typing import Final
 _LIMIT_BYTES: Final = 64 * 1024
 _LIMIT_SECTIONS: Final = 32
 _BASELINE: Final = 66
-# payload types that need no rtpmap (RFC 3551, table 5)
-# payload types 0 to 23 are sound or unused, never video (RFC 3551, 6)
+# payload types of sound, some unassigned (RFC 3551, table 4)
 _STATIC_SOUND: Final = frozenset(range(24))
+# payload types that need no rtpmap (RFC 3551, table 5)
 _STATIC_VIDEO: Final = {"26": "JPEG", "31": "H261", "32": "MPV", "33": "MP2T", "34": "H263"}
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_.\-]{1,256}")
 _PROTOCOLS = frozenset({"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF"})

@@ -202,10 +202,10 @@ class RtspSession(asyncio.BufferedProtocol):
             packet = parse_rtp(data)
         except MalformedPacket:
             return
+        self._octets += len(data)
         if packet.payload_type in self._sound_types:
             return
         self._heard_s = now_s = time.monotonic()
-        self._octets += len(data)
         try:
             for ordered in self._reorder.push(packet, now_s):
                 for unit in self._depacketizer.push(ordered):
