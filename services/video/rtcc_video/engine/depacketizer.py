@@ -98,28 +98,40 @@ class Depacketizer:
             return at
         total = len(buffer)
         last = total - _FRAGMENT.size
+        unpack, limit, fragments = _FRAGMENT.unpack_from, self.limit_bytes, self._fragments
+        sequence, size, timestamp = self._sequence, self._size, self._timestamp
         while at <= last:
-            found, length, head, number, stamp, _, indicator, kind = _FRAGMENT.unpack_from(buffer, at)
-            end, following, place = at + 4 + length, (self._sequence + 1) & 0xFFFF, kind & 0xC0
-            in_its_place = stamp == self._timestamp if place != _START else not self._fragments and self._timestamp in (stamp, None)
+            found, length, head, number, stamp, _, indicator, kind = unpack(buffer, at)
+            end, grown, place = at + 4 + length, size + length - 12, kind & 0xC0
             if (
-                found != mark or end > total or length < _SHORTEST_FRAGMENT or head & 0xFF00 != 0x8000 or number != following
-                or indicator & 0x1F != _FU_A or not in_its_place or self._size + length - 12 > self.limit_bytes
-                or (not self._fragments and place != _START) or place == _BOTH or (head & 0x80 and place != _END)
+                found != mark or number != (sequence + 1) & 0xFFFF or indicator & 0x1F != _FU_A or head & 0xFF00 != 0x8000
+                or length < _SHORTEST_FRAGMENT or end > total or grown > limit
             ):  # fmt: skip
                 break
-            self._sequence, self._behind = number, 0
-            self._size += length - 12
-            if place == _START:
+            if not place:
+                if stamp != timestamp or not fragments or head & 0x80:
+                    break
+                fragments.append(buffer[at + 18 : end])
+            elif place == _START:
+                if fragments or timestamp not in (stamp, None) or head & 0x80:
+                    break
                 self._advance_clock(stamp)
-                self._fragments.append(bytes((indicator & 0xE0 | kind & 0x1F,)))
-            self._fragments.append(buffer[at + 18 : end])
-            if place == _END:
-                self._nals.append(b"".join(self._fragments))
-                self._fragments.clear()
-                if head & 0x80:
-                    self._finish(done)
-            at = end
+                timestamp = stamp
+                fragments += (bytes((indicator & 0xE0 | kind & 0x1F,)), buffer[at + 18 : end])
+            elif place == _END and fragments and stamp == timestamp:
+                fragments.append(buffer[at + 18 : end])
+                self._nals.append(b"".join(fragments))
+                fragments.clear()
+            else:
+                break
+            sequence, size, at = number, grown, end
+            if head & 0x80:
+                # the end of the picture
+                self._sequence, self._size, self._behind = sequence, size, 0
+                self._finish(done)
+                fragments, size, timestamp = self._fragments, self._size, self._timestamp
+        if sequence != self._sequence:
+            self._sequence, self._size, self._behind = sequence, size, 0
         return at
 
     def _advance_clock(self, timestamp: int) -> None:

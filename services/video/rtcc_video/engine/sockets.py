@@ -11,7 +11,7 @@ DATAGRAM_LIMIT_BYTES: Final = 2048
 _TCP_INTRODUCTION_S: Final = 10.0
 _DATAGRAMS_PER_WAKEUP: Final = 64
 _DATAGRAMS_AT_LEISURE: Final = 1024
-_LEISURE_S: Final = 0.03
+_LEISURE_S: Final = 0.04
 # more came than the kernel can be trusted to keep so long
 _HURRIED_S: Final = 2.0
 # what a packet of a picture takes of a receive buffer
