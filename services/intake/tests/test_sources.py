@@ -207,12 +207,17 @@ async def test_buses_of_a_feed_become_live_positions_of_kind_transit(intake: Int
             return len(await positions()) == 2
 
         await poll(both)
+
+        async def noted() -> bool:
+            # the positions go out before the fetch is written down
+            feed = await feed_of(intake, source_id)
+            return (feed.vehicles, feed.problem) == (2, "")
+
+        await poll(noted)
     assert set(keys) == {"k1"}
     assert sorted(position.call_sign for position in await positions()) == ["550 1200", "550 1201"]
     assert {(position.kind, position.agency_id) for position in await positions()} == {("transit", "east")}
     assert await positions(NEIGHBOUR) == []
-    feed = await feed_of(intake, source_id)
-    assert (feed.vehicles, feed.problem) == (2, "")
     near = location_pb2.FindNearestRequest()
     near.coordinate.latitude_deg, near.coordinate.longitude_deg = 60.17, 26.14
     # nobody dispatches a bus
