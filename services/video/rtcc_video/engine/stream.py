@@ -11,6 +11,7 @@ from rtcc_video.engine.frames import Frame, Ring
 from rtcc_video.engine.h264 import AccessUnit, ParameterSets, SequenceParameters, is_b_slice
 from rtcc_video.engine.lanes import Lane, LaneKey, Lanes, Seat
 from rtcc_video.engine.rtp import CLOCK_HZ, build_sender_report
+from rtcc_video.engine.sound import LiveSound
 
 # A source's clock may jump when it reconnects or loops; beyond this the time stamps continue by our own clock.
 _JUMP_TICKS = 2 * CLOCK_HZ
@@ -81,6 +82,8 @@ class LiveStream:
         self.ring.next_index = secrets.randbits(14)
         self.ssrc = secrets.randbits(31) | 1
         self.cname = secrets.token_hex(8)
+        # what the camera's microphone hears: nothing unless it is allowed
+        self.sound = LiveSound(clock)
         # The same camera in fewer bits, for viewers with thin links: asked when one wants it, so that it can connect first.
         self.smaller: Callable[[], LiveStream | None] | None = None
         self.key_picture: KeyPicture | None = None
