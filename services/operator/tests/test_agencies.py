@@ -125,6 +125,7 @@ async def test_what_the_agencys_people_changed_since_is_reported_and_stays(clust
     await _ready(cluster, cluster.harbor)
     changed = await cluster.agency(cluster.harbor)
     changed.barred_receivers.append("US-TX")
+    changed.sound_allowed = True
     administrator = person(cluster.harbor, "administrator", principal_id="somebody")
     await cluster.registry("UpdateAgency", pb.UpdateAgencyRequest(agency=changed), administrator)
     again = cluster.example(cluster.harbor)
@@ -141,6 +142,14 @@ async def test_what_the_agencys_people_changed_since_is_reported_and_stays(clust
     await cluster.condition("agencies", cluster.harbor, "AsDeclared")
     assert list((await cluster.agency(cluster.harbor)).barred_receivers) == ["federal", "out_of_state"]
     assert (await cluster.agency(cluster.harbor)).name == "Harbor Police"
+    # what the resource doesn't name is the agency's own
+    assert (await cluster.agency(cluster.harbor)).sound_allowed
+    await cluster.api.apply(cluster.example(cluster.harbor, name="Harbor Police", soundAllowed=False))
+
+    async def silent() -> bool:
+        return not (await cluster.agency(cluster.harbor)).sound_allowed
+
+    await until(silent)
 
 
 async def test_a_deleted_resource_ends_access_and_keeps_data(cluster: Cluster) -> None:

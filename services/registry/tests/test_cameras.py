@@ -131,6 +131,15 @@ async def test_importing_a_file_twice_changes_nothing(registry: Registry) -> Non
     assert (moved.created, moved.updated) == (0, 1)
 
 
+async def test_an_import_switches_no_sound_on_or_off(registry: Registry) -> None:
+    await registry.call(WEST, "CreateCamera", camera=camera("Quiet", camera_id="c1"))
+    await registry.call(WEST, "CreateCamera", camera=camera("Loud", camera_id="c2", sound=True))
+    content = b"camera_id,name,latitude,longitude,sound\nc1,Quiet too,60.17,24.94,true\nc2,Loud too,60.17,24.94,false\n"
+    assert (await registry.call(WEST, "ImportCameras", format="csv", content=content)).updated == 2
+    listed = {one.name: one.sound for one in (await registry.call(WEST, "ListCameras")).cameras}
+    assert listed == {"Quiet too": False, "Loud too": True}
+
+
 async def test_a_large_inventory_is_imported_within_a_call(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     rows = "".join(f"Camera {number},60.{number:05},24.9,rtsp://h/{number}\n" for number in range(10_000))
     content = ("name,latitude,longitude,stream_url\n" + rows).encode()

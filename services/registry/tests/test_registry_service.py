@@ -1,6 +1,7 @@
 """Agencies, people and sources, over the registry's real API, on real PostgreSQL and NATS."""
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -48,6 +49,20 @@ async def test_an_administrator_makes_people_of_the_own_agency_only(registry: Re
     with pytest.raises(Conflict):
         await registry.call(EAST, "CreatePerson", person=pb.Person(login="aino.west", display_name="Aino", roles=["operator"]))
     assert not (await registry.call(EAST, "ListPeople")).people
+
+
+async def test_sound_is_off_until_an_administrator_who_signed_in_anew_allows_it(registry: Registry) -> None:
+    agencies = registry.mirror("agency", pb.Agency)
+    west = pb.Agency(agency_id="west", name="West", time_zone="Europe/Helsinki", enabled=True, sound_allowed=True)
+    assert not (await registry.call(WEST, "ListAgencies")).agencies[0].sound_allowed
+    old = replace(WEST, signed_in_at=utc_now() - timedelta(minutes=11))
+    for nobody, error in ((person("west", "supervisor"), Refused), (EAST, Refused), (old, FreshSignInRequired)):
+        with pytest.raises(error):
+            await registry.call(nobody, "UpdateAgency", agency=west)
+    assert (await registry.call(WEST, "UpdateAgency", agency=west)).agency.sound_allowed
+    await poll(lambda: holds(lambda: agencies.get("west").sound_allowed))
+    entry = [entry for entry in await registry.audit("west") if entry.action == "agency.update" and entry.new_value][-1]
+    assert "sound_allowed" not in entry.old_value and '"sound_allowed":true' in entry.new_value.replace(" ", "")
 
 
 async def test_a_platform_operator_makes_the_first_administrator_of_any_agency(registry: Registry) -> None:

@@ -240,8 +240,8 @@ class VideoApp:
             grant = self._rights.grant(camera, scope.agency_id)
             if grant is not None:
                 touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id, agreement_id=grant.agreement_id)
-                # who moves it is the owner's own business
-                found.append(replace(health, controlled_by=""))
+                # who moves it is the owner's own business, and partners hear nothing
+                found.append(replace(health, controlled_by="", sound_allowed=False))
         return found
 
     def list_viewers(self, scope: Scope) -> list[tuple[View, LinkFacts]]:

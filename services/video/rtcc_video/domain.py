@@ -40,19 +40,23 @@ class CameraHealth:
     codec: str = ""
     transcoder_cores: float = 0.0
     controlled_by: str = ""
+    sound_allowed: bool = False
 
     def differs(self, before: "CameraHealth | None") -> bool:
-        """Whether somebody must be told at once: another state, reason, picture size, codec, number of viewers, or who moves it."""
-        if before is None:
-            return True
-        return (self.state, self.reason, self.width_px, self.height_px, self.viewers, self.codec, self.controlled_by) != (
-            before.state,
-            before.reason,
-            before.width_px,
-            before.height_px,
-            before.viewers,
-            before.codec,
-            before.controlled_by,
+        """Whether somebody must be told at once: what is compared here changed."""
+        return before is None or self._told_at_once != before._told_at_once
+
+    @property
+    def _told_at_once(self) -> tuple[object, ...]:
+        return (
+            self.state,
+            self.reason,
+            self.width_px,
+            self.height_px,
+            self.viewers,
+            self.codec,
+            self.controlled_by,
+            self.sound_allowed,
         )
 
 

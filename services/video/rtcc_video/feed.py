@@ -243,6 +243,7 @@ class Feed:
             self._key_interval_s if moving else 0.0,
             (self.conversion.codec or "H264") if moving else "",
             self.conversion.cores if self.conversion.converts else 0.0,
+            sound_allowed=stream.sound.allowed,
         )
 
     def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:

@@ -95,6 +95,8 @@ class Feeds:
         self._leisurely = LeisurelyReader()
         # told of each packet of metadata inside a camera's main stream: agency, camera, bytes
         self.on_metadata: Callable[[str, str, bytes], None] | None = None
+        # whether a camera's sound may be asked for; see `SoundPolicy`
+        self.sound_allowed: Callable[[Camera], bool] = lambda camera: False
 
     def __len__(self) -> int:
         return len(self._known)
@@ -176,6 +178,16 @@ class Feeds:
         known.changes += 1
         self._keep(asyncio.get_running_loop().create_task(self._follow_change(known, camera)))
 
+    def follow_sound(self, agency_id: str) -> None:
+        """The agency's decision about sound may have changed."""
+        for known in self._known.values():
+            if known.agency_id == agency_id:
+                self._follow_sound(known)
+
+    def sound_listeners(self) -> int:
+        """How many hear a camera now."""
+        return sum(feed.stream.sound.listeners for known in self._known.values() for feed in known.feeds.values())
+
     def measure(self, viewers: dict[str, int]) -> list[CameraHealth]:
         """Every camera's health; `viewers` counts them by camera. To be called about once a second: what nobody watches rests then."""
         for known in self._known.values():
@@ -210,6 +222,7 @@ class Feeds:
             self._keep(known.feeds.pop(stream_id).end())
         known.feeds = {stream_id: known.feeds.get(stream_id) or self._new_feed(camera, stream_id) for stream_id in wanted}
         known.roles = {stream.stream_id: stream.role for stream in camera.streams}
+        self._follow_sound(known)
         main, *low = self._alternatives(known)
         main.stream.smaller = low[-1].give if low else None
         published = camera.published and known.here
@@ -219,6 +232,18 @@ class Feeds:
         main.always = known.here and (camera.pull == CAMERA_PULL_ALWAYS or (camera.pull == CAMERA_PULL_UNSPECIFIED and self._at_once))
         if main.always:
             main.start()
+
+    def _follow_sound(self, known: _Known) -> None:
+        """Sound that was forbidden is cut at once and its source opened anew without; for sound that was allowed it is opened anew too."""
+        allowed = self.sound_allowed(known.camera)
+        for feed in known.feeds.values():
+            if feed.stream.sound.allowed == allowed:
+                continue
+            feed.stream.sound.allow(allowed)
+            if allowed:
+                feed.hand_over()
+            else:
+                self._keep(asyncio.get_running_loop().create_task(feed.restart()))
 
     def _new_feed(self, camera: Camera, stream_id: str) -> Feed:
         camera_id = camera.camera_id

@@ -113,6 +113,7 @@ def health_message(health: CameraHealth) -> pb.CameraHealth:
         codec=health.codec,
         transcoder_cores=round(health.transcoder_cores, 3),
         controlled_by=health.controlled_by,
+        sound_allowed=health.sound_allowed,
     )
 
 
@@ -134,6 +135,7 @@ def read_health(message: pb.CameraHealth) -> CameraHealth:
         message.codec,
         message.transcoder_cores,
         message.controlled_by,
+        message.sound_allowed,
     )
 
 

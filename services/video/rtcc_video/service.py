@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge
 
 from rtcc.exchange.v1.exchange_pb2 import SharedAlert
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
-from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
+from rtcc.registry.v1.registry_pb2 import Agency, Agreement, Camera, Person
 from rtcc.video.v1 import video_pb2_grpc, wall_pb2_grpc
 from rtcc.video.v1.video_pb2 import CameraHealth
 from rtcc_chassis.context import ServiceContext
@@ -33,6 +33,7 @@ from rtcc_video.recording.service import serve_footage
 from rtcc_video.rpc import VideoServicer, read_health, viewer_messages
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import Snapshots
+from rtcc_video.sound_policy import SoundPolicy
 from rtcc_video.sources.source import SourceFailed
 from rtcc_video.walls.rpc import WallServicer
 from rtcc_video.walls.store import WallStore
@@ -50,6 +51,8 @@ PUBLISHERS = Gauge("rtcc_video_publishers", "Devices and people that send pictur
 CONVERTERS = Gauge("rtcc_video_converters", "Streams that are converted to H.264 now.")
 CONVERTER_CORES = Gauge("rtcc_video_converter_cores", "Processor cores that their processes use.")
 CAMERAS = Gauge("rtcc_video_cameras", "Cameras by state.", ["state"])
+SOUND_CAMERAS = Gauge("rtcc_video_sound_cameras", "Cameras whose sound is allowed by their agency.")
+SOUND_LISTENERS = Gauge("rtcc_video_sound_listeners", "Who hears cameras: viewers, recorders and other relays.")
 DROPPED = Counter("rtcc_video_packets_dropped", "Packets that the network didn't take, counted when a view ends.")
 RESENT = Counter("rtcc_video_packets_resent", "Packets resent to viewers who missed them, counted when a view ends.")
 LOOP_LAG = Gauge("rtcc_video_loop_lag_seconds", "How late the last tick was: delay that viewers see.")
@@ -59,6 +62,7 @@ async def serve(ctx: ServiceContext) -> None:
     """Runs the service for the life of the process."""
     settings = read(VideoSettings, ctx.name)
     cameras = ctx.directory.mirror("camera", Camera)
+    agencies = ctx.directory.mirror("agency", Agency)
     agreements = ctx.directory.mirror("agreement", Agreement)
     people = ctx.directory.mirror("person", Person)
     endpoint = Endpoint(settings.endpoint(), accelerator=await _accelerator(settings))
@@ -66,6 +70,7 @@ async def serve(ctx: ServiceContext) -> None:
     cascade = Cascade(ctx, settings, endpoint)
     placement = cascade.placement
     feeds = Feeds(settings, addresses, elsewhere=cascade.elsewhere)
+    feeds.sound_allowed = SoundPolicy(agencies, by_policy=settings.sound_by_policy()).allows
     drone_videos = DroneVideos()
     feeds.on_metadata = lambda agency_id, camera_id, data: drone_videos.take(agency_id, camera_id, data, ctx.clock(), time.monotonic())
     snapshots = Snapshots(settings.snapshot_width_px, settings.snapshot_age_s, time.monotonic)
@@ -121,6 +126,7 @@ async def serve(ctx: ServiceContext) -> None:
     ctx.lifecycle.on_drain(stop)
     ctx.lifecycle.on_departure(leave, settings.drain_s)
     await cascade.settle()
+    await agencies.ready()
     await cameras.ready()
     await agreements.ready()
     for camera in cameras.values():
@@ -148,11 +154,12 @@ async def serve(ctx: ServiceContext) -> None:
     if not placement.alone:
         await ctx.bus.subscribe_core(health_subject("*"), on_health)
     cameras.on_change(on_camera)
+    agencies.on_change(lambda agency_id, old, new: feeds.follow_sound(agency_id))
     agreements.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
     shared_alerts.on_change(lambda identifier, old, new: recheck(lambda view: view.scope.agency_id != view.owner_agency_id))
     people.on_change(on_person)
     ctx.lifecycle.spawn(ended.run(), "video-ended-views")
-    ctx.lifecycle.spawn(_tick_forever(ctx, app, publications, snapshots), "video-tick")
+    ctx.lifecycle.spawn(_tick_forever(ctx, app, feeds, publications, snapshots), "video-tick")
     ctx.lifecycle.spawn(publish_drone_videos(ctx.bus, drone_videos), "video-drone-videos")
     recordings = await serve_footage(ctx, settings, feeds, rights, snapshots, cascade.elsewhere)
     await cascade.serve(feeds, rights, lambda scope: viewer_messages(app.list_viewers(scope)), recordings)
@@ -197,7 +204,7 @@ def _address_reader(ctx: ServiceContext) -> ReadAddresses:
     return read_addresses
 
 
-async def _tick_forever(ctx: ServiceContext, app: VideoApp, publications: Publications, snapshots: Snapshots) -> None:
+async def _tick_forever(ctx: ServiceContext, app: VideoApp, feeds: Feeds, publications: Publications, snapshots: Snapshots) -> None:
     """Once a second: health and its changes, rights that end by the clock, the idle snapshot child."""
     ticks = 0
     while True:
@@ -214,5 +221,7 @@ async def _tick_forever(ctx: ServiceContext, app: VideoApp, publications: Public
         PUBLISHERS.set(len(publications))
         CONVERTERS.set(sum(health.transcoder_cores > 0 for health in app.health()))
         CONVERTER_CORES.set(sum(health.transcoder_cores for health in app.health()))
+        SOUND_CAMERAS.set(sum(health.sound_allowed for health in app.health()))
+        SOUND_LISTENERS.set(feeds.sound_listeners())
         for state in CameraState:
             CAMERAS.labels(state.value).set(sum(health.state is state for health in app.health()))

@@ -60,6 +60,8 @@ class VideoSettings:
     camera_authority_file: Path | None = None
     # where ONVIF devices are looked for, host:port
     onvif_discovery: str = "239.255.255.250:3702"
+    # "by_policy": a camera's sound is asked for, heard and recorded where its agency and its registration allow it; "off": never, nowhere
+    sound: str = "by_policy"
     # what one camera may send for 5 s on end, kbit/s
     camera_rate_limit_kbps: int = 60_000
     # one picture of one camera
@@ -141,6 +143,12 @@ class VideoSettings:
         if self.helper == "off":
             return "off"
         raise InvalidSetting("RTCC_VIDEO_HELPER", f"{self.helper!r} is neither auto nor off")
+
+    def sound_by_policy(self) -> bool:
+        """Whether agencies decide about sound; else there is none. Raises `InvalidSetting`."""
+        if self.sound not in ("by_policy", "off"):
+            raise InvalidSetting("RTCC_VIDEO_SOUND", f"{self.sound!r} is neither by_policy nor off")
+        return self.sound == "by_policy"
 
     def segment_limits(self) -> SegmentLimits:
         """How recordings are cut."""

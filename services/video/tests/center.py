@@ -12,7 +12,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from rtcc.ledger.v1.ledger_pb2 import AuditEntry
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
-from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agreement, Camera
+from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agency, Agreement, Camera
 from rtcc.video.v1 import video_pb2 as pb
 from rtcc.video.v1 import video_pb2_grpc
 from rtcc_chassis.consumer import Delivery
@@ -71,6 +71,13 @@ class Center:
     async def store(self, type_name: str, agency_id: str, identifier: str, message: Any) -> None:
         subject = directory_subject(type_name, agency_id, identifier)
         await self.context.bus.publish(subject, message if message else b"", message_id=new_id(), agency_id=agency_id)
+
+    async def allow_sound(self, *, agency: bool = True, camera: bool = True, camera_id: str = "c1") -> None:
+        """What agency and camera say about sound, as the registry tells it."""
+        east = Agency(agency_id="east", name="East", enabled=True, sound_allowed=agency)
+        await self.store("agency", "east", "east", east)
+        changed = Camera(camera_id=camera_id, agency_id="east", name=f"Camera {camera_id}", enabled=True, has_stream=True, sound=camera)
+        await self.store("camera", "east", camera_id, changed)
 
     async def grant(self, **changes: Any) -> Agreement:
         agreement = Agreement(

@@ -337,12 +337,12 @@ class AgencyView:
 
 
 def as_told_to(agency_id: str, state: CameraHealth) -> CameraHealth:
-    """A camera's health as an agency may have it: who moves the camera is the owner's own business."""
-    if state.agency_id == agency_id or not state.controlled_by:
+    """A camera's health as an agency may have it: who moves the camera is the owner's own business, and partners hear nothing."""
+    if state.agency_id == agency_id or not (state.controlled_by or state.sound_allowed):
         return state
     copy = CameraHealth()
     copy.CopyFrom(state)
-    copy.controlled_by = ""
+    copy.controlled_by, copy.sound_allowed = "", False
     return copy
 
 

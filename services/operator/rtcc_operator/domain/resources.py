@@ -93,15 +93,15 @@ class AgencySpec:
         """`current` with what is declared."""
         result = pb.Agency()
         result.CopyFrom(self.agency)
-        for name in ("area", "jurisdiction", "barred_receivers", "barred_purposes"):
+        for name in ("area", "jurisdiction", "barred_receivers", "barred_purposes", "sound_allowed"):
             if name in self.declared:
                 continue
             result.ClearField(name)
             if name == "area":
                 if current.HasField("area"):
                     result.area.CopyFrom(current.area)
-            elif name == "jurisdiction":
-                result.jurisdiction = current.jurisdiction
+            elif name in ("jurisdiction", "sound_allowed"):
+                setattr(result, name, getattr(current, name))
             else:
                 getattr(result, name).extend(getattr(current, name))
         return result
@@ -120,9 +120,16 @@ def agency_spec(resource: Mapping[str, Any]) -> AgencySpec:
         jurisdiction=_text(spec, "jurisdiction"),
         barred_receivers=sorted(_texts(spec, "barredReceivers")),
         barred_purposes=sorted(_texts(spec, "barredPurposes")),
+        sound_allowed=bool(spec.get("soundAllowed", False)),
     )
     _add_area(agency.area, spec)
-    names = {"area": "area", "jurisdiction": "jurisdiction", "barredReceivers": "barred_receivers", "barredPurposes": "barred_purposes"}
+    names = {
+        "area": "area",
+        "jurisdiction": "jurisdiction",
+        "barredReceivers": "barred_receivers",
+        "barredPurposes": "barred_purposes",
+        "soundAllowed": "sound_allowed",
+    }
     first = _mapping(spec, "firstAdministrator")
     bus, objects = _mapping(spec, "bus"), _mapping(spec, "objects")
     return AgencySpec(

@@ -134,7 +134,8 @@ def planned_import(
 
 
 def _keep_what_no_column_says(camera: pb.Camera, old: pb.Camera) -> None:
-    """An inventory knows neither keys nor every stream: what it doesn't mention stays. An address makes a publishing one pulled."""
+    """An inventory knows neither keys, sound nor every stream: what it doesn't mention stays. An address makes a publishing one pulled."""
+    camera.sound = old.sound
     if camera.pull == pb.CAMERA_PULL_UNSPECIFIED:
         camera.pull = old.pull
     named = {stream.stream_id for stream in camera.streams}

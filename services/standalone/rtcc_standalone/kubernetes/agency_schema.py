@@ -18,7 +18,7 @@ def agency_schema_text(root: Path) -> str:
     """A mistake in an agency's values is told by Helm, with the same bounds that the API server has."""
     fields, terms = (_specification(root, name)["properties"] for name in ("agencies", "sharingagreements"))
     grantor = terms.pop("grantor")
-    for name in ("barredReceivers", "barredPurposes"):
+    for name in ("barredReceivers", "barredPurposes", "soundAllowed"):
         fields[name] = {"anyOf": [{"type": "null"}, fields[name]]}
     for part, name in ((fields, "jurisdiction"), (fields["firstAdministrator"]["properties"], "email")):
         part[name] = {"anyOf": [{"const": ""}, part[name]]}
