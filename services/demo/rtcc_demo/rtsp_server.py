@@ -35,7 +35,8 @@ class RtspServer:
     `offsets_s` shifts a path's loop, so that cameras sharing a clip show different moments. `port` 0 takes a free one. As cameras differ:
     `transports` says which of "tcp" and "udp" it offers, `algorithm` which hash its Digest takes, `tls` makes it an rtsps server, and
     `shuffle` sends UDP packets out of order. `sounds` gives paths a microphone; with `unasked_sound` clients get the first of them though
-    they never asked, among the pictures and over TCP in a channel of its own too.
+    they never asked, among the pictures and over TCP in a channel of its own too. `refuse_sound`: the status with which SETUP of it is
+    answered; 0: it is given; -1: the connection breaks off.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RtspServer:
         shuffle: bool = False,
         sounds: Mapping[str, Sound] | None = None,
         unasked_sound: bool = False,
+        refuse_sound: int = 0,
     ) -> None:
         self._files = dict(clips)
         self._username = username
@@ -64,6 +66,7 @@ class RtspServer:
         self.shuffle = shuffle
         self.sounds = dict(sounds or {})
         self.unasked_sound = unasked_sound
+        self.refuse_sound = refuse_sound
         # the last part of the address of each SETUP that was answered, and how many packets of sound left
         self.set_ups: list[str] = []
         self.sound_packets = 0
@@ -140,6 +143,7 @@ class _Connection:
         self._session = secrets.token_hex(8)
         self._player: Player | None = None
         self._udp: UdpOutlet | None = None
+        self._sound_udp: UdpOutlet | None = None
         self._sound: SoundPlayer | None = None
 
     async def run(self) -> None:
@@ -172,8 +176,9 @@ class _Connection:
             self._server.sound_packets += self._sound.sent
         if self._player:
             self._player.stop()
-        if self._udp:
-            self._udp.close()
+        for pair in (self._udp, self._sound_udp):
+            if pair:
+                pair.close()
         self._writer.close()
 
     def _send(self, answer: Answer, sequence: str) -> None:
@@ -217,24 +222,31 @@ class _Connection:
         if (self._sound if asks_for_sound else self._player) is not None or (asks_for_sound and sound is None):
             return Answer(459)
         self._server.set_ups.append(request.uri.rpartition("/")[2])
+        if asks_for_sound and self._server.refuse_sound:
+            if self._server.refuse_sound < 0:
+                raise ConnectionResetError
+            return Answer(self._server.refuse_sound)
         for wanted in (one.strip() for one in transport.split(",")):
             over_tcp = wanted.upper().startswith("RTP/AVP/TCP")
             if over_tcp and "tcp" in self._server.transports:
                 if asks_for_sound and sound is not None:
                     return self._set_up_sound(wanted, sound)
                 return self._set_up_interleaved(wanted, *found)
-            if asks_for_sound:
-                continue
             if not over_tcp and wanted.upper().startswith("RTP/AVP") and "udp" in self._server.transports:
-                return self._set_up_udp(wanted, *found)
+                return self._set_up_udp(wanted, *found, sound if asks_for_sound else None)
         return Answer(461)
 
-    def _set_up_udp(self, wanted: str, clip: Clip, began_s: float) -> Answer:
+    def _set_up_udp(self, wanted: str, clip: Clip, began_s: float, sound: Sound | None) -> Answer:
         ports = next((part.partition("=")[2] for part in wanted.split(";") if part.startswith("client_port=")), "")
         first = ports.partition("-")[0]
         if not first.isdecimal() or not 1024 <= int(first) <= 65534:
             return Answer(400, headers={"X-Reason": "client_port takes two port numbers"})
         client, local = self._writer.get_extra_info("peername")[0], self._writer.get_extra_info("sockname")[0]
+        if sound is not None:
+            self._sound_udp = UdpOutlet(client, int(first), local)
+            self._sound = SoundPlayer(sound, (self._sound_udp,))
+            reply = f"RTP/AVP;unicast;client_port={ports};server_port={self._sound_udp.port}-{self._sound_udp.port + 1}"
+            return Answer(200, headers={"Transport": reply, **self._session_header})
         self._udp = UdpOutlet(client, int(first), local, shuffle=self._server.shuffle)
         self._player = Player(clip, began_s, self._udp)
         if self._server.unasked_sound:

@@ -15,14 +15,16 @@ from av.audio.codeccontext import AudioCodecContext
 
 from rtcc_demo.rtsp_player import Outlet
 
-type SoundCodec = Literal["PCMU", "OPUS", "AAC"]
-PAYLOAD_TYPES: dict[SoundCodec, int] = {"PCMU": 0, "OPUS": 97, "AAC": 98}
+type SoundCodec = Literal["PCMU", "PCMA", "OPUS", "AAC"]
+PAYLOAD_TYPES: dict[SoundCodec, int] = {"PCMU": 0, "PCMA": 8, "OPUS": 97, "AAC": 98}
 _ENCODERS: dict[SoundCodec, tuple[str, int, str]] = {
     "PCMU": ("pcm_mulaw", 8_000, "s16"),
+    "PCMA": ("pcm_alaw", 8_000, "s16"),
     "OPUS": ("libopus", 48_000, "s16"),
     "AAC": ("aac", 16_000, "fltp"),
 }
-_TONE_HZ = 440
+# whole waves in 50 packets of any codec, so that the end goes on as it began
+TONE_HZ = 450
 _PACKETS = 50
 
 
@@ -45,8 +47,8 @@ class Sound:
         """Its section of a DESCRIBE answer (RFC 3551, RFC 7587, RFC 3640)."""
         number = self.payload_type
         lines = [f"m=audio 0 RTP/AVP {number}"]
-        if self.codec == "PCMU":
-            lines.append("a=rtpmap:0 PCMU/8000")
+        if self.codec in ("PCMU", "PCMA"):
+            lines.append(f"a=rtpmap:{number} {self.codec}/8000")
         elif self.codec == "OPUS":
             lines.append(f"a=rtpmap:{number} opus/48000/2")
         else:
@@ -55,7 +57,7 @@ class Sound:
         return "\r\n".join([*lines, "a=control:trackID=1", ""])
 
 
-def make_sound(codec: SoundCodec) -> Sound:
+def make_sound(codec: SoundCodec, tone_hz: int = TONE_HZ) -> Sound:
     """A second or more of a tone. Takes some milliseconds."""
     name, clock_hz, sample_format = _ENCODERS[codec]
     encoder = av.CodecContext.create(name, "w")
@@ -63,7 +65,7 @@ def make_sound(codec: SoundCodec) -> Sound:
     encoder.sample_rate, encoder.layout, encoder.format = clock_hz, "mono", sample_format
     encoder.open()
     samples = encoder.frame_size or clock_hz // 50
-    tone = [math.sin(at * 2 * math.pi * _TONE_HZ / clock_hz) / 2 for at in range(samples * _PACKETS)]
+    tone = [math.sin(at * 2 * math.pi * tone_hz / clock_hz) / 2 for at in range(samples * _PACKETS)]
     values = array("f", tone) if sample_format == "fltp" else array("h", (round(value * 32_767) for value in tone))
     payloads: list[bytes] = []
     for number in range(_PACKETS):

@@ -241,7 +241,7 @@ class VideoApp:
             if grant is not None:
                 touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id, agreement_id=grant.agreement_id)
                 # who moves it is the owner's own business, and partners hear nothing
-                found.append(replace(health, controlled_by="", sound_allowed=False))
+                found.append(replace(health, controlled_by="", sound_allowed=False, sound_reason="", sound_cores=0.0))
         return found
 
     def list_viewers(self, scope: Scope) -> list[tuple[View, LinkFacts]]:

@@ -41,6 +41,8 @@ class CameraHealth:
     transcoder_cores: float = 0.0
     controlled_by: str = ""
     sound_allowed: bool = False
+    sound_reason: str = ""
+    sound_cores: float = 0.0
 
     def differs(self, before: "CameraHealth | None") -> bool:
         """Whether somebody must be told at once: what is compared here changed."""
@@ -57,6 +59,7 @@ class CameraHealth:
             self.codec,
             self.controlled_by,
             self.sound_allowed,
+            self.sound_reason,
         )
 
 

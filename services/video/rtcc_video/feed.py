@@ -9,6 +9,7 @@ from dataclasses import replace
 from rtcc_video.domain import MAIN_STREAM, CameraHealth, CameraState, Rate, as_cause, retry_delay_s, state_of
 from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
 from rtcc_video.engine.stream import LiveStream, StreamLimits, UnforwardableVideo
+from rtcc_video.sources.sound_inlet import SoundReport
 from rtcc_video.sources.source import Conversion, NeedsConversion, Source, SourceFailed
 from rtcc_video.timing import SourceClock
 
@@ -54,6 +55,8 @@ class Feed:
         # what has to be converted ("H265", "H264 with B-frames"); "": nothing. What its process does stands in `conversion`
         self.converted = ""
         self.conversion = Conversion()
+        # what is known of its sound, where that is allowed
+        self.sound_report = SoundReport()
         self.stream = LiveStream(limits, clock)
         self._open_source = open_source
         self._clock = clock
@@ -244,6 +247,8 @@ class Feed:
             (self.conversion.codec or "H264") if moving else "",
             self.conversion.cores if self.conversion.converts else 0.0,
             sound_allowed=stream.sound.allowed,
+            sound_reason=self.sound_report.reason if stream.sound.allowed and moving else "",
+            sound_cores=self.sound_report.cores,
         )
 
     def on_parameter_sets(self, nals: tuple[bytes, ...]) -> None:

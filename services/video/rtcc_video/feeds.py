@@ -23,6 +23,8 @@ from rtcc_video.sources.leisure import Leisure, LeisurelyReader
 from rtcc_video.sources.libav import LIBAV_SCHEMES, LibavRequest, LibavSource, TranscoderSlots, options_of, place_of
 from rtcc_video.sources.rtsp import RtspSource
 from rtcc_video.sources.rtsp_messages import UnusableAddress, parse_address
+from rtcc_video.sources.sound_conversion import SoundConverters
+from rtcc_video.sources.sound_inlet import SoundWay
 from rtcc_video.sources.source import Sink, Source, SourceFailed
 
 _log = logging.getLogger(__name__)
@@ -92,6 +94,7 @@ class Feeds:
         self._networks = [ipaddress.ip_network(text, strict=False) for text in settings.camera_networks]
         self._over_limit: dict[str, Camera] = {}
         self._slots = TranscoderSlots(settings.transcoder_limit)
+        self._sound_converters = SoundConverters(settings.sound_converter_limit)
         self._leisurely = LeisurelyReader()
         # told of each packet of metadata inside a camera's main stream: agency, camera, bytes
         self.on_metadata: Callable[[str, str, bytes], None] | None = None
@@ -204,6 +207,7 @@ class Feeds:
             task.cancel()
         feeds = [feed for known in self._known.values() for feed in known.feeds.values()]
         await asyncio.gather(*(feed.stop() for feed in feeds), *self._tasks, return_exceptions=True)
+        await self._sound_converters.stop()
         self._known.clear()
 
     def _add(self, camera: Camera) -> None:
@@ -306,7 +310,13 @@ class Feeds:
             # libav would ask the camera for its sound too, only to drop it
             options = {"rtsp_transport": "udp" if address.udp else "tcp", "allowed_media_types": "video+data"}
             return self._by_libav(url, feed, options)
-        return RtspSource(address, self._settings.rtsp(), Leisure(self._leisurely, lambda: feed.stream.watched_live))
+        leisure = Leisure(self._leisurely, lambda: feed.stream.watched_live)
+        return RtspSource(address, self._settings.rtsp(), leisure, self.sound_way(feed))
+
+    def sound_way(self, feed: Feed) -> SoundWay | None:
+        """Where a source that is about to be opened gives its sound; None: its sound isn't allowed, and must not be asked for."""
+        intake = feed.stream.sound.open()
+        return None if intake is None else SoundWay(intake, self._sound_converters, feed.sound_report)
 
     def _by_libav(self, url: str, feed: Feed, options: dict[str, str]) -> Source:
         plain = url.replace("rtspu://", "rtsp://", 1)

@@ -114,6 +114,8 @@ def health_message(health: CameraHealth) -> pb.CameraHealth:
         transcoder_cores=round(health.transcoder_cores, 3),
         controlled_by=health.controlled_by,
         sound_allowed=health.sound_allowed,
+        sound_reason=health.sound_reason,
+        sound_cores=round(health.sound_cores, 3),
     )
 
 
@@ -136,6 +138,8 @@ def read_health(message: pb.CameraHealth) -> CameraHealth:
         message.transcoder_cores,
         message.controlled_by,
         message.sound_allowed,
+        message.sound_reason,
+        message.sound_cores,
     )
 
 

@@ -1,10 +1,9 @@
 """One RTSP session with a camera: DESCRIBE, SETUP, PLAY, packets, keep-alive (RFC 2326)."""
 
 import asyncio
-import ipaddress
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from rtcc_video.engine.depacketizer import Depacketizer
 from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
 from rtcc_video.engine.rtp import CLOCK_HZ, MalformedPacket, build_receiver_report, parse_rtp, parse_sender_clock
-from rtcc_video.engine.sdp import CameraTrack, find_camera_track, parse_session
+from rtcc_video.engine.sdp import SessionDescription, find_camera_track, parse_session
 from rtcc_video.sources.leisure import Leisure, LeisurelyConnection
 from rtcc_video.sources.reorder import Reorder
 from rtcc_video.sources.rtsp_messages import (
@@ -26,6 +25,7 @@ from rtcc_video.sources.rtsp_messages import (
     RtspResponse,
     build_request,
 )
+from rtcc_video.sources.rtsp_sound import OVER_TCP, RtspSound
 from rtcc_video.sources.rtsp_udp import UdpPair
 from rtcc_video.sources.source import Sink, SourceFailed
 
@@ -57,13 +57,16 @@ class RtspSettings:
 
 
 class RtspSession(asyncio.BufferedProtocol):
-    """One connection. Packets are handled as they arrive, without a task switch each."""
+    """One connection. Packets are handled as they arrive, without a task switch each. `sound`: only where it is allowed."""
 
-    def __init__(self, address: RtspAddress, settings: RtspSettings, sink: Sink, leisure: Leisure | None = None) -> None:
+    def __init__(
+        self, address: RtspAddress, settings: RtspSettings, sink: Sink, leisure: Leisure | None = None, sound: RtspSound | None = None
+    ) -> None:
         self._address = address
         self._settings = settings
         self._sink = sink
         self._leisure = leisure
+        self._sound = sound
         self._connection: LeisurelyConnection | None = None
         self._authentication = Authentication(address.username, address.password)
         self._reader = RtspReader()
@@ -111,6 +114,8 @@ class RtspSession(asyncio.BufferedProtocol):
                         self._on_rtp(item.data)
                     elif item.channel == self._rtp_channel + 1:
                         self._on_rtcp(item.data)
+                    elif self._sound is not None:
+                        self._sound.take(item.channel, item.data)
                 elif self._waiting is not None and not self._waiting.done():
                     self._waiting.set_result(item)
         except (SourceFailed, MalformedRtsp, MalformedBitstream) as error:
@@ -119,14 +124,19 @@ class RtspSession(asyncio.BufferedProtocol):
     async def play(self) -> None:
         """Brings the session up to PLAY. Raises `SourceFailed`, `MalformedRtsp`, `UnusableOffer`, `MalformedBitstream`."""
         description = await self._ask("DESCRIBE", self._address.uri, {"Accept": "application/sdp"})
-        track = find_camera_track(parse_session(description.body.decode("utf-8", "replace")))
+        session = parse_session(description.body.decode("utf-8", "replace"))
+        track = find_camera_track(session)
         base = description.first("content-base") or description.first("content-location") or self._address.uri
         self._control_uri = self._without_credentials(base)
         self._sound_types = track.sound_types
         self._sink.on_parameter_sets(track.parameter_sets)
-        self._read_session(await self._set_up(self._track_uri(track)))
+        self._read_session(await self._set_up(self._track_uri(track.control)))
+        if self._sound is not None:
+            await self._set_up_sound(self._sound, session)
         await self._ask("PLAY", self._control_uri, {"Session": self._session_id, "Range": "npt=0.000-"})
         self._heard_s = time.monotonic()
+        if self._sound is not None:
+            self._sound.asked = False
 
     async def watch(self) -> None:
         """Waits until the session breaks or falls silent, and keeps it alive meanwhile. Raises like `play`."""
@@ -145,6 +155,8 @@ class RtspSession(asyncio.BufferedProtocol):
             self._refuse_flood()
             if self._udp is not None:
                 self._udp.rest()
+                if self._sound is not None:
+                    self._sound.rest()
             elif self._connection is not None:
                 self._connection.rest()
             if now_s >= next_report_s:
@@ -164,6 +176,8 @@ class RtspSession(asyncio.BufferedProtocol):
             self._transport.close()
         if self._udp is not None:
             self._udp.close()
+        if self._sound is not None:
+            self._sound.close()
         self._ended.cancel()
 
     def _take_packets(self, buffer: bytes, at: int) -> int:
@@ -231,6 +245,8 @@ class RtspSession(asyncio.BufferedProtocol):
         """An empty receiver report: some cameras end a session that sends none."""
         if self._udp is not None:
             self._udp.report(_OWN_SSRC)
+            if self._sound is not None:
+                self._sound.report(_OWN_SSRC)
         elif self._transport is not None and not self._transport.is_closing():
             report = build_receiver_report(_OWN_SSRC)
             self._transport.write(b"$" + bytes((self._rtp_channel + 1,)) + len(report).to_bytes(2, "big") + report)
@@ -245,25 +261,39 @@ class RtspSession(asyncio.BufferedProtocol):
                     raise SourceFailed(
                         "The camera refuses RTP inside the encrypted connection, and nothing else is safe.", lasting=True
                     ) from None
-        self._udp = self._open_pair()
-        transport = f"RTP/AVP;unicast;client_port={self._udp.port}-{self._udp.port + 1}"
+        self._udp = self._open_pair(self._on_datagram, self._on_rtcp)
         try:
-            return await self._ask("SETUP", uri, {"Transport": transport})
+            return await self._ask("SETUP", uri, {"Transport": self._udp.transport})
         except _TransportRefused:
             raise SourceFailed("The camera refuses RTP over TCP and over UDP. Check its network settings.", lasting=True) from None
 
-    def _open_pair(self) -> UdpPair:
+    async def _set_up_sound(self, sound: RtspSound, description: SessionDescription) -> None:
+        """A camera that answers no is left in peace; one that breaks off has `sound.asked` to show for it."""
+        track = sound.find(description)
+        if track is None:
+            return
+        sound.asked = True
+        transport = OVER_TCP
+        if self._udp is not None:
+            sound.udp = self._open_pair(sound.on_datagram(self._count), lambda data: None)
+            transport = sound.udp.transport
+        response = await self._request("SETUP", self._track_uri(track.control), {"Session": self._session_id, "Transport": transport})
+        if sound.begin(track, response, self._rtp_channel) and sound.udp is not None:
+            sound.udp.learn_from(response.first("transport") or "", _OWN_SSRC)
+
+    def _count(self, octets: int) -> None:
+        self._octets += octets
+
+    def _open_pair(self, on_rtp: Callable[[bytes], None], on_rtcp: Callable[[bytes], None]) -> UdpPair:
         assert self._transport is not None  # SETUP follows DESCRIBE, which needed the connection
         local, camera = self._transport.get_extra_info("sockname"), self._transport.get_extra_info("peername")
         try:
-            return UdpPair(local[0], camera[0], self._on_datagram, self._on_rtcp, self._leisure)
+            return UdpPair(local[0], camera[0], on_rtp, on_rtcp, self._leisure)
         except OSError as error:
-            raise SourceFailed("This machine has no UDP ports left for the camera's video.") from error
+            raise SourceFailed("This machine has no UDP ports left for what the camera sends.") from error
 
     async def _ask(self, method: str, uri: str, headers: Mapping[str, str]) -> RtspResponse:
-        response = await self._exchange(method, uri, headers)
-        if response.status == _UNAUTHORIZED and self._authentication.accept(response):
-            response = await self._exchange(method, uri, headers)
+        response = await self._request(method, uri, headers)
         if response.status == _UNAUTHORIZED:
             known = "refuses the user name or password" if self._address.username else "wants a user name and password"
             raise SourceFailed(f"The camera {known}. Correct them in the camera's stream address.", lasting=True)
@@ -273,6 +303,13 @@ class RtspSession(asyncio.BufferedProtocol):
             raise _TransportRefused
         if response.status >= 300:
             raise SourceFailed(f"The camera answered {method} with {response.status} {response.reason[:60]}.")
+        return response
+
+    async def _request(self, method: str, uri: str, headers: Mapping[str, str]) -> RtspResponse:
+        """Asked again with the account when the camera wants one."""
+        response = await self._exchange(method, uri, headers)
+        if response.status == _UNAUTHORIZED and self._authentication.accept(response):
+            response = await self._exchange(method, uri, headers)
         return response
 
     async def _exchange(self, method: str, uri: str, headers: Mapping[str, str]) -> RtspResponse:
@@ -288,10 +325,7 @@ class RtspSession(asyncio.BufferedProtocol):
         return self._waiting.result()
 
     async def _keep_alive(self, method: str) -> int:
-        response = await self._exchange(method, self._control_uri, {"Session": self._session_id})
-        if response.status == _UNAUTHORIZED and self._authentication.accept(response):
-            response = await self._exchange(method, self._control_uri, {"Session": self._session_id})
-        return response.status
+        return (await self._request(method, self._control_uri, {"Session": self._session_id})).status
 
     def _write(self, method: str, uri: str, headers: Mapping[str, str]) -> None:
         if self._transport is None:
@@ -309,23 +343,13 @@ class RtspSession(asyncio.BufferedProtocol):
             self._session_s = int(timeout[1])
         transport = setup.first("transport") or ""
         if self._udp is not None:
-            self._learn_camera_ports(self._udp, transport)
+            self._udp.learn_from(transport, _OWN_SSRC)
             return
         channels = re.search(r"interleaved\s*=\s*([0-9]{1,3})", transport)
         if channels:
             self._rtp_channel = min(int(channels[1]), 254)
 
-    def _learn_camera_ports(self, udp: UdpPair, transport: str) -> None:
-        if "multicast" in transport.lower():
-            raise SourceFailed("The camera answers with multicast, which isn't taken. Switch it off in its network settings.", lasting=True)
-        ports = re.search(r"server_port\s*=\s*([0-9]{1,5})(?:-([0-9]{1,5}))?", transport)
-        rtp, rtcp = (min(int(ports[1]), 65535), min(int(ports[2] or 0), 65535)) if ports else (0, 0)
-        source = re.search(r"source\s*=\s*([0-9a-fA-F.:]{2,45})", transport)
-        host = source[1] if source and _is_address(source[1]) else ""
-        udp.learn_camera(host, rtp, rtcp, _OWN_SSRC)
-
-    def _track_uri(self, track: CameraTrack) -> str:
-        control = track.control
+    def _track_uri(self, control: str) -> str:
         if control.startswith(("rtsp://", "rtsps://")):
             return self._without_credentials(control)
         if control in ("", "*"):
@@ -358,11 +382,3 @@ class RtspSession(asyncio.BufferedProtocol):
 
 class _TransportRefused(Exception):
     """The camera answered SETUP with 461."""
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from typing import Final
 
 from rtcc_video.engine.rtp import build_receiver_report, build_rtp_header
 from rtcc_video.sources.leisure import Leisure
+from rtcc_video.sources.source import SourceFailed
 
 _DATAGRAMS_PER_WAKEUP: Final = 64
 _DATAGRAM_LIMIT_BYTES: Final = 9_216
@@ -50,8 +52,22 @@ class UdpPair:
         loop.add_reader(self._rtp.fileno(), self._on_rtp_readable)
         loop.add_reader(self._rtcp.fileno(), self._on_rtcp_readable)
 
+    @property
+    def transport(self) -> str:
+        """What SETUP asks for."""
+        return f"RTP/AVP;unicast;client_port={self.port}-{self.port + 1}"
+
+    def learn_from(self, transport: str, own_ssrc: int) -> None:
+        """What the answer to SETUP says of the camera's side. Raises `SourceFailed`."""
+        if "multicast" in transport.lower():
+            raise SourceFailed("The camera answers with multicast, which isn't taken. Switch it off in its network settings.", lasting=True)
+        ports = re.search(r"server_port\s*=\s*([0-9]{1,5})(?:-([0-9]{1,5}))?", transport)
+        rtp, rtcp = (min(int(ports[1]), 65535), min(int(ports[2] or 0), 65535)) if ports else (0, 0)
+        source = re.search(r"source\s*=\s*([0-9a-fA-F.:]{2,45})", transport)
+        self.learn_camera(source[1] if source else "", rtp, rtcp, own_ssrc)
+
     def learn_camera(self, source_host: str, rtp_port: int, rtcp_port: int, own_ssrc: int) -> None:
-        """What the answer to SETUP says of the camera's side. One packet to each port opens the way back through a firewall."""
+        """Its ports, and a further address if it sends from one. One packet to each port opens the way back through a firewall."""
         with contextlib.suppress(ValueError):
             self._hosts.add(_plain(str(ipaddress.ip_address(source_host))))
         if rtp_port:
