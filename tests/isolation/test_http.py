@@ -190,7 +190,7 @@ async def test_another_agency_is_turned_away_and_the_try_is_audited(
             and entry.outcome in (OUTCOME_DENIED, OUTCOME_FAILED)
         )
     )
-    if rule.method in ("CloseViewer", "UpdateViewer", "ClosePublisher"):
+    if rule.method in ("CloseViewer", "UpdateViewer", "ClosePublisher", "UpdatePublisher"):
         return  # a view is its viewer's, and what somebody sends is that person's: colleagues can't touch it either
     # the owner's own people reach it by the same request
     status, kind, _ = await answered(platform, browsers.all[OWNER].client, method, path, {**CHANGES, **REASON}, body)
@@ -236,9 +236,16 @@ async def test_whip_opens_to_the_cameras_own_key_and_to_nothing_else(platform: R
             session, tag = platform.url + response.headers["Location"], response.headers["ETag"]
             assert (await response.text()).startswith("v=0")
         fragment = {"Content-Type": "application/trickle-ice-sdpfrag", **right}
-        for headers, status in (({}, 428), ({"If-Match": '"another"'}, 412), ({"If-Match": "*"}, 422), ({"If-Match": tag}, 204)):
+        tries = (({}, 428), ({"If-Match": '"another"'}, 412), ({"If-Match": "*"}, 400), ({"If-Match": tag}, 204))
+        for headers, status in tries:
             async with device.patch(session, data="a=end-of-candidates", headers={**fragment, **headers}) as response:
                 assert response.status == status
+        async with device.patch(session, data=ICE_RESTART, headers={**fragment, "If-Match": "*"}) as response:
+            assert (response.status, response.content_type) == (200, "application/trickle-ice-sdpfrag")
+            assert f"a=ice-ufrag:{response.headers['ETag'].strip(chr(34))}" in await response.text()
+        # the ICE session before has ended
+        async with device.patch(session, data="a=end-of-candidates", headers={**fragment, "If-Match": tag}) as response:
+            assert response.status == 412
         for change in (device.delete, device.patch):
             async with change(session, headers={**fragment, "If-Match": tag, "Authorization": f"Bearer {other_key}"}) as response:
                 assert response.status == 401

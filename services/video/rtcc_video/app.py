@@ -10,19 +10,19 @@ from typing import Final, Protocol
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
 from rtcc_chassis.access import Access, Decision, Grant, Resource, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound, Refused, RtccError, Unavailable
+from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, Refused, RtccError, Unavailable
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.sharing import camera_grant
 from rtcc_video.cascade.placement import Placement
 from rtcc_video.domain import CameraHealth, CameraState, View
-from rtcc_video.engine.endpoint import Endpoint, OtherIceSession, TooManyViewers
-from rtcc_video.engine.fragments import UnusableFragment
+from rtcc_video.engine.endpoint import Endpoint, TooManyViewers
 from rtcc_video.engine.sdp import UnusableOffer
 from rtcc_video.engine.viewer import CloseReason, LinkFacts, Viewer, ViewerCounters
 from rtcc_video.feed import Feed
 from rtcc_video.feeds import Feeds
 from rtcc_video.ice_servers import IceServer, ice_servers
+from rtcc_video.ice_updates import update_ice
 from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import NoPicture, Snapshot, Snapshots
 
@@ -202,12 +202,7 @@ class VideoApp:
         Raises `NotFound` for any other view, `Refused` when the right is gone, `Conflict` for an ended ICE session, `InvalidInput`.
         """
         self._still_own(scope, camera_id, viewer_id)
-        try:
-            return self._endpoint.update(viewer_id, etag, fragment)
-        except UnusableFragment as error:
-            raise InvalidInput.one("sdp_fragment", str(error)) from error
-        except OtherIceSession as error:
-            raise Conflict("The ICE session was restarted meanwhile: use the ETag of its last answer, or * to restart it.") from error
+        return update_ice(self._endpoint, viewer_id, etag, fragment)
 
     def close_viewer(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
         """Ends the caller's own view. Raises `NotFound` for any other."""

@@ -20,6 +20,7 @@ from rtcc_video.engine.sdp import UnusableOffer
 from rtcc_video.engine.viewer import CloseReason
 from rtcc_video.feed import Feed
 from rtcc_video.feeds import Feeds
+from rtcc_video.ice_updates import update_ice
 from rtcc_video.publishing.offer import OurSide, build_publisher_answer, parse_publisher_offer
 from rtcc_video.publishing.publisher import Publisher, PublisherSettings
 from rtcc_video.sources.source import SourceFailed
@@ -43,6 +44,15 @@ class Publication:
     key_sha256: str
     source_address: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A publication that begins: the answer to its offer, and its ICE session's name."""
+
+    publisher_id: str
+    answer_sdp: str
+    etag: str
 
 
 # Told of every publication that ended, and why.
@@ -78,8 +88,8 @@ class Publications:
     def __len__(self) -> int:
         return len(self._by_camera)
 
-    async def open_by_key(self, camera_id: str, key: str, offer_sdp: str, source_address: str) -> tuple[str, str]:
-        """A device begins: (publisher id, SDP answer). Raises `Unauthenticated`, `InvalidInput`, `Exhausted`, `Unavailable`."""
+    async def open_by_key(self, camera_id: str, key: str, offer_sdp: str, source_address: str) -> Opened:
+        """A device begins. Raises `Unauthenticated`, `InvalidInput`, `Exhausted`, `Unavailable`."""
         camera, key_sha256 = await self._verified(camera_id, key)
         touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id)
         return self._open(camera, offer_sdp, None, key_sha256, source_address)
@@ -88,13 +98,21 @@ class Publications:
         """The device ends what it began, or asks whether it goes on. Raises `Unauthenticated`, `NotFound`."""
         camera, _ = await self._verified(camera_id, key)
         touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id)
-        publication = self._by_camera.get(camera_id)
-        if publication is None or publication.scope is not None or publication.publisher.publisher_id != publisher_id:
-            raise NotFound("publisher", publisher_id[:80])
+        self._of_device(camera_id, publisher_id)
         if not only_check:
             self._endpoint.release(publisher_id, CloseReason.CLIENT_LEFT)
 
-    def open(self, scope: Scope, camera_id: str, offer_sdp: str) -> tuple[str, str]:
+    async def update_by_key(self, camera_id: str, key: str, publisher_id: str, etag: str, fragment: str) -> tuple[str, str]:
+        """Candidates or an ICE restart of what the device began: our fragment (empty for candidates) and the ICE session's name.
+
+        Raises `Unauthenticated`, `NotFound`, `Conflict` for an ended ICE session, `InvalidInput`.
+        """
+        camera, _ = await self._verified(camera_id, key)
+        touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id)
+        self._of_device(camera_id, publisher_id)
+        return update_ice(self._endpoint, publisher_id, etag, fragment)
+
+    def open(self, scope: Scope, camera_id: str, offer_sdp: str) -> Opened:
         """A person begins. Raises `NotFound`, `Refused`, `InvalidInput`, `Exhausted`, `Unavailable`."""
         camera = self._rights.camera(camera_id)
         self._rights.require(scope, PUBLISH, camera)
@@ -102,12 +120,14 @@ class Publications:
 
     def close(self, scope: Scope, camera_id: str, publisher_id: str) -> None:
         """Ends the caller's own publication. Raises `NotFound` for any other."""
-        publication = self._by_camera.get(camera_id)
-        mine = publication is not None and publication.scope is not None and publication.scope.principal_id == scope.principal_id
-        if publication is None or not mine or publication.publisher.publisher_id != publisher_id:
-            raise NotFound("publisher", publisher_id[:80])
-        touched(f"camera:{camera_id}", owner_agency_id=publication.agency_id)
+        self._own(scope, camera_id, publisher_id)
         self._endpoint.release(publisher_id, CloseReason.CLIENT_LEFT)
+
+    def update(self, scope: Scope, camera_id: str, publisher_id: str, etag: str, fragment: str) -> tuple[str, str]:
+        """As `update_by_key`, of the caller's own publication. Raises `Refused` when the right is gone."""
+        self._own(scope, camera_id, publisher_id)
+        self._rights.require(scope, PUBLISH, self._rights.camera(camera_id))
+        return update_ice(self._endpoint, publisher_id, etag, fragment)
 
     async def recheck(self, camera_id: str) -> None:
         """The camera changed: who sends must still be allowed to. A key that can't be asked for now ends nothing."""
@@ -161,6 +181,18 @@ class Publications:
         """The cameras whose devices send here."""
         return list(self._by_camera)
 
+    def _of_device(self, camera_id: str, publisher_id: str) -> None:
+        publication = self._by_camera.get(camera_id)
+        if publication is None or publication.scope is not None or publication.publisher.publisher_id != publisher_id:
+            raise NotFound("publisher", publisher_id[:80])
+
+    def _own(self, scope: Scope, camera_id: str, publisher_id: str) -> None:
+        publication = self._by_camera.get(camera_id)
+        mine = publication is not None and publication.scope is not None and publication.scope.principal_id == scope.principal_id
+        if publication is None or not mine or publication.publisher.publisher_id != publisher_id:
+            raise NotFound("publisher", publisher_id[:80])
+        touched(f"camera:{camera_id}", owner_agency_id=publication.agency_id)
+
     async def _verified(self, camera_id: str, key: str) -> tuple[Camera, str]:
         """The camera that this key opens, and the key's hash. Costs the same whether the camera exists or not."""
         given = hashlib.sha256(key[:_KEY_LENGTH_MOST].encode("utf-8", "replace")).hexdigest()
@@ -175,7 +207,7 @@ class Publications:
             raise Unauthenticated(_WRONG_KEY)
         return camera, given
 
-    def _open(self, camera: Camera, offer_sdp: str, scope: Scope | None, key_sha256: str, source_address: str) -> tuple[str, str]:
+    def _open(self, camera: Camera, offer_sdp: str, scope: Scope | None, key_sha256: str, source_address: str) -> Opened:
         feed = self._feeds.get(camera.camera_id)
         if feed is None or not camera.published:
             raise InvalidInput.one("camera_id", "its pictures are pulled: mark it in the camera registry as publishing by itself")
@@ -199,7 +231,8 @@ class Publications:
         endpoint.adopt(publisher, lambda reason: self._ended(publication, feed, reason))
         addresses, port, tcp = endpoint.announced
         ours = OurSide(publisher.link.ice_ufrag, publisher.link.ice_pwd, endpoint.identity.fingerprint_sha256, addresses, port, tcp)
-        return publisher.publisher_id, build_publisher_answer(offer, ours, secrets.randbits(62))
+        answer = build_publisher_answer(offer, ours, secrets.randbits(62))
+        return Opened(publisher.publisher_id, answer, publisher.link.ice_ufrag)
 
     def _ended(self, publication: Publication, feed: Feed, reason: CloseReason) -> None:
         if self._by_camera.get(publication.camera_id) is publication:

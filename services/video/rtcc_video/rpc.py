@@ -48,8 +48,7 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
             if not request.sdp_fragment:
                 return pb.UpdateViewerResponse(etag=request.etag)
         _need(request.etag, "etag")
-        if len(request.sdp_fragment) > _FRAGMENT_LIMIT:
-            raise InvalidInput.one("sdp_fragment", f"at most {_FRAGMENT_LIMIT} characters are taken")
+        _bound_fragment(request.sdp_fragment)
         fragment, etag = self._app.update_viewer(current_scope(), request.camera_id, request.viewer_id, request.etag, request.sdp_fragment)
         return pb.UpdateViewerResponse(sdp_fragment=fragment, etag=etag)
 
@@ -60,8 +59,17 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
 
     async def OpenPublisher(self, request: pb.OpenPublisherRequest, context: object) -> pb.OpenPublisherResponse:
         _need_offer(request.camera_id, request.offer_sdp)
-        publisher_id, answer = self._publications.open(current_scope(), request.camera_id, request.offer_sdp)
-        return pb.OpenPublisherResponse(publisher_id=publisher_id, answer_sdp=answer)
+        opened = self._publications.open(current_scope(), request.camera_id, request.offer_sdp)
+        return pb.OpenPublisherResponse(publisher_id=opened.publisher_id, answer_sdp=opened.answer_sdp, etag=opened.etag)
+
+    async def UpdatePublisher(self, request: pb.UpdatePublisherRequest, context: object) -> pb.UpdatePublisherResponse:
+        _need(request.publisher_id, "publisher_id")
+        _need(request.etag, "etag")
+        _bound_fragment(request.sdp_fragment)
+        fragment, etag = self._publications.update(
+            current_scope(), request.camera_id, request.publisher_id, request.etag, request.sdp_fragment
+        )
+        return pb.UpdatePublisherResponse(sdp_fragment=fragment, etag=etag)
 
     async def ClosePublisher(self, request: pb.ClosePublisherRequest, context: object) -> pb.ClosePublisherResponse:
         _need(request.publisher_id, "publisher_id")
@@ -69,16 +77,22 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
         return pb.ClosePublisherResponse()
 
     async def RelayPublisher(self, request: pb.RelayPublisherRequest, context: object) -> pb.RelayPublisherResponse:
+        if request.publisher_id and request.etag:
+            _bound_fragment(request.sdp_fragment)
+            fragment, etag = await self._publications.update_by_key(
+                request.camera_id, request.publish_key, request.publisher_id, request.etag, request.sdp_fragment
+            )
+            return pb.RelayPublisherResponse(publisher_id=request.publisher_id, sdp_fragment=fragment, etag=etag)
         if request.publisher_id:
             await self._publications.close_by_key(
                 request.camera_id, request.publish_key, request.publisher_id, only_check=request.only_check
             )
             return pb.RelayPublisherResponse(publisher_id=request.publisher_id)
         _need_offer(request.camera_id, request.offer_sdp)
-        publisher_id, answer = await self._publications.open_by_key(
+        opened = await self._publications.open_by_key(
             request.camera_id, request.publish_key, request.offer_sdp, request.source_address[:64]
         )
-        return pb.RelayPublisherResponse(publisher_id=publisher_id, answer_sdp=answer)
+        return pb.RelayPublisherResponse(publisher_id=opened.publisher_id, answer_sdp=opened.answer_sdp, etag=opened.etag)
 
     async def GetSnapshot(self, request: pb.GetSnapshotRequest, context: object) -> pb.GetSnapshotResponse:
         _need(request.camera_id, "camera_id")
@@ -166,6 +180,11 @@ def _need_offer(camera_id: str, offer_sdp: str) -> None:
     _need(offer_sdp, "offer_sdp")
     if len(offer_sdp) > _OFFER_LIMIT:
         raise InvalidInput.one("offer_sdp", f"at most {_OFFER_LIMIT} characters are taken")
+
+
+def _bound_fragment(fragment: str) -> None:
+    if len(fragment) > _FRAGMENT_LIMIT:
+        raise InvalidInput.one("sdp_fragment", f"at most {_FRAGMENT_LIMIT} characters are taken")
 
 
 def _need(value: str, field: str) -> None:

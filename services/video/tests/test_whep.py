@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtcc_video.engine import stun
-from rtcc_video.engine.endpoint import Endpoint, EndpointSettings, OtherIceSession
+from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
 from rtcc_video.engine.fragments import Fragment, UnusableFragment, build_fragment, parse_fragment
+from rtcc_video.engine.ice import OtherIceSession
 from rtcc_video.engine.viewer import Viewer
 from rtcc_video.ice_servers import IceServer, ice_servers
 from rtcc_video.settings import VideoSettings
@@ -129,7 +130,7 @@ LINES = st.sampled_from([CANDIDATE, "a=ice-ufrag:abcd", "a=ice-pwd:" + "p" * 24,
 @given(st.lists(LINES | st.text(max_size=60), max_size=80))
 def test_any_fragment_is_understood_or_refused_with_a_reason(lines: list[str]) -> None:
     try:
-        found = parse_fragment("\r\n".join(lines))
+        found = parse_fragment("\r\n".join(lines), "0")
     except UnusableFragment as refusal:
         assert len(str(refusal)) > 10
     else:
@@ -139,4 +140,15 @@ def test_any_fragment_is_understood_or_refused_with_a_reason(lines: list[str]) -
 
 def test_what_we_send_is_a_fragment() -> None:
     text = build_fragment("abcd", "p" * 24, "0", [CANDIDATE])
-    assert parse_fragment(text) == Fragment("abcd", "p" * 24, 1)
+    assert parse_fragment(text, "0") == Fragment("abcd", "p" * 24, 1)
+
+
+def test_a_section_that_was_refused_has_no_say_about_the_one_that_is_there() -> None:
+    """Chromium gives a refused microphone other credentials than the camera."""
+    microphone = ["m=audio 0 UDP/TLS/RTP/SAVPF 111", "a=ice-ufrag:aaaa", "a=ice-pwd:" + "a" * 24, "a=mid:0"]
+    camera = ["m=video 9 UDP/TLS/RTP/SAVPF 96", "a=mid:1", "a=ice-ufrag:vvvv", "a=ice-pwd:" + "v" * 24]
+    for lines in (microphone + camera, camera + microphone):
+        assert parse_fragment("\r\n".join(["a=ice-options:trickle", *lines]), "1") == Fragment("vvvv", "v" * 24, 0)
+    assert parse_fragment("\r\n".join(microphone), "1") == Fragment(None, None, 0)
+    # what stands before all sections holds for each that has none
+    assert parse_fragment("\r\n".join(["a=ice-ufrag:ssss", "a=ice-pwd:" + "s" * 24, *microphone]), "1").ice_ufrag == "ssss"

@@ -29,7 +29,7 @@ FLAGS = [
     "--no-first-run",
 ]
 
-PUBLISH = """<!doctype html><script>
+PUBLISH = r"""<!doctype html><script>
 const connection = new RTCPeerConnection();
 async function start() {
   const media = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480, frameRate: 20 }, audio: true });
@@ -38,8 +38,24 @@ async function start() {
   const answer = await fetch('/whip', { method: 'POST', body: connection.localDescription.sdp });
   await connection.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
 }
+async function restart() {
+  connection.restartIce();
+  const offer = await connection.createOffer();
+  await connection.setLocalDescription(offer);
+  // as WHIP clients do: every section, and the refused microphone has credentials of its own
+  const body = offer.sdp.split('\r\n').filter((line) => /^(m=|a=(group|mid|ice-ufrag|ice-pwd):)/.test(line)).join('\r\n');
+  const fragment = await (await fetch('/whip', { method: 'PATCH', body })).text();
+  let sdp = connection.remoteDescription.sdp;
+  for (const name of ['ice-ufrag', 'ice-pwd']) {
+    const [line] = fragment.match(new RegExp(`a=${name}:.*`));
+    sdp = sdp.replaceAll(new RegExp(`a=${name}:.*`, 'g'), line.trim());
+  }
+  await connection.setRemoteDescription({ type: 'answer', sdp });
+  return sdp.match(/a=ice-ufrag:(.*)/)[1].trim();
+}
 async function read() {
-  const found = { state: connection.connectionState };
+  const video = connection.getSenders().find((sender) => sender.track?.kind === 'video');
+  const found = { state: connection.connectionState, dtls: video?.transport?.state };
   for (const report of (await connection.getStats()).values()) {
     if (report.type === 'outbound-rtp' && report.kind === 'audio') found.audioPackets = report.packetsSent;
     if (report.type !== 'outbound-rtp' || report.kind !== 'video') continue;
@@ -104,6 +120,10 @@ class Desk:
         ours = OurSide(link.ice_ufrag, link.ice_pwd, self.endpoint.identity.fingerprint_sha256, addresses, port, tcp)
         return web.Response(text=build_publisher_answer(offer, ours, 1), content_type="application/sdp")
 
+    async def restarted(self, request: web.Request) -> web.Response:
+        fragment, _ = self.endpoint.update("p1", "*", await request.text())
+        return web.Response(text=fragment, content_type="application/trickle-ice-sdpfrag")
+
     async def whep(self, request: web.Request) -> web.Response:
         self.feed.want()
         _, answer = self.endpoint.open("v1", self.feed.stream, await request.text(), lambda *_: None)
@@ -124,7 +144,13 @@ async def pages(chromium: str) -> AsyncIterator[tuple[Desk, Page, Page]]:
 
     application = web.Application()
     application.add_routes(
-        [web.get("/publish", page(PUBLISH)), web.get("/watch", page(WATCH)), web.post("/whip", desk.whip), web.post("/whep", desk.whep)]
+        [
+            web.get("/publish", page(PUBLISH)),
+            web.get("/watch", page(WATCH)),
+            web.post("/whip", desk.whip),
+            web.patch("/whip", desk.restarted),
+            web.post("/whep", desk.whep),
+        ]
     )
     runner = web.AppRunner(application)
     await runner.setup()
@@ -163,6 +189,20 @@ async def test_one_chromium_publishes_and_another_sees_moving_pictures(pages: tu
     # its microphone is on, and refused: nothing of it goes on the wire
     assert not sent.get("audioPackets")
     assert "m=audio 0 " in await publishing.evaluate("connection.remoteDescription.sdp")
+    # ICE is restarted under it: the same session goes on, and who watches sees no end
+    assert desk.publisher is not None
+    path, before = desk.publisher.link.path, desk.publisher.link.ice_ufrag
+    assert await publishing.evaluate("restart()") == desk.publisher.link.ice_ufrag != before
+
+    async def moved() -> bool:
+        # Chromium gathers anew: it sends from another port
+        return desk.publisher is not None and desk.publisher.link.path is not path
+
+    await poll(moved, deadline_s=20)
+    decoded = (await watching.evaluate("read()"))["decoded"]
+    await facts_when(watching, f"facts.decoded > {decoded} + 30")
+    await facts_when(publishing, "facts.state === 'connected' && facts.dtls === 'connected'")
+    assert not desk.closed
     await publishing.close()
 
     async def ended() -> bool:

@@ -43,6 +43,11 @@ async def _update(world: World, agency_id: str) -> pb.UpdateViewerRequest:
     return pb.UpdateViewerRequest(camera_id=camera_id, viewer_id=viewer_id, etag="*", sdp_fragment=ICE_RESTART)
 
 
+async def _update_publisher(world: World, agency_id: str) -> pb.UpdatePublisherRequest:
+    camera_id, publisher_id = await _publisher(world, agency_id)
+    return pb.UpdatePublisherRequest(camera_id=camera_id, publisher_id=publisher_id, etag="*", sdp_fragment=ICE_RESTART)
+
+
 async def _viewer(world: World, agency_id: str) -> tuple[str, str]:
     """(camera, viewer)"""
     camera_id = await world.camera(agency_id)
@@ -83,6 +88,7 @@ REQUESTS: dict[str, Builder] = {
     "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
     "UpdateViewer": _update,
     "OpenPublisher": asks(pb.OpenPublisherRequest, camera_id=World.published_camera, offer_sdp=PUBLISHER_OFFER),
+    "UpdatePublisher": _update_publisher,
     "ClosePublisher": asks_of(_publisher, pb.ClosePublisherRequest, "camera_id", "publisher_id"),
     "RelayPublisher": asks_of(_keyed, pb.RelayPublisherRequest, "camera_id", "publish_key", offer_sdp=PUBLISHER_OFFER),
     "TakeStream": asks(relay_pb2.TakeStreamRequest, camera_id=World.camera, stream_id="main", relay_id="0" * 16),

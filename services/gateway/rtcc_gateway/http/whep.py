@@ -6,16 +6,14 @@ from urllib.parse import quote
 from aiohttp import web
 
 from rtcc.video.v1 import video_pb2
-from rtcc_chassis.errors import Conflict, InvalidInput
+from rtcc_chassis.errors import InvalidInput
 from rtcc_gateway.http.door import DOOR, read_body
-from rtcc_gateway.http.problems import problem_response
+from rtcc_gateway.http.ice_fragments import FRAGMENT_TYPE, Asked, patched, read_patch
 from rtcc_gateway.http.rest import call, rule_for
 
 _OFFER_BYTES = 64 * 1024
-_FRAGMENT_BYTES = 16 * 1024
 _MOST_DIGITS = 5
 _OFFER_TYPE = "application/sdp"
-_FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 _OPEN, _UPDATE, _CLOSE = (f"/rtcc.video.v1.VideoService/{name}Viewer" for name in ("Open", "Update", "Close"))
 
 
@@ -47,36 +45,26 @@ async def open_whep(request: web.Request) -> web.StreamResponse:
     answer = web.Response(text=opened.answer_sdp, status=201, content_type=_OFFER_TYPE, headers={"Cache-Control": "no-store"})
     answer.headers["Location"] = f"/v1/whep/{quote(camera_id, safe='')}/{opened.viewer_id}"
     answer.headers["ETag"] = f'"{opened.etag}"'
-    answer.headers["Accept-Patch"] = _FRAGMENT_TYPE
+    answer.headers["Accept-Patch"] = FRAGMENT_TYPE
     for server in opened.ice_servers:
         answer.headers.add("Link", _link(server))
     return answer
 
 
 async def update_whep(request: web.Request) -> web.StreamResponse:
-    """PATCH: candidates (204) or an ICE restart (200 with our half and a new ETag), RFC 9725, 4.3.1 to 4.3.3.
-
-    428 without If-Match, 412 when it names an ICE session that has ended, 415 for another content type.
-    """
+    """PATCH: candidates (204) or an ICE restart (200 with our half and a new ETag), RFC 9725, 4.3.1 to 4.3.3."""
     door = request.app[DOOR]
     caller = await door.caller(request, changes=True)
-    if request.content_type != _FRAGMENT_TYPE:
-        return problem_response(InvalidInput.one("Content-Type", f"must be {_FRAGMENT_TYPE}"), 415)
-    etag = request.headers.get("If-Match", "").strip()
-    if not etag:
-        return problem_response(InvalidInput.one("If-Match", "must name the session's ETag, or * for an ICE restart"), 428)
-    fragment = await _text(request, _FRAGMENT_TYPE, _FRAGMENT_BYTES)
+    asked = await read_patch(request)
+    if not isinstance(asked, Asked):
+        return asked
     message = video_pb2.UpdateViewerRequest(
-        camera_id=request.match_info["camera_id"], viewer_id=request.match_info["viewer_id"], sdp_fragment=fragment, etag=etag.strip('"')
+        camera_id=request.match_info["camera_id"],
+        viewer_id=request.match_info["viewer_id"],
+        sdp_fragment=asked.fragment,
+        etag=asked.etag,
     )
-    try:
-        updated: Any = await call(door, rule_for(_UPDATE), message, caller.scope)
-    except Conflict as error:
-        return problem_response(error, 412)
-    headers = {"ETag": f'"{updated.etag}"', "Cache-Control": "no-store"}
-    if not updated.sdp_fragment:
-        return web.Response(status=204, headers=headers)
-    return web.Response(text=updated.sdp_fragment, content_type=_FRAGMENT_TYPE, headers=headers)
+    return await patched(lambda: call(door, rule_for(_UPDATE), message, caller.scope))
 
 
 async def close_whep(request: web.Request) -> web.StreamResponse:

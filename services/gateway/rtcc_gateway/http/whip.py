@@ -7,10 +7,12 @@ from aiohttp import web
 from rtcc.video.v1 import video_pb2
 from rtcc_chassis.errors import InvalidInput
 from rtcc_gateway.http.door import DOOR, Door, read_body
+from rtcc_gateway.http.ice_fragments import FRAGMENT_TYPE, Asked, patched, read_patch
 from rtcc_gateway.http.rest import call, call_with, rule_for
 
 _OFFER_BYTES = 64 * 1024
 _OPEN = "/rtcc.video.v1.VideoService/OpenPublisher"
+_UPDATE = "/rtcc.video.v1.VideoService/UpdatePublisher"
 _CLOSE = "/rtcc.video.v1.VideoService/ClosePublisher"
 _RELAY = "/rtcc.video.v1.VideoService/RelayPublisher"
 
@@ -41,8 +43,8 @@ async def open_whip(request: web.Request) -> web.StreamResponse:
         opened = await _relay(door, relayed)
     headers = {
         "Location": f"/v1/whip/{camera_id}/{opened.publisher_id}",
-        "ETag": f'"{opened.publisher_id}"',
-        "Accept-Patch": "application/trickle-ice-sdpfrag",
+        "ETag": f'"{opened.etag}"',
+        "Accept-Patch": FRAGMENT_TYPE,
         "Cache-Control": "no-store",
     }
     return web.Response(text=opened.answer_sdp, status=201, content_type="application/sdp", headers=headers)
@@ -63,29 +65,35 @@ async def close_whip(request: web.Request) -> web.StreamResponse:
 
 
 async def patch_whip(request: web.Request) -> web.StreamResponse:
-    """PATCH: candidates that trickle in. The relay is ICE-lite: it answers checks wherever they come from and needs none.
-
-    RFC 9725, 4.3.1: 428 without If-Match, 412 for another session's, 422 for an ICE restart, which is a new session here.
-    """
+    """PATCH: candidates that trickle in, or an ICE restart (RFC 9725, 4.3.1 to 4.3.3)."""
     door, key = request.app[DOOR], _bearer(request)
     camera_id, publisher_id = request.match_info["camera_id"], request.match_info["publisher_id"]
     if key is None:
-        await door.caller(request, changes=True)
+        caller = await door.caller(request, changes=True)
     else:
         _take(door, request, camera_id)
-        checked = video_pb2.RelayPublisherRequest(camera_id=camera_id, publish_key=key, publisher_id=publisher_id, only_check=True)
-        await _relay(door, checked)
-    if request.content_type != "application/trickle-ice-sdpfrag":
-        return web.Response(status=415, text="Send application/trickle-ice-sdpfrag.")
-    match = request.headers.get("If-Match", "")
-    if not match:
-        return web.Response(status=428, text="Send the session's ETag as If-Match.")
-    if match == "*":
-        return web.Response(status=422, text="Restart by a new POST: the newest session of a camera takes over at once.")
-    if match != f'"{publisher_id}"':
-        return web.Response(status=412, text="The ETag isn't this session's.")
-    await read_body(request, _OFFER_BYTES)
-    return web.Response(status=204)
+    asked = await read_patch(request)
+    if not isinstance(asked, Asked):
+        return asked
+
+    async def update() -> Any:
+        if key is None:
+            message = video_pb2.UpdatePublisherRequest(
+                camera_id=camera_id, publisher_id=publisher_id, sdp_fragment=asked.fragment, etag=asked.etag
+            )
+            return await call(door, rule_for(_UPDATE), message, caller.scope)
+        # `only_check`: a video service of before would close it
+        relayed = video_pb2.RelayPublisherRequest(
+            camera_id=camera_id,
+            publish_key=key,
+            publisher_id=publisher_id,
+            sdp_fragment=asked.fragment,
+            etag=asked.etag,
+            only_check=True,
+        )
+        return await _relay(door, relayed)
+
+    return await patched(update)
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -13,7 +13,7 @@ from typing import Final
 from rtcc_video.engine import stun
 from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.dtls import DtlsIdentity
-from rtcc_video.engine.fragments import UnusableFragment, build_fragment, parse_fragment
+from rtcc_video.engine.fragments import build_fragment
 from rtcc_video.engine.paths import Address, Path, UdpPath, UdpSender
 from rtcc_video.engine.peer import Peer, PeerEntry
 from rtcc_video.engine.sdp import AnswerParameters, build_answer, candidate_lines, parse_offer
@@ -37,10 +37,6 @@ class TooManyViewers(Exception):
     def __init__(self, limit: int) -> None:
         super().__init__(f"This relay already serves its limit of {limit} viewers. Close a view, or raise viewer_limit.")
         self.limit = limit
-
-
-class OtherIceSession(Exception):
-    """The update names an ICE session that a restart has ended."""
 
 
 class NoFreePort(OSError):
@@ -191,29 +187,21 @@ class Endpoint:
         entry = self._entries.get(viewer_id)
         return entry.viewer.link_facts if entry is not None else LinkFacts()
 
-    def update(self, viewer_id: str, etag: str, text: str) -> tuple[str, str]:
-        """A WHEP player's PATCH: our fragment (empty unless ICE restarts) and the ICE session's name from now on.
+    def update(self, identifier: str, etag: str, text: str) -> tuple[str, str]:
+        """The PATCH of a viewer or peer: our fragment (empty unless ICE restarts) and the ICE session's name from now on.
 
-        `etag` is the session that candidates belong to, "*" for a restart (RFC 9725, 4.3.3). Raises `KeyError`, `OtherIceSession`,
-        `fragments.UnusableFragment`.
+        See `IceSession.update`. Raises `KeyError`, `OtherIceSession`, `UnusableFragment`.
         """
-        entry = self._entries[viewer_id]
-        viewer, fragment = entry.viewer, parse_fragment(text)
-        current = viewer.credentials
-        if etag not in ("*", current.ice_ufrag):
-            raise OtherIceSession(viewer_id)
-        if fragment.ice_ufrag is None or fragment.ice_ufrag == current.peer_ufrag:
-            if etag == "*":
-                raise UnusableFragment("An ICE restart names a new a=ice-ufrag and a=ice-pwd.")
-            return "", current.ice_ufrag
-        if etag != "*":
-            raise OtherIceSession(viewer_id)
-        fresh, dropped = viewer.restart_ice(fragment.ice_ufrag)
-        for ufrag in dropped:
+        entry = self._entries.get(identifier) or self._peers[identifier]
+        ice, before = entry.viewer.ice, entry.viewer.ice.ufrags
+        if not ice.update(etag, text, entry.viewer.mid):
+            return "", ice.current.ice_ufrag
+        for ufrag in set(before).difference(ice.ufrags):
             self._by_ufrag.pop(ufrag, None)
+        fresh = ice.current
         self._by_ufrag[fresh.ice_ufrag] = entry
         candidates = candidate_lines(self._settings.public_addresses, self.port, self._settings.tcp)
-        return build_fragment(fresh.ice_ufrag, fresh.ice_pwd, viewer.setup.offer.mid, candidates), fresh.ice_ufrag
+        return build_fragment(fresh.ice_ufrag, fresh.ice_pwd, entry.viewer.mid, candidates), fresh.ice_ufrag
 
     def show(self, viewer_id: str, small: bool) -> None:
         """How large a viewer shows its pictures from now on. Raises `KeyError`."""
@@ -234,7 +222,7 @@ class Endpoint:
         entry = PeerEntry(peer, on_closed, {})
         self._peers[peer.identifier] = entry
         self._hurry()
-        self._by_ufrag[peer.ice_ufrag] = entry
+        self._by_ufrag[peer.ice.current.ice_ufrag] = entry
 
     def release(self, identifier: str, reason: CloseReason) -> bool:
         """Ends a peer; False when there is none of that id."""
@@ -303,7 +291,7 @@ class Endpoint:
         viewer = entry.viewer
         if self._entries.pop(viewer.setup.viewer_id, None) is None:
             return
-        for ufrag in viewer.ice_ufrags:
+        for ufrag in viewer.ice.ufrags:
             self._by_ufrag.pop(ufrag, None)
         viewer.close()
         for address, path in entry.paths.items():
@@ -321,7 +309,8 @@ class Endpoint:
         peer = entry.viewer
         if self._peers.pop(peer.identifier, None) is None:
             return
-        self._by_ufrag.pop(peer.ice_ufrag, None)
+        for ufrag in peer.ice.ufrags:
+            self._by_ufrag.pop(ufrag, None)
         peer.close()
         for address, path in entry.paths.items():
             self._by_address.pop(address, None)

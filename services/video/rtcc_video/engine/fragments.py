@@ -31,17 +31,23 @@ class Fragment:
     candidates: int
 
 
-def parse_fragment(text: str) -> Fragment:
-    """Reads a fragment of content type application/trickle-ice-sdpfrag. Raises `UnusableFragment`."""
+def parse_fragment(text: str, mid: str) -> Fragment:
+    """Reads a fragment of content type application/trickle-ice-sdpfrag, of which the media section `mid` and what stands before all of them
+    count: a browser gives sections that were refused credentials of their own. Raises `UnusableFragment`.
+    """
     if len(text) > _LIMIT_CHARACTERS:
         raise UnusableFragment(f"The fragment has {len(text)} characters; at most {_LIMIT_CHARACTERS} are read.")
-    found: dict[str, str] = {}
+    sections: list[dict[str, str]] = [{}]
     candidates = 0
     for line in text.replace("\r\n", "\n").split("\n"):
         name, _, value = line.removeprefix("a=").partition(":")
-        if line.startswith("a=ice-ufrag:") or line.startswith("a=ice-pwd:"):
+        if line.startswith("m="):
+            sections.append({})
+        elif line.startswith("a=mid:"):
+            sections[-1][name] = value.strip()
+        elif line.startswith("a=ice-ufrag:") or line.startswith("a=ice-pwd:"):
             pattern = _UFRAG if name == "ice-ufrag" else _PASSWORD
-            if not pattern.fullmatch(value.strip()) or found.setdefault(name, value.strip()) != value.strip():
+            if not pattern.fullmatch(value.strip()) or sections[-1].setdefault(name, value.strip()) != value.strip():
                 raise UnusableFragment(f"The fragment's a={name} isn't usable, or there are two that differ.")
         elif line.startswith("a=candidate:"):
             candidates += 1
@@ -51,9 +57,14 @@ def parse_fragment(text: str) -> Fragment:
                 )
         elif line and not re.match(r"[a-z]=", line):
             raise UnusableFragment(f"The line {line[:80]!r} isn't of an SDP fragment (RFC 8840, 9).")
-    if ("ice-ufrag" in found) != ("ice-pwd" in found):
-        raise UnusableFragment("The fragment names only one of a=ice-ufrag and a=ice-pwd.")
-    return Fragment(found.get("ice-ufrag"), found.get("ice-pwd"), candidates)
+    # the section's own come first
+    for section in sorted(sections, key=lambda section: section.get("mid") != mid):
+        ours = section.get("mid", mid) == mid
+        if ours and ("ice-ufrag" in section) != ("ice-pwd" in section):
+            raise UnusableFragment("The fragment names only one of a=ice-ufrag and a=ice-pwd.")
+        if ours and "ice-ufrag" in section:
+            return Fragment(section["ice-ufrag"], section["ice-pwd"], candidates)
+    return Fragment(None, None, candidates)
 
 
 def build_fragment(ice_ufrag: str, ice_pwd: str, mid: str, candidates: Sequence[str]) -> str:

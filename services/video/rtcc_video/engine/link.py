@@ -1,13 +1,12 @@
 """The secured way to a peer that sends: ICE-lite checks, then DTLS, then keys. Without media."""
 
-import hmac
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.dtls import DtlsFailed, DtlsIdentity, DtlsSession
+from rtcc_video.engine.ice import IceSession
 from rtcc_video.engine.paths import Path
 from rtcc_video.engine.srtp import SrtpKeys
 
@@ -32,8 +31,7 @@ class PeerLink:
     clock: Callable[[], float]
     schedule: Callable[[float, Callable[[], None]], object]
     on_secured: Callable[[SrtpKeys], None]
-    ice_ufrag: str = field(default_factory=lambda: secrets.token_hex(8))
-    ice_pwd: str = field(default_factory=lambda: secrets.token_hex(16))
+    ice: IceSession = field(init=False)
     path: Path | None = None
     heard_s: float = 0.0
     failure: str = ""
@@ -43,7 +41,18 @@ class PeerLink:
 
     def __post_init__(self) -> None:
         self.heard_s = self.clock()
+        self.ice = IceSession(self.remote.ice_ufrag)
         self._dtls = DtlsSession(self.identity, self.remote.fingerprints, is_server=not self.remote.is_dtls_server)
+
+    @property
+    def ice_ufrag(self) -> str:
+        """The user fragment of our newest credentials."""
+        return self.ice.current.ice_ufrag
+
+    @property
+    def ice_pwd(self) -> str:
+        """Their password."""
+        return self.ice.current.ice_pwd
 
     @property
     def secured(self) -> bool:
@@ -52,17 +61,9 @@ class PeerLink:
 
     def on_check(self, message: stun.StunMessage, path: Path) -> bool:
         """Answers a connectivity check on its path; True when it was authentic and the address may be learnt."""
-        username, password = message.username, self.ice_pwd.encode()
-        expected = f"{self.ice_ufrag}:{self.remote.ice_ufrag}"
-        if message.kind != stun.BINDING_REQUEST or username is None or not hmac.compare_digest(username.encode(), expected.encode()):
-            return False
-        if not message.is_authentic(password):
-            return False
-        if stun.ATTRIBUTE_CONTROLLED in message.attributes:
-            path.send(stun.answer_role_conflict(message, password))
+        if not self.ice.answer(message, path):
             return False
         self.heard_s = self.clock()
-        path.send(stun.answer_check(message, password, path.host, path.port))
         # Only the controlling side's nomination moves the link; the first good check starts it, so that DTLS needn't wait.
         if self.path is None or message.nominates:
             first, self.path = self.path is None, path

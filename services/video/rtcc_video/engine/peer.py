@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtcc_video.engine import stun
+from rtcc_video.engine.ice import IceSession
 from rtcc_video.engine.paths import Address, Path
 from rtcc_video.engine.viewer import CloseReason
 
@@ -16,8 +17,13 @@ class Peer(Protocol):
     def identifier(self) -> str: ...
 
     @property
-    def ice_ufrag(self) -> str:
-        """Our half of the ICE credentials: a check is routed by it."""
+    def ice(self) -> IceSession:
+        """A check is routed by its user fragments."""
+        ...
+
+    @property
+    def mid(self) -> str:
+        """The media section that all is bundled with."""
         ...
 
     @property

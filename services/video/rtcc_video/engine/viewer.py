@@ -1,6 +1,5 @@
 """One viewer of a stream: ICE-lite checks, DTLS, then SRTP of the shared frames and answers to its feedback."""
 
-import hmac
 import secrets
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from enum import StrEnum
 from rtcc_video.engine import stun
 from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.dtls import DtlsFailed, DtlsIdentity, DtlsSession
+from rtcc_video.engine.ice import IceCredentials, IceSession
 from rtcc_video.engine.outlet import Outlet
 from rtcc_video.engine.paths import Path
 from rtcc_video.engine.quality import Link, Quality, Verdict
@@ -68,25 +68,6 @@ class ViewerClock:
 
 
 @dataclass(frozen=True, slots=True)
-class IceCredentials:
-    """Our half of an ICE session, and the peer's user fragment that its checks must name."""
-
-    ice_ufrag: str
-    ice_pwd: str
-    peer_ufrag: str
-
-    @property
-    def username(self) -> bytes:
-        """USERNAME of the peer's checks (RFC 8445, 7.2.2)."""
-        return f"{self.ice_ufrag}:{self.peer_ufrag}".encode()
-
-    @property
-    def password(self) -> bytes:
-        """The key of MESSAGE-INTEGRITY."""
-        return self.ice_pwd.encode()
-
-
-@dataclass(frozen=True, slots=True)
 class ViewerSetup:
     """What a viewer is made of: its identifiers, its offer, the format chosen and our half of the ICE credentials."""
 
@@ -125,8 +106,7 @@ class Viewer:
         self._dtls = DtlsSession(identity, setup.offer.fingerprints)
         self._path: Path | None = None
         self._rtcp: RtcpProtector | None = None
-        # An ICE restart adds a second pair; the first holds until the second has been checked (RFC 8445, 2.4).
-        self._credentials = [IceCredentials(setup.ice_ufrag, setup.ice_pwd, setup.offer.ice_ufrag)]
+        self.ice = IceSession(setup.offer.ice_ufrag, setup.ice_ufrag, setup.ice_pwd)
 
     @property
     def stream(self) -> LiveStream:
@@ -150,33 +130,18 @@ class Viewer:
     @property
     def credentials(self) -> IceCredentials:
         """The newest ICE credentials."""
-        return self._credentials[-1]
+        return self.ice.current
 
     @property
-    def ice_ufrags(self) -> list[str]:
-        """Our user fragments that checks may name."""
-        return [known.ice_ufrag for known in self._credentials]
-
-    def restart_ice(self, peer_ufrag: str) -> tuple[IceCredentials, list[str]]:
-        """New credentials for a viewer who announced its own new half, and our halves that count no more."""
-        fresh = IceCredentials(secrets.token_hex(8), secrets.token_hex(16), peer_ufrag)
-        dropped = [known.ice_ufrag for known in self._credentials[:-1]]
-        self._credentials = [self._credentials[-1], fresh]
-        return fresh, dropped
+    def mid(self) -> str:
+        """The media section that all is bundled with."""
+        return self.setup.offer.mid
 
     def on_check(self, message: stun.StunMessage, path: Path) -> bool:
         """Answers a connectivity check on its path; True when it was authentic and the address may be learnt."""
-        username = message.username
-        if message.kind != stun.BINDING_REQUEST or username is None:
-            return False
-        credentials = next((known for known in self._credentials if hmac.compare_digest(username.encode(), known.username)), None)
-        if credentials is None or not message.is_authentic(credentials.password):
-            return False
-        if stun.ATTRIBUTE_CONTROLLED in message.attributes:
-            path.send(stun.answer_role_conflict(message, credentials.password))
+        if not self.ice.answer(message, path):
             return False
         self.times.heard_s = self._clock()
-        path.send(stun.answer_check(message, credentials.password, path.host, path.port))
         # Only the controlling side's nomination moves a view; the first good check starts it, so that DTLS needn't wait.
         if self._path is None or message.nominates:
             self._path = path

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.dtls import DtlsIdentity
+from rtcc_video.engine.ice import IceSession
 from rtcc_video.engine.link import PeerLink
 from rtcc_video.engine.paths import Path
 from rtcc_video.engine.rtp import MalformedPacket
@@ -74,6 +75,7 @@ class Publisher:
         self._sink = sink
         self._settings = settings
         self._clock = clock
+        self._mid = offer.mid
         self._payload_types = frozenset(one.payload_type for one in offer.formats)
         self._own_ssrc = secrets.randbits(31) | 1
         self._unprotector: Unprotector | None = None
@@ -93,9 +95,14 @@ class Publisher:
         return self.publisher_id
 
     @property
-    def ice_ufrag(self) -> str:
+    def ice(self) -> IceSession:
         """See `Peer`."""
-        return self.link.ice_ufrag
+        return self.link.ice
+
+    @property
+    def mid(self) -> str:
+        """See `Peer`."""
+        return self._mid
 
     @property
     def wants_close(self) -> CloseReason | None:
