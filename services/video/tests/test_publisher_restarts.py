@@ -151,7 +151,16 @@ def credentials_of(publisher: Publisher) -> tuple[str, str, str]:
 
 
 LINES = st.sampled_from(
-    [CANDIDATE, "a=ice-ufrag:abcd", "a=ice-ufrag:Wt6c", "a=ice-pwd:" + "p" * 24, "a=ice-pwd:" + "q" * 24, "a=mid:0", "a=mid:1", "m=video 9 RTP 0"]
+    [
+        CANDIDATE,
+        "a=ice-ufrag:abcd",
+        "a=ice-ufrag:Wt6c",
+        "a=ice-pwd:" + "p" * 24,
+        "a=ice-pwd:" + "q" * 24,
+        "a=mid:0",
+        "a=mid:1",
+        "m=video 9 RTP 0",
+    ]
 )
 ETAGS = st.sampled_from(["*", "", "current", "before"]) | st.text(max_size=40)
 
