@@ -246,6 +246,8 @@ class Feeds:
             feed.stream.sound.allow(allowed)
             if allowed:
                 feed.hand_over()
+                if feed.publishing:
+                    feed.sound_report.reason = "Its device began before its sound was allowed: it is heard once the device sends anew."
             else:
                 self._keep(asyncio.get_running_loop().create_task(feed.restart()))
 

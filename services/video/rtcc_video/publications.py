@@ -23,6 +23,7 @@ from rtcc_video.feeds import Feeds
 from rtcc_video.ice_updates import update_ice
 from rtcc_video.publishing.offer import OurSide, build_publisher_answer, parse_publisher_offer
 from rtcc_video.publishing.publisher import Publisher, PublisherSettings
+from rtcc_video.publishing.receiver import receive_sound
 from rtcc_video.sources.source import SourceFailed
 
 _log = logging.getLogger(__name__)
@@ -214,7 +215,7 @@ class Publications:
         if len(self._by_camera) >= self._limit and camera.camera_id not in self._by_camera:
             raise Exhausted("the number of devices that publish at once", self._limit)
         try:
-            offer = parse_publisher_offer(offer_sdp)
+            offer = parse_publisher_offer(offer_sdp, sound_allowed=feed.stream.sound.allowed)
         except UnusableOffer as error:
             raise InvalidInput.one("offer_sdp", str(error)) from error
         before = self._by_camera.get(camera.camera_id)
@@ -222,7 +223,8 @@ class Publications:
             self._endpoint.release(before.publisher.publisher_id, CloseReason.REPLACED)
         endpoint = self._endpoint
         publisher_id = f"{self._relay_id}.{new_id()}" if self._relay_id else new_id()
-        publisher = Publisher(publisher_id, offer, feed, self._settings, endpoint.identity, endpoint.clock, self._schedule)
+        sound = receive_sound(offer, self._feeds.sound_way(feed))
+        publisher = Publisher(publisher_id, offer, feed, self._settings, endpoint.identity, endpoint.clock, self._schedule, sound)
         publication = Publication(publisher, camera.camera_id, camera.agency_id, scope, key_sha256, source_address, self._clock())
         self._by_camera[camera.camera_id] = publication
         # whatever relay took it before: from now on it is this one

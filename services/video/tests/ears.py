@@ -46,7 +46,7 @@ async def tone_of(packets: list[SoundPacket]) -> tuple[float, float]:
     return await asyncio.to_thread(_tone_of, packets)
 
 
-def decoded(packets: list[SoundPacket]) -> np.ndarray:
+def wave_of(packets: list[SoundPacket]) -> np.ndarray:
     """Samples of the first channel."""
     decoder = av.CodecContext.create("libopus", "r")
     decoder.sample_rate, decoder.layout = _RATE_HZ, "stereo"
@@ -55,7 +55,7 @@ def decoded(packets: list[SoundPacket]) -> np.ndarray:
 
 
 def _tone_of(packets: list[SoundPacket]) -> tuple[float, float]:
-    samples = decoded(packets)
+    samples = wave_of(packets)
     # the first moments belong to the coder
     samples = samples[4_800:] if len(samples) > 9_600 else samples
     power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2

@@ -16,7 +16,12 @@ from rtcc_video.engine.viewer import CloseReason
 from rtcc_video.feed import Feed
 from rtcc_video.publishing.offer import OurSide, build_publisher_answer, parse_publisher_offer
 from rtcc_video.publishing.publisher import Publisher, PublisherSettings
+from rtcc_video.publishing.receiver import receive_sound
+from rtcc_video.sources.sound_conversion import SoundConverters
+from rtcc_video.sources.sound_inlet import SoundWay
 from rtcc_video.sources.source import Source
+
+from .ears import listening, wave_of
 
 FLAGS = [
     "--no-sandbox",
@@ -110,9 +115,12 @@ class Desk:
         self.closed: list[CloseReason] = []
 
     async def whip(self, request: web.Request) -> web.Response:
-        offer = parse_publisher_offer(await request.text())
+        intake = self.feed.stream.sound.open()
+        offer = parse_publisher_offer(await request.text(), sound_allowed=intake is not None)
+        sound = receive_sound(offer, None if intake is None else SoundWay(intake, SoundConverters(0), self.feed.sound_report))
         schedule = asyncio.get_running_loop().call_later
-        self.publisher = Publisher("p1", offer, self.feed, PublisherSettings(), self.endpoint.identity, time.monotonic, schedule)
+        name, identity = "p1" if self.publisher is None else "p2", self.endpoint.identity
+        self.publisher = Publisher(name, offer, self.feed, PublisherSettings(), identity, time.monotonic, schedule, sound)
         self.endpoint.adopt(self.publisher, self.closed.append)
         self.feed.begin_publishing(self.publisher.ask_for_key_picture)
         addresses, port, tcp = self.endpoint.announced
@@ -203,9 +211,18 @@ async def test_one_chromium_publishes_and_another_sees_moving_pictures(pages: tu
     await facts_when(watching, f"facts.decoded > {decoded} + 30")
     await facts_when(publishing, "facts.state === 'connected' && facts.dtls === 'connected'")
     assert not desk.closed
+    # allowed now: the page sends anew, and its microphone (which beeps) is heard
+    desk.feed.stream.sound.allow(True)
+    ears = listening(desk.feed.stream.sound)
+    await publishing.reload()
+    await facts_when(publishing, "facts.audioPackets > 60 && facts.sent > 5")
+    await ears.until(60)
+    assert abs(wave_of(ears.heard)).max() > 1000
+    assert desk.feed.sound_report.codec == "OPUS"
+    already = len(desk.closed)
     await publishing.close()
 
     async def ended() -> bool:
-        return bool(desk.closed)
+        return len(desk.closed) > already
 
     await poll(ended, deadline_s=45)

@@ -18,6 +18,7 @@ from rtcc_video.engine.viewer import CloseReason
 from rtcc_video.publishing.feedback import build_nack, build_pli, build_remb, build_report, read_sender_feedback
 from rtcc_video.publishing.offer import PublisherOffer
 from rtcc_video.publishing.receiver import VideoReceiver
+from rtcc_video.sources.sound_receiver import SoundReceiver
 from rtcc_video.sources.source import Sink, SourceFailed
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class PublisherSettings:
 
 
 class Publisher:
-    """See the module. `schedule(delay_s, callback)` is the event loop's timer; `clock` gives monotonic seconds."""
+    """See the module. `schedule(delay_s, callback)` is the event loop's timer; `clock` gives monotonic seconds; `sound` takes what was
+    accepted of it."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Publisher:
         identity: DtlsIdentity,
         clock: Callable[[], float],
         schedule: Callable[[float, Callable[[], None]], object],
+        sound: SoundReceiver | None = None,
     ) -> None:
         self.publisher_id = publisher_id
         self.failure = ""
@@ -73,6 +76,7 @@ class Publisher:
         self.opened_s = clock()
         self.link = PeerLink(offer.remote, identity, clock, schedule, self._on_secured)
         self._sink = sink
+        self._sound = sound
         self._settings = settings
         self._clock = clock
         self._mid = offer.mid
@@ -141,6 +145,9 @@ class Publisher:
         except (SrtpFailed, MalformedPacket):
             return
         if packet.payload_type not in self._payload_types:
+            if self._sound is not None:
+                self.octets += len(datagram)
+                self._sound.push(packet, self._clock())
             return
         receiver = self._receiver
         if receiver is not None and receiver.take_middle(packet):
@@ -218,6 +225,8 @@ class Publisher:
     def close(self) -> None:
         """Says goodbye and lets go of everything."""
         self._unprotector = self._rtcp = None
+        if self._sound is not None:
+            self._sound.close()
         self.link.close()
 
     def _on_secured(self, keys: SrtpKeys) -> None:

@@ -1,4 +1,4 @@
-"""One publisher's video: packets in order, what is missing asked for again, pictures out, and what to report."""
+"""What one publisher sends: packets in order, what is missing of pictures asked for again, and what to report."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,14 +6,29 @@ from typing import Final
 from rtcc_video.engine.depacketizer import Depacketizer
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.rtp import RtpPacket
+from rtcc_video.engine.sound_track import SoundKind, SoundTrack
 from rtcc_video.publishing.feedback import Received
+from rtcc_video.publishing.offer import PublisherOffer
 from rtcc_video.sources.reorder import Reorder
+from rtcc_video.sources.sound_inlet import SoundWay
+from rtcc_video.sources.sound_receiver import SoundReceiver
 
 _HOLD_S: Final = 0.25
 _HOLD_PACKETS: Final = 512
 _ASK_AGAIN_S: Final = 0.05
 _ASKS_MOST: Final = 4
 _MISSING_MOST: Final = 256
+_OPUS: Final = SoundKind("OPUS", 48_000, 2)
+
+
+def receive_sound(offer: PublisherOffer, way: SoundWay | None) -> SoundReceiver | None:
+    """What takes the sound that was accepted; `way` None: none is allowed."""
+    if way is None:
+        return None
+    if offer.sound is None:
+        way.refuse("The device sends no sound: its offer has no Opus beside the pictures, bundled with them.")
+        return None
+    return SoundReceiver(SoundTrack("", offer.sound.payload_type, _OPUS), way.inlet(_OPUS))
 
 
 class VideoReceiver:
