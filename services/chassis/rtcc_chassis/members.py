@@ -68,6 +68,7 @@ class Members[M]:
         self._clock = clock
         self._now_s = 0.0
         self._looked_s = clock()
+        self._heard_s = clock()
         self._beats: dict[str, tuple[Beat[M], float]] = {}
         self._callbacks: list[Callable[[str, M | None, M | None], None]] = []
 
@@ -79,6 +80,11 @@ class Members[M]:
     def live(self) -> dict[str, M]:
         """Everybody who lives, by id."""
         return {member_id: beat.body for member_id, (beat, _) in self._beats.items()}
+
+    @property
+    def unheard_s(self) -> float:
+        """For how long nothing that this process sent came back over the bus: by then the others may hear nothing of it either."""
+        return self._clock() - self._heard_s
 
     def on_change(self, callback: Callable[[str, M | None, M | None], None]) -> None:
         """`callback(id, before, now)` after each difference; None stands for absent. Must be quick."""
@@ -123,18 +129,17 @@ class Members[M]:
     async def run(self, bus: Bus) -> None:
         """Looks for ever."""
         # not a flush: one that times out breaks the client's connection when its answer comes after all
-        inbox, heard_s = bus.client.new_inbox(), self._clock()
+        inbox, self._heard_s = bus.client.new_inbox(), self._clock()
 
         async def echo(_: Msg) -> None:
-            nonlocal heard_s
-            heard_s = self._clock()
+            self._heard_s = self._clock()
 
         await bus.subscribe_core(inbox, echo)
         while True:
             await asyncio.sleep(_LOOK_S)
             with contextlib.suppress(RtccError):
                 await bus.publish_core(inbox, b"")
-            if self._clock() - heard_s < _ECHO_S:
+            if self.unheard_s < _ECHO_S:
                 self.look()
             else:
                 self._looked_s = self._clock()

@@ -111,7 +111,9 @@ async def serve(ctx: ServiceContext) -> None:
 
     async def leave() -> None:
         def held() -> int:
-            return len(app.views) + (len(cascade.origin) if cascade.origin is not None else 0)
+            # what devices send here is taken by others up to the end
+            taken = cascade.origin.taken(besides=publications.camera_ids) if cascade.origin is not None else 0
+            return len(app.views) + taken
 
         await cascade.leave(held, lambda: publications.end_cameras(publications.camera_ids, CloseReason.SHUTDOWN))
 

@@ -92,6 +92,8 @@ class VideoSettings:
     relay_address: str = ""
     # a relay that isn't heard for so long is taken for lost
     relay_lease_s: float = 1.2
+    # a relay that isn't heard lets go of its cameras when another one says so, or after so long when no other answers; 0: then never
+    relay_cut_off_s: float = 10.0
     # how long a relay that is stopped waits for its viewers to go to another one
     drain_s: float = 12.0
     # compare key pictures as well, one in two seconds of each recorded camera, in a process of its own: finds motion that encoders hide in

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ class Watching:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self.connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """A device that sends."""
+
+    connection: RTCPeerConnection
+    publisher_id: str
 
 
 class Crew:
@@ -175,8 +184,8 @@ class Crew:
             await found.close()
 
     @asynccontextmanager
-    async def publishing(self, relay_id: str, track: MediaStreamTrack) -> AsyncIterator[str]:
-        """The camera `body` sends to this relay by its key; the publisher's id."""
+    async def publishing(self, relay_id: str, track: MediaStreamTrack) -> AsyncIterator[Publishing]:
+        """The camera `body` sends to this relay by its key."""
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         try:
             connection.addTransceiver(track, direction="sendonly")
@@ -185,7 +194,7 @@ class Crew:
             request = pb.RelayPublisherRequest(camera_id="body", publish_key=KEY, offer_sdp=offer, source_address="192.0.2.1")
             opened = await self.until(relay_id, Scope.platform("gateway"), "RelayPublisher", request)
             await connection.setRemoteDescription(RTCSessionDescription(opened.answer_sdp, "answer"))
-            yield opened.publisher_id
+            yield Publishing(connection, opened.publisher_id)
         finally:
             await connection.close()
 

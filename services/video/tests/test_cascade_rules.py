@@ -12,6 +12,7 @@ from rtcc_chassis.members import Members
 from rtcc_chassis.relays import Relay, read_lease
 from rtcc_chassis.settings import InvalidSetting
 from rtcc_video.cascade import wire
+from rtcc_video.cascade.fence import Fence
 from rtcc_video.cascade.group import group_of
 from rtcc_video.cascade.placement import Placement
 from rtcc_video.engine.h264 import AccessUnit
@@ -53,6 +54,48 @@ def test_a_lost_relays_cameras_go_to_the_others_and_no_other_camera_moves() -> N
     crew.members.take(lease(crew.third, gone=True))
     after = crew.origins()
     assert {camera_id for camera_id in CAMERAS if before[camera_id] != after[camera_id]} == {c for c in CAMERAS if before[c] == crew.third}
+
+
+OTHERS, BOTH, NOBODY = frozenset({"other"}), frozenset({"me", "other"}), frozenset[str]()
+
+
+@pytest.mark.parametrize(
+    ("unheard_s", "answers", "lets_go"),
+    [
+        (1.0, [OTHERS], False),  # its lease still runs
+        (1.3, [OTHERS], True),  # another relay has lost it
+        (1.3, [None, OTHERS], True),
+        (1.3, [OTHERS, BOTH], False),  # somebody hears it: the others will
+        (60.0, [NOBODY], False),  # NATS is away for all: nobody takes over
+        (60.0, [NOBODY, None], False),
+        (4.9, [None, None], False),  # nobody answers: it may be cut off from them too
+        (5.1, [None, None], True),
+        (60.0, [], False),  # it was alone
+    ],
+)
+def test_a_relay_that_isnt_heard_lets_go_when_another_may_have_its_cameras(
+    unheard_s: float, answers: list[frozenset[str] | None], lets_go: bool
+) -> None:
+    assert Fence("me", 1.2, 5.0).must_let_go(unheard_s, answers) is lets_go
+    assert not Fence("me", 1.2, 0.0).must_let_go(10 * unheard_s, [None])
+
+
+def test_a_cut_off_relay_keeps_only_the_cameras_that_send_to_it_and_gets_all_of_its_own_back() -> None:
+    crew = Crew()
+    before = crew.origins()
+    crew.placement.publish("camera-7", True)
+    crew.placement.let_go(True)
+    cut_off = crew.origins()
+    assert {camera_id for camera_id, origin in cut_off.items() if origin == crew.own} == {"camera-7"}
+    assert all(cut_off[camera_id] == origin for camera_id, origin in before.items() if origin != crew.own and camera_id != "camera-7")
+    crew.placement.publish("camera-7", False)
+    crew.placement.let_go(False)
+    assert crew.origins() == before
+    # alone, there is nobody to give to
+    for relay_id in (crew.second, crew.third):
+        crew.members.take(lease(relay_id, gone=True))
+    crew.placement.let_go(True)
+    assert set(crew.origins().values()) == {crew.own}
 
 
 def test_heartbeats_that_say_nothing_new_move_nothing() -> None:

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -125,8 +126,8 @@ async def test_who_publishes_to_any_relay_is_seen_at_every_relay(crew: Crew, mak
     with pytest.raises(Unavailable):
         async with asyncio.timeout(10):
             await crew.call(hashed, OPERATOR, "GetSnapshot", pb.GetSnapshotRequest(camera_id="body"))
-    async with crew.publishing(other, clip_track(make_clip(frames=60, gop=30))) as publisher_id:
-        assert publisher_id.startswith(f"{other}.")
+    async with crew.publishing(other, clip_track(make_clip(frames=60, gop=30))) as publisher:
+        assert publisher.publisher_id.startswith(f"{other}.")
         async with crew.watching(hashed, "body") as far, crew.watching(other, "body") as near:
             await near.sees()
             await far.sees()
@@ -162,24 +163,102 @@ async def test_a_relay_that_stands_still_loses_its_cameras_and_gets_them_back(cr
         await crew.sessions(camera_id, 1)
 
 
+@contextlib.asynccontextmanager
+async def forwarded(port: int) -> AsyncIterator[tuple[int, Callable[[], Awaitable[None]]]]:
+    """A TCP port that leads to another one of this machine, and what cuts it: open connections break, new ones aren't taken."""
+    writers: set[asyncio.StreamWriter] = set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.update((writer, far_writer))
+        await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+
+    async def cut() -> None:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+
+    try:
+        yield server.sockets[0].getsockname()[1], cut
+    finally:
+        await cut()
+
+
+async def test_a_relay_that_is_cut_off_from_nats_lets_go_of_its_cameras_and_records_no_more(crew: Crew) -> None:
+    nats = urlsplit(crew.platform.nats_url)
+    assert nats.port is not None
+    async with forwarded(nats.port) as (port, cut):
+        relay_id = (await crew.start(nats_url=f"nats://127.0.0.1:{port}"))[0]
+        camera_id = await crew.camera_of(relay_id)
+        policy = footage_pb2.RecordingPolicy(camera_id=camera_id, mode=footage_pb2.RECORDING_MODE_CONTINUOUS, keep_s=86_400)
+        await crew.call(relay_id, CHIEF, "SetRecordingPolicy", footage_pb2.SetRecordingPolicyRequest(policy=policy), "Footage")
+        await poll(lambda: recorded_from(crew, camera_id, 0.0), deadline_s=30)
+        edge = crew.edge(camera_id)
+        async with crew.watching(edge, camera_id) as elsewhere, crew.watching(relay_id, camera_id) as viewer:
+            await elsewhere.sees()
+            await viewer.sees()
+            await cut()
+            cut_s = time.monotonic()
+            await crew.gone(relay_id)
+
+            async def taken_over() -> bool:
+                return await recorders(crew, camera_id) == [crew.origin(camera_id)]
+
+            await poll(taken_over, deadline_s=20)
+            # and the one that is cut off has let go
+            await crew.sessions("spare", 1, deadline_s=8)
+            let_go_s, let_go_at = time.monotonic() - cut_s, time.time()
+            print(f"let go after {let_go_s:.1f} s")
+            # who watches at either goes on: the one that is cut off takes the pictures from the other
+            await viewer.sees(10)
+            await elsewhere.sees(10)
+            await crew.sessions("spare", 1)
+
+            async def went_on() -> list[tuple[float, float]]:
+                found = await recorded_from(crew, camera_id, let_go_at + 1.5)
+                return found if len(found) >= 3 else []
+
+            segments = await poll(went_on, deadline_s=30)
+            assert all(later[0] > earlier[1] - 0.1 for earlier, later in pairwise(segments)), f"a moment was recorded twice: {segments}"
+    await crew.register(camera_id, enabled=False)
+    await crew.sessions("spare", 0)
+
+
+async def recorders(crew: Crew, camera_id: str) -> list[str]:
+    """The relays that live and record the camera."""
+    found = []
+    for relay_id in crew.members.live():
+        told = await crew.call(relay_id, EAST, "DescribeRelay", relay_pb2.DescribeRelayRequest(), "Relay")
+        states = {one.camera_id: one.state for one in told.recordings}
+        found += [relay_id] * (states.get(camera_id) == footage_pb2.RECORDING_STATE_RECORDING)
+    return found
+
+
+async def recorded_from(crew: Crew, camera_id: str, since: float) -> list[tuple[float, float]]:
+    """Begin and end of what is kept, by whichever relay, as far as it begins after this moment."""
+    request = footage_pb2.ListFootageRequest(camera_id=camera_id)
+    request.starts_at.FromDatetime(utc_now() - timedelta(minutes=5))
+    request.ends_at.FromDatetime(utc_now())
+    answer = await crew.call(next(iter(crew.members.live())), INVESTIGATOR, "ListFootage", request, "Footage")
+    moments = [(one.started_at.ToNanoseconds() / 1e9, one.ended_at.ToNanoseconds() / 1e9) for one in answer.segments]
+    return sorted(moment for moment in moments if moment[0] > since)
+
+
 async def test_a_killed_origins_camera_is_seen_again_within_three_seconds_and_recorded_by_another_relay(crew: Crew) -> None:
     policy = footage_pb2.RecordingPolicy(camera_id="c3", mode=footage_pb2.RECORDING_MODE_CONTINUOUS, keep_s=86_400)
     await crew.call(crew.edge("c3"), CHIEF, "SetRecordingPolicy", footage_pb2.SetRecordingPolicyRequest(policy=policy), "Footage")
 
     async def recorded() -> list[tuple[float, float]]:
-        request = footage_pb2.ListFootageRequest(camera_id="c3")
-        request.starts_at.FromDatetime(utc_now() - timedelta(minutes=5))
-        request.ends_at.FromDatetime(utc_now())
-        answer = await crew.call(next(iter(crew.members.live())), INVESTIGATOR, "ListFootage", request, "Footage")
-        return [(one.started_at.ToNanoseconds() / 1e9, one.ended_at.ToNanoseconds() / 1e9) for one in answer.segments]
-
-    async def recording() -> list[str]:
-        found = []
-        for relay_id in crew.members.live():
-            told = await crew.call(relay_id, EAST, "DescribeRelay", relay_pb2.DescribeRelayRequest(), "Relay")
-            states = {one.camera_id: one.state for one in told.recordings}
-            found += [relay_id] * (states.get("c3") == footage_pb2.RECORDING_STATE_RECORDING)
-        return found
+        return await recorded_from(crew, "c3", 0.0)
 
     async def begun() -> bool:
         return len(await recorded()) >= 2
@@ -189,7 +268,7 @@ async def test_a_killed_origins_camera_is_seen_again_within_three_seconds_and_re
     origin = crew.origin("c3")
 
     async def by_the_origin_alone() -> bool:
-        return await recording() == [origin]
+        return await recorders(crew, "c3") == [origin]
 
     await poll(by_the_origin_alone, deadline_s=10)
     listed = await crew.call(crew.edge("c3"), INVESTIGATOR, "ListRecording", footage_pb2.ListRecordingRequest(), "Footage")
@@ -218,7 +297,7 @@ async def test_a_killed_origins_camera_is_seen_again_within_three_seconds_and_re
     await poll(went_on, deadline_s=30)
     segments = sorted(await recorded())
     assert all(later[0] > earlier[1] - 0.1 for earlier, later in pairwise(segments)), "no moment was recorded twice"
-    assert len(await recording()) == 1
+    assert len(await recorders(crew, "c3")) == 1
 
 
 async def test_a_stopped_relay_gives_up_its_cameras_and_no_picture_is_missed(crew: Crew) -> None:
@@ -255,6 +334,77 @@ async def test_a_stopped_relay_gives_up_its_cameras_and_no_picture_is_missed(cre
         assert process.returncode == 0
         for camera_id in CAMERAS:
             await crew.sessions(camera_id, 1)
+
+
+class Device:
+    """A body camera that connects anew whenever its session ends, by way of a gateway: never to a relay that drains."""
+
+    def __init__(self, crew: Crew, make_track: Callable[[], Any], first: str) -> None:
+        self.sessions: list[tuple[str, float]] = []
+        self._crew, self._make_track, self._next = crew, make_track, first
+
+    async def run(self) -> None:
+        while True:
+            async with self._crew.publishing(self._next, self._make_track()) as publisher:
+                self.sessions.append((self._next, time.monotonic()))
+
+                async def ended(connection: Any = publisher.connection) -> bool:
+                    return connection.connectionState in ("closed", "failed")
+
+                await poll(ended, deadline_s=120)
+            ready = [relay_id for relay_id, relay in self._crew.members.live().items() if not relay.draining]
+            self._next = ready[0]
+
+
+async def test_a_relay_that_drains_serves_who_sends_until_viewers_have_moved(crew: Crew, make_clip: Any, clip_track: Any) -> None:
+    draining = (await crew.start())[0]
+    process, clip = crew.processes[draining], make_clip(frames=60, gop=30)
+    device = Device(crew, lambda: clip_track(clip), draining)
+    sending = asyncio.create_task(device.run())
+    try:
+        far_id = next(relay_id for relay_id in crew.members.live() if relay_id != draining)
+        async with crew.watching(far_id, "body") as far, crew.watching(draining, "body") as near:
+            await near.sees()
+            await far.sees()
+            crew.kill(draining, signal.SIGTERM)
+
+            async def drains() -> bool:
+                relay = crew.members.get(draining)
+                return relay is not None and relay.draining
+
+            await poll(drains, deadline_s=5)
+            drained_s = time.monotonic()
+            # who watches there moves as the console does, beside the old view, and misses nothing
+            async with crew.watching(far_id, "body") as moved:
+                await moved.sees(1)
+                await near.sees(1)
+                assert near.longest_gap_s(drained_s) < 1.0
+                assert far.longest_gap_s(drained_s) < 1.0
+                assert len(device.sessions) == 1
+                with contextlib.suppress(RtccError):
+                    request = pb.CloseViewerRequest(camera_id="body", viewer_id=near.viewer_id)
+                    await crew.call(draining, OPERATOR, "CloseViewer", request)
+
+                async def came_again() -> bool:
+                    return len(device.sessions) == 2
+
+                await poll(came_again, deadline_s=15)
+                await moved.sees(30)
+                await far.sees(30)
+                assert device.sessions[1][0] != draining
+                gap_s = max(moved.longest_gap_s(drained_s), far.longest_gap_s(drained_s))
+                print(f"while its device connected anew, {gap_s:.2f} s without a new picture")
+                assert gap_s < 3.0
+
+        async def ended() -> bool:
+            return process.poll() is not None
+
+        await poll(ended, deadline_s=30)
+        assert process.returncode == 0
+        assert len(device.sessions) == 2
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
 
 
 async def test_a_relay_that_is_cut_off_costs_its_cameras_one_more_session_and_no_picture(crew: Crew) -> None:

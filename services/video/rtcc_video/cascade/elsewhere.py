@@ -14,6 +14,7 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import NotFound, RtccError, from_rpc
 from rtcc_chassis.scope import Scope
 from rtcc_video.cascade.edge import RETRY_S, CascadeSource
+from rtcc_video.cascade.fence import Answer
 from rtcc_video.cascade.placement import Placement
 from rtcc_video.cascade.wire import TICKET_BYTES
 from rtcc_video.feed import Feed
@@ -66,6 +67,24 @@ class OtherRelays:
         asked = Scope.service(self._ctx.name, scope.agency_id)
         answers = await asyncio.gather(*(self._describe(relay.rpc_address, asked) for relay in self._placement.others()))
         return [answer for answer in answers if answer is not None]
+
+    async def heard(self) -> list[Answer]:
+        """Whom each of the other relays hears."""
+        return list(await asyncio.gather(*(self._heard(relay.rpc_address) for relay in self._placement.others())))
+
+    async def _heard(self, address: str) -> Answer:
+        stub = relay_pb2_grpc.RelayServiceStub(self._ctx.channels.at(address))
+        try:
+            answer: pb.HearRelaysResponse = await stub.HearRelays(
+                pb.HearRelaysRequest(),
+                metadata=self._ctx.tokens.metadata(Scope.platform(self._ctx.name)),
+                timeout=_ANSWER_S,
+                wait_for_ready=False,
+            )
+        except (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError) as error:
+            _log.warning("the relay at %s doesn't tell whom it hears: %s", address, error)
+            return None
+        return frozenset(answer.relay_ids)
 
     async def _describe(self, address: str, scope: Scope) -> pb.DescribeRelayResponse | None:
         stub = relay_pb2_grpc.RelayServiceStub(self._ctx.channels.at(address))

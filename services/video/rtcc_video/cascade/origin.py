@@ -6,7 +6,7 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -73,6 +73,10 @@ class Origin:
 
     def __len__(self) -> int:
         return len(self._branches)
+
+    def taken(self, besides: Container[str]) -> int:
+        """How many streams other relays take, of other cameras than these."""
+        return sum(branch.ticket is not None and branch.ticket.camera_id not in besides for branch in self._branches)
 
     @property
     def now_s(self) -> float:

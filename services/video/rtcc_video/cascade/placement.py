@@ -24,6 +24,7 @@ class Placement:
         self.relay_id = relay_id
         self.alone = alone
         self.draining = False
+        self._cut_off = False
         self._relays = relays
         self._publishing: frozenset[str] = frozenset()
         self._candidates: tuple[str, ...] = (relay_id,)
@@ -90,6 +91,16 @@ class Placement:
         self.draining = True
         self._refresh()
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it has let go of its cameras because it isn't heard."""
+        return self._cut_off
+
+    def let_go(self, cut_off: bool) -> None:
+        """Not heard by the others, this relay is the origin of those cameras alone whose devices send to it, until it is heard again."""
+        self._cut_off = cut_off
+        self._refresh()
+
     def _hear(self, relay_id: str, before: Relay | None, now: Relay | None) -> None:
         if self.alone or relay_id == self.relay_id:
             return
@@ -103,7 +114,7 @@ class Placement:
     def _refresh(self) -> None:
         others = self.others()
         ready = [relay.relay_id for relay in others if not relay.draining]
-        own = [] if self.draining and ready else [self.relay_id]
+        own = [] if (self.draining or self._cut_off) and ready else [self.relay_id]
         candidates = tuple(sorted(own + ready))
         senders = {camera_id: relay.relay_id for relay in others for camera_id in relay.publishing}
         if (candidates, senders) != (self._candidates, self._senders):

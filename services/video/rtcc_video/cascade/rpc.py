@@ -16,6 +16,8 @@ from rtcc_video.feeds import Feeds
 TAKE_STREAM = "camera.take_stream"
 _ID_MOST = 80
 
+# The relays that this one hears, itself among them; none while it doesn't hear NATS.
+type Heard = Callable[[], list[str]]
 # Of one agency, on this relay: who watches its cameras, and what its recorders do with how full a spool (used, at most).
 type Viewers = Callable[[Scope], list[Viewer]]
 type Recordings = Callable[[Scope], tuple[list[CameraRecording], int, int]]
@@ -33,6 +35,7 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
         address: Callable[[], str],
         viewers: Viewers,
         recordings: Recordings,
+        heard: Heard,
     ) -> None:
         self._rights = rights
         self._feeds = feeds
@@ -41,6 +44,7 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
         self._address = address
         self._viewers = viewers
         self._recordings = recordings
+        self._heard = heard
 
     async def TakeStream(self, request: pb.TakeStreamRequest, context: object) -> pb.TakeStreamResponse:
         for field in ("camera_id", "stream_id", "relay_id"):
@@ -63,3 +67,6 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
         scope = current_scope()
         recordings, used, limit = self._recordings(scope)
         return pb.DescribeRelayResponse(viewers=self._viewers(scope), recordings=recordings, spool_bytes=used, spool_limit_bytes=limit)
+
+    async def HearRelays(self, request: pb.HearRelaysRequest, context: object) -> pb.HearRelaysResponse:
+        return pb.HearRelaysResponse(relay_ids=self._heard())

@@ -19,6 +19,7 @@ from rtcc_chassis.relays import Relay, read_lease
 from rtcc_chassis.settings import InvalidSetting
 from rtcc_video.app import Rights
 from rtcc_video.cascade.elsewhere import OtherRelays
+from rtcc_video.cascade.fence import Fence
 from rtcc_video.cascade.origin import Origin, TlsFiles
 from rtcc_video.cascade.placement import Placement
 from rtcc_video.cascade.rpc import Recordings, RelayServicer, Viewers
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 # until every relay that lives has been heard
 _SETTLE_S: Final = 2.4 * BEAT_S
 _LEFT_EVERY_S: Final = 0.1
+# while this relay isn't heard and goes on
+_ASK_EVERY_S: Final = 0.75
 # a console opens the new view, and lets go of the old one when the new one has a picture: what isn't gone then won't go
 _QUIET_S: Final = 3.0
 
@@ -38,6 +41,7 @@ RELAYS = Gauge("rtcc_video_relays", "Relays that live, as this one hears them, t
 RELAY_CHANGES = Counter("rtcc_video_relay_changes", "Relays that came or went.", ["kind"])
 ORIGINS = Gauge("rtcc_video_origin_cameras", "Cameras that this relay takes and gives to the others.")
 LOAD = Gauge("rtcc_video_load", "How busy this relay is: its share of a processor core, or of its viewer limit; 1: full.")
+CUT_OFF = Gauge("rtcc_video_cut_off", "Whether this relay isn't heard by the others (1) and has let go of its cameras.")
 DRAINING = Gauge("rtcc_video_draining", "Whether this relay is going away (1) and gets nothing new.")
 for _kind in ("came", "lost", "left"):
     RELAY_CHANGES.labels(_kind)
@@ -54,6 +58,7 @@ class Cascade:
         self.members: Members[Relay] = Members(ctx.name, read_lease)
         self.placement = Placement(secrets.token_hex(8), self.members, alone=self._place is None)
         self.elsewhere = OtherRelays(ctx, self.placement, settings.unit_limit_bytes)
+        self._fence = Fence(self.placement.relay_id, settings.relay_lease_s, settings.relay_cut_off_s)
         self.origin: Origin | None = None
         self._load = 0.0
         self.members.on_change(self._count)
@@ -78,18 +83,23 @@ class Cascade:
         feeds.place()
         self._ctx.rpc.add(
             add_RelayServiceServicer_to_server,
-            RelayServicer(rights, feeds, self.placement, self.origin, self._cascade_address, viewers, recordings),
+            RelayServicer(rights, feeds, self.placement, self.origin, self._cascade_address, viewers, recordings, self._heard),
         )
         self._ctx.lifecycle.spawn(self._announce_forever(), "video lease")
         self._ctx.lifecycle.spawn(self._measure_forever(feeds), "video relay measures")
+        if self._place is not None:
+            self._ctx.lifecycle.spawn(self._fence_forever(), "video fence")
 
     async def leave(self, left: Callable[[], int], end_publications: Callable[[], None]) -> None:
-        """Gives up every camera and waits until viewers, and relays that take streams, have gone elsewhere; `left()` counts them."""
+        """Gives up every camera and waits until viewers, and relays that take streams, have gone elsewhere; `left()` counts them.
+
+        Devices that send here can be told by the end of their sessions alone. It comes last: until then their pictures go on to who moves,
+        and what begins to send anew goes to another relay by itself.
+        """
         if not any(not relay.draining for relay in self.placement.others()):
             return
         DRAINING.set(1)
         _log.info("this relay drains: %d views and streams to move", left())
-        end_publications()
         self.placement.drain()
         await self._announce()
         fewest, since_s = left(), time.monotonic()
@@ -97,6 +107,7 @@ class Cascade:
             await asyncio.sleep(_LEFT_EVERY_S)
             if left() < fewest:
                 fewest, since_s = left(), time.monotonic()
+        end_publications()
 
     async def stop(self) -> None:
         """The last word, so that nobody waits for the lease to run out."""
@@ -143,6 +154,27 @@ class Cascade:
             RELAYS.set(self.placement.relays)
             ORIGINS.set(len(feeds.all()))
             await asyncio.sleep(1.0)
+
+    def _heard(self) -> list[str]:
+        return [] if self._fence.in_doubt(self.members.unheard_s) else sorted(self.members.live())
+
+    async def _fence_forever(self) -> None:
+        """Lets go of the cameras when this relay can't be heard any more and others have them, and takes them back when it is heard."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            doubtful = self._fence.in_doubt(self.members.unheard_s)
+            if doubtful and not self.placement.cut_off:
+                answers = await self.elsewhere.heard()
+                # it may have been heard meanwhile
+                if self._fence.must_let_go(self.members.unheard_s, answers):
+                    _log.warning("this relay isn't heard over NATS for %.1f s: it lets go of its cameras", self.members.unheard_s)
+                    self.placement.let_go(True)
+                elif self._fence.in_doubt(self.members.unheard_s):
+                    await asyncio.sleep(_ASK_EVERY_S)
+            elif not doubtful and self.placement.cut_off:
+                _log.info("this relay is heard again")
+                self.placement.let_go(False)
+            CUT_OFF.set(self.placement.cut_off)
 
     def _host(self) -> str:
         host = self._settings.relay_address or self._ctx.settings.rpc_listen.rpartition(":")[0].strip("[]")
