@@ -12,12 +12,15 @@ from rtcc_demo.feeders import open_feeders
 from rtcc_demo.render.clips import ensure_clips
 from rtcc_demo.render.scenes import SCENE_S, scene_names
 from rtcc_demo.rtsp_server import RtspServer
+from rtcc_demo.rtsp_sound import make_sound
 from rtcc_demo.settings import FeederSettings
 from rtcc_demo.world.city import load_cameras
 from rtcc_demo.world.geometry import Metres, distance_m
 
 FAR_APART_M = 420.0
 SAME_KIND_M = 120.0
+# it has a microphone, which hears a tone: nobody asks for it before the agency allows sound
+MICROPHONE_CAMERA = "helsinki-east-cam-01"
 
 
 def camera_scenes() -> dict[str, str]:
@@ -62,6 +65,7 @@ async def _run_cameras(settings: FeederSettings, told: Callable[[str], None]) ->
     server = settings.camera_server
     files = {camera_id: clips[scene] for camera_id, scene in scenes.items()}
     offsets_s = camera_offsets_s(scenes)
-    async with RtspServer(files, server.username, server.password, port=server.port, offsets_s=offsets_s) as running:
+    sounds = {MICROPHONE_CAMERA: make_sound("OPUS")}
+    async with RtspServer(files, server.username, server.password, port=server.port, offsets_s=offsets_s, sounds=sounds) as running:
         told(f"{len(files)} cameras on rtsp://127.0.0.1:{running.port}")
         await asyncio.Event().wait()

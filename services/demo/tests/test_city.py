@@ -5,7 +5,7 @@ import io
 import random
 
 from rtcc_demo.provision import INVITATIONS, border_cameras
-from rtcc_demo.running import camera_offsets_s, camera_scenes
+from rtcc_demo.running import MICROPHONE_CAMERA, camera_offsets_s, camera_scenes
 from rtcc_demo.world.city import AGENCIES, AREAS, PEOPLE, ZONES, agency_at, camera_features, load_cameras, units_of
 from rtcc_demo.world.geometry import distance_m, inside, to_metres
 from rtcc_demo.world.plate_reading import watched_streets
@@ -87,6 +87,7 @@ def test_cameras_of_one_scene_show_different_moments() -> None:
     scenes = camera_scenes()
     offsets_s = camera_offsets_s(scenes)
     assert len(scenes) == 48
+    assert MICROPHONE_CAMERA in scenes
     assert len({(scene, offsets_s[camera_id]) for camera_id, scene in scenes.items()}) == 48
 
 

@@ -43,10 +43,13 @@ def test_a_view_comes_with_its_track_and_ends_with_it() -> None:
 
 
 def test_partners_are_not_told_who_moves_a_camera() -> None:
-    state = CameraHealth(camera_id="c1", agency_id="east", codec="H264", controlled_by="East Operator")
+    state = CameraHealth(
+        camera_id="c1", agency_id="east", codec="H264", controlled_by="East Operator", sound_allowed=True, sound_reason="AAC"
+    )
     assert as_told_to("east", state) is state
     told = as_told_to("west", state)
     assert (told.controlled_by, told.codec, state.controlled_by) == ("", "H264", "East Operator")
+    assert (told.sound_allowed, told.sound_reason, state.sound_allowed) == (False, "", True)
 
 
 def test_partners_are_not_told_what_a_drone_films() -> None:

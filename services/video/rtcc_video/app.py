@@ -1,5 +1,6 @@
 """The use cases: open and close a view, snapshot, health, who watches; and ending views whose right is gone."""
 
+import json
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from typing import Final, Protocol
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
 from rtcc_chassis.access import Access, Decision, Grant, Resource, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import Exhausted, InvalidInput, NotFound, Refused, RtccError, Unavailable
+from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound, Refused, RtccError, Unavailable
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.sharing import camera_grant
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 VIEW_LIVE = "camera.view_live"
 SNAPSHOT = "camera.snapshot"
+LISTEN = "camera.listen"
 # Shown no wider than this, a camera's smaller stream is enough.
 SMALL_WIDTH_PX: Final = 480
 
@@ -113,6 +115,17 @@ class Rights:
         camera = self.cameras.get(camera_id)
         return camera is not None and (camera.agency_id == agency_id or self.grant(camera, agency_id) is not None)
 
+    def may_hear(self, scope: Scope, camera: Camera) -> bool:
+        """Whether the caller may hear the camera; leaves no entry."""
+        return self._access.decide(scope, LISTEN, Resource("camera", camera.camera_id, camera.agency_id)).allowed
+
+    def still_hears(self, view: View) -> bool:
+        """As `still`, of a view whose sound is on."""
+        camera, person = self.cameras.get(view.camera_id), self._people.get(view.scope.principal_id)
+        if camera is None:
+            return False
+        return self.may_hear(view.with_roles(frozenset(person.roles)).scope if person is not None else view.scope, camera)
+
     def still(self, view: View) -> Decision:
         """Whether a running view would be allowed if it were asked for now, with the roles that the person has now."""
         camera = self.cameras.get(view.camera_id)
@@ -163,14 +176,16 @@ class VideoApp:
         """Every open view."""
         return list(self._views.values())
 
-    def open_viewer(self, scope: Scope, camera_id: str, offer_sdp: str, shown_width_px: int = 0) -> OpenedView:
+    def open_viewer(self, scope: Scope, camera_id: str, offer_sdp: str, shown_width_px: int = 0, *, sound: bool = False) -> OpenedView:
         """A live view of a camera. Its ICE credentials are what enters the media plane: made for this one view, and worth nothing when
-        they aren't used within seconds (`EndpointSettings.setup_timeout_s`).
+        they aren't used within seconds (`EndpointSettings.setup_timeout_s`). `sound`: switched on from the beginning, as by `set_sound`.
 
-        Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Exhausted`, `Unavailable`.
+        Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Conflict`, `Exhausted`, `Unavailable`.
         """
         camera = self._rights.camera(camera_id)
         resource = self._rights.require(scope, VIEW_LIVE, camera)
+        if sound:
+            self._rights.require(scope, LISTEN, camera)
         feed = self._feed(camera)
         mine = sum(view.scope.agency_id == scope.agency_id for view in self._views.values())
         if mine >= self._settings.agency_viewer_limit:
@@ -179,7 +194,8 @@ class VideoApp:
         viewer_id = f"{self._placement.relay_id}.{new_id()}"
         ends_s = self._endpoint.clock() + self._settings.view_limit_s
         try:
-            viewer, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, ends_s)
+            may_hear = feed.stream.sound.allowed and self._rights.may_hear(scope, camera)
+            viewer, answer = self._endpoint.open(viewer_id, feed.stream, offer_sdp, self._closed, ends_s, may_hear=may_hear)
         except UnusableOffer as error:
             raise InvalidInput.one("offer_sdp", str(error)) from error
         except TooManyViewers as error:
@@ -188,13 +204,26 @@ class VideoApp:
         feed.want()
         agreement_id = resource.grant.agreement_id if resource.grant else ""
         self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, self._clock())
+        if sound:
+            try:
+                _switch_sound(viewer, camera, on=True)
+            except Conflict:
+                self._endpoint.close(viewer_id, CloseReason.CLIENT_LEFT)
+                raise
         servers = ice_servers(self._settings, viewer_id, self._clock().timestamp())
         return OpenedView(viewer_id, answer, viewer.credentials.ice_ufrag, servers)
 
     def show_viewer(self, scope: Scope, camera_id: str, viewer_id: str, shown_width_px: int) -> None:
         """The caller's own view is shown larger or smaller. Raises `NotFound` for any other view, `Refused` when the right is gone."""
         self._still_own(scope, camera_id, viewer_id)
-        self._endpoint.show(viewer_id, shown_width_px <= SMALL_WIDTH_PX)
+        self._endpoint.viewer(viewer_id).show(shown_width_px <= SMALL_WIDTH_PX)
+
+    def set_sound(self, scope: Scope, camera_id: str, viewer_id: str, *, on: bool) -> None:
+        """Switches the sound of the caller's own view. Raises `NotFound` for any other, `Refused`, and `Conflict` where there is none."""
+        self._still_own(scope, camera_id, viewer_id)
+        camera = self._rights.camera(camera_id)
+        self._rights.require(scope, LISTEN, camera)
+        _switch_sound(self._endpoint.viewer(viewer_id), camera, on=on)
 
     def update_viewer(self, scope: Scope, camera_id: str, viewer_id: str, etag: str, fragment: str) -> tuple[str, str]:
         """Candidates or an ICE restart of the caller's own view: our fragment (empty for candidates) and the ICE session's name.
@@ -261,6 +290,11 @@ class VideoApp:
                 gone = self._rights.cameras.get(view.camera_id) is None
                 self._endpoint.close(view.viewer_id, CloseReason.CAMERA_REMOVED if gone else CloseReason.REVOKED)
                 ended.append(view)
+                continue
+            viewer = self._endpoint.viewer(view.viewer_id)
+            if viewer.hears and not self._rights.still_hears(view):
+                _log.info("view %s of camera %s hears no more: its right has ended", view.viewer_id, view.camera_id)
+                viewer.set_sound(False)
         return ended
 
     def end_session(self, session_id: str) -> None:
@@ -331,3 +365,13 @@ class VideoApp:
         view = self._views.pop(viewer.setup.viewer_id, None)
         if view is not None:
             self._on_ended(view, reason, viewer.counters)
+
+
+def _switch_sound(viewer: Viewer, camera: Camera, *, on: bool) -> None:
+    """Raises `Conflict`."""
+    touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id, new_value=json.dumps({"sound": on}))
+    if not viewer.set_sound(on):
+        raise Conflict(
+            "This view can't be heard: its offer had no audio section for Opus beside the pictures (BUNDLE), or the camera's sound was "
+            "allowed after it was opened, or isn't allowed. Open it anew; see docs/operations/sound.md."
+        )

@@ -80,13 +80,14 @@ class EndedViews:
 
     def put(self, view: View, reason: CloseReason, counters: ViewerCounters) -> None:
         """Takes an ended view; when 10,000 wait because the log is away, it is written to the service's own log instead."""
+        heard = f"; heard for {counters.sound_heard_s:.1f} s" if counters.sound_heard_s else ""
         self._put(
             AuditDraft(
                 action=_ENDED,
                 place="video",
                 outcome=Outcome.ALLOWED,
                 scope=view.scope,
-                reason=f"{reason.value}; view {view.viewer_id} since {view.since.isoformat(timespec='milliseconds')}",
+                reason=f"{reason.value}; view {view.viewer_id} since {view.since.isoformat(timespec='milliseconds')}{heard}",
                 object_ids=(f"camera:{view.camera_id}",),
                 owner_agency_id=view.owner_agency_id,
                 agreement_id=view.agreement_id,

@@ -37,7 +37,7 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
 
     async def OpenViewer(self, request: pb.OpenViewerRequest, context: object) -> pb.OpenViewerResponse:
         _need_offer(request.camera_id, request.offer_sdp)
-        opened = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp, request.shown_width_px)
+        opened = self._app.open_viewer(current_scope(), request.camera_id, request.offer_sdp, request.shown_width_px, sound=request.sound)
         servers = [pb.IceServer(url=server.url, username=server.username, credential=server.credential) for server in opened.ice_servers]
         return pb.OpenViewerResponse(viewer_id=opened.viewer_id, answer_sdp=opened.answer_sdp, etag=opened.etag, ice_servers=servers)
 
@@ -51,6 +51,11 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
         _bound_fragment(request.sdp_fragment)
         fragment, etag = self._app.update_viewer(current_scope(), request.camera_id, request.viewer_id, request.etag, request.sdp_fragment)
         return pb.UpdateViewerResponse(sdp_fragment=fragment, etag=etag)
+
+    async def SetViewerSound(self, request: pb.SetViewerSoundRequest, context: object) -> pb.SetViewerSoundResponse:
+        _need(request.viewer_id, "viewer_id")
+        self._app.set_sound(current_scope(), request.camera_id, request.viewer_id, on=request.on)
+        return pb.SetViewerSoundResponse()
 
     async def CloseViewer(self, request: pb.CloseViewerRequest, context: object) -> pb.CloseViewerResponse:
         _need(request.viewer_id, "viewer_id")
@@ -169,6 +174,7 @@ def viewer_messages(views: Iterable[tuple[View, LinkFacts]]) -> list[pb.Viewer]:
             limited_by=link.limited_by,
             packets_lost=round(link.packets_lost, 3),
             round_trip_s=round(link.round_trip_s or 0.0, 3),
+            sound=link.hears,
         )
         message.since.FromDatetime(view.since)
         messages.append(message)

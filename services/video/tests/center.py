@@ -26,6 +26,7 @@ from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import AUDIT, directory_subject
 from rtcc_chassis.testing import TestPlatform, person, poll
 from rtcc_demo.rtsp_server import RtspServer
+from rtcc_demo.rtsp_sound import make_sound
 from rtcc_video.service import serve
 
 OPERATOR = person("east", "operator", name="East Operator")
@@ -109,13 +110,13 @@ class Center:
         return await poll(ask, deadline_s=30)
 
     @asynccontextmanager
-    async def watching(self, scope: Scope, camera_id: str = "c1") -> AsyncIterator[tuple[RTCPeerConnection, str]]:
+    async def watching(self, scope: Scope, camera_id: str = "c1", *, sound: bool = False) -> AsyncIterator[tuple[RTCPeerConnection, str]]:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         try:
             connection.addTransceiver("video", direction="recvonly")
             await connection.setLocalDescription(await connection.createOffer())
             offer = connection.localDescription.sdp
-            opened = await self.call(scope, "OpenViewer", pb.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer))
+            opened = await self.call(scope, "OpenViewer", pb.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer, sound=sound))
             await connection.setRemoteDescription(RTCSessionDescription(opened.answer_sdp, "answer"))
             yield connection, opened.viewer_id
         finally:
@@ -138,9 +139,10 @@ async def closed(connection: RTCPeerConnection) -> None:
 
 @asynccontextmanager
 async def serving(small_platform: TestPlatform, make_clip: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Center]:
-    """The service with cameras c1, c2 (which answer) and c3 (which doesn't)."""
+    """The service with cameras c1, c2 (which answer, the first with a microphone) and c3 (which doesn't)."""
     clip = make_clip(frames=30, gop=15)
-    async with RtspServer({"north": clip, "south": clip}, "viewer", "hidden-secret") as server:
+    sounds = {"north": make_sound("OPUS")}
+    async with RtspServer({"north": clip, "south": clip}, "viewer", "hidden-secret", sounds=sounds) as server:
         monkeypatch.setenv("RTCC_VIDEO_AGENCY_VIEWER_LIMIT", "3")
         Registry.keys = {}
         Registry.addresses = {"c1": server.url("north"), "c2": server.url("south"), "c3": "rtsp://viewer:hidden-secret@127.0.0.1:1/none"}

@@ -16,11 +16,14 @@ from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
 from rtcc_chassis.testing import free_port, poll
+from rtcc_demo.rtsp_sound import TONE_HZ
 from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
 from rtcc_video.engine.quality import Quality
 from rtcc_video.engine.viewer import CloseReason
 from rtcc_video.ice_servers import ice_servers
 from rtcc_video.settings import VideoSettings
+
+from .test_sound_view import Microphone
 
 FLAGS = [
     "--no-sandbox",
@@ -40,6 +43,21 @@ const facts = {};
 if (wanted.audio) connection.addTransceiver('audio', { direction: 'recvonly' });
 connection.addTransceiver('video', { direction: 'recvonly' });
 connection.ontrack = (event) => {
+  if (event.track.kind === 'audio') {
+    // what the browser plays, measured
+    const element = new Audio();
+    element.srcObject = new MediaStream([event.track]);
+    element.play();
+    const context = new AudioContext();
+    const analyser = new AnalyserNode(context, { fftSize: 8192 });
+    context.createMediaStreamSource(element.srcObject).connect(analyser);
+    window.loudestHz = () => {
+      const levels = new Float32Array(analyser.frequencyBinCount);
+      analyser.getFloatFrequencyData(levels);
+      return (levels.indexOf(Math.max(...levels)) * context.sampleRate) / analyser.fftSize;
+    };
+    return;
+  }
   video.srcObject = new MediaStream([event.track]);
 };
 video.requestVideoFrameCallback(() => { facts.firstFrameMs = performance.now(); });
@@ -64,7 +82,8 @@ async function read() {
     dtls: connection.getReceivers().find((receiver) => receiver.track.kind === 'video').transport?.state };
   const reports = await connection.getStats();
   for (const report of reports.values()) {
-    if (report.type === 'inbound-rtp' && report.kind === 'audio') found.audioPackets = report.packetsReceived;
+    if (report.type === 'inbound-rtp' && report.kind === 'audio') Object.assign(found, { audioPackets: report.packetsReceived,
+      audioLevel: report.audioLevel, audioEnergy: report.totalAudioEnergy, audioLost: report.packetsLost, hz: window.loudestHz?.() });
     if (report.type === 'inbound-rtp' && report.kind === 'video') Object.assign(found, { framesDecoded: report.framesDecoded,
       freezes: report.freezeCount, keyFrames: report.keyFramesDecoded, lost: report.packetsLost });
     const pair = report.type === 'transport' && reports.get(report.selectedCandidatePairId);
@@ -99,7 +118,7 @@ async def watching(
 
     async def whep(request: web.Request) -> web.Response:
         offer = await request.text()
-        _, answer = endpoint.open(f"v{time.monotonic_ns()}", player.stream, offer, lambda _, reason: closed.append(reason))
+        _, answer = endpoint.open(f"v{time.monotonic_ns()}", player.stream, offer, lambda _, reason: closed.append(reason), may_hear=True)
         if only_tcp:
             answer = "".join(line for line in answer.splitlines(keepends=True) if " udp " not in line)
         return web.Response(text=answer, content_type="application/sdp")
@@ -215,6 +234,28 @@ async def test_a_player_that_also_offers_audio_gets_its_video_and_no_sound(brows
         states = await page.evaluate("connection.getTransceivers().map((one) => [one.receiver.track.kind, one.currentDirection])")
         assert ["video", "recvonly"] in states
         assert ["audio", "recvonly"] not in states
+
+
+@pytest.mark.parametrize("only_tcp", [False, True])
+async def test_chromium_hears_the_camera_until_it_is_forbidden_and_goes_on_seeing(browser: Browser, player: Any, only_tcp: bool) -> None:
+    microphone = Microphone(player.stream)
+    microphone.start()
+    async with watching(browser, player, EndpointSettings(), only_tcp=only_tcp, audio=True) as (page, endpoint):
+        facts = await facts_when(page, "facts.framesDecoded > 20")
+        assert not facts.get("audioPackets")
+        (viewer,) = endpoint.viewers
+        assert viewer.set_sound(True)
+        # make_sound's tone of half the loudest
+        loud = "facts.audioEnergy > 0.05 && facts.audioLevel > 0.3 && facts.audioLevel < 0.7"
+        facts = await facts_when(page, f"{loud} && Math.abs(facts.hz - {TONE_HZ}) < 8")
+        assert facts["audioLost"] <= 2
+        assert viewer.outlet.in_lane or only_tcp
+        player.stream.sound.allow(False)
+        before = await facts_when(page, "facts.audioLevel < 0.01")
+        facts = await facts_when(page, f"facts.framesDecoded > {before['framesDecoded']} + 45")
+        assert facts["audioPackets"] == before["audioPackets"] and facts["state"] == "connected"
+        assert facts["freezes"] <= 1
+    await microphone.stop()
 
 
 @pytest_asyncio.fixture

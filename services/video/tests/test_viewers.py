@@ -177,13 +177,13 @@ async def test_a_picture_that_is_shown_small_is_the_smaller_stream_until_it_is_e
     async with watch(endpoint, player.stream) as watching:
         await watching.frames(10)
         for shown_small, width in ((True, 320), (False, 640)):
-            endpoint.show("viewer", shown_small)
+            endpoint.viewer("viewer").show(shown_small)
             async with asyncio.timeout(LIMIT_S):
                 while (await watching.frames(1))[0].width != width:
                     pass
             assert watching.viewer.link_facts.limited_by == ""
     with pytest.raises(KeyError):
-        endpoint.show("viewer", True)
+        endpoint.viewer("viewer")
     await small.stop()
 
 

@@ -87,6 +87,7 @@ REQUESTS: dict[str, Builder] = {
     "OpenViewer": asks(pb.OpenViewerRequest, camera_id=World.camera, offer_sdp=OFFER),
     "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
     "UpdateViewer": _update,
+    "SetViewerSound": asks_of(_viewer, pb.SetViewerSoundRequest, "camera_id", "viewer_id"),
     "OpenPublisher": asks(pb.OpenPublisherRequest, camera_id=World.published_camera, offer_sdp=PUBLISHER_OFFER),
     "UpdatePublisher": _update_publisher,
     "ClosePublisher": asks_of(_publisher, pb.ClosePublisherRequest, "camera_id", "publisher_id"),

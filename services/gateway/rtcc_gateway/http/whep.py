@@ -35,12 +35,15 @@ async def describe_whep(request: web.Request) -> web.StreamResponse:
 async def open_whep(request: web.Request) -> web.StreamResponse:
     """POST: the offer in, 201 with the answer, the session's address and the STUN and TURN servers out.
 
-    `?shown_width_px=` says how wide the picture is shown: a small one needs no more than the camera's smaller stream.
+    `?shown_width_px=` says how wide the picture is shown: a small one needs no more than the camera's smaller stream. `?sound=true`: with
+    the camera's sound, which needs its own right.
     """
     door, camera_id = request.app[DOOR], request.match_info["camera_id"]
     caller = await door.caller(request, changes=True)
     offer = await _text(request, _OFFER_TYPE, _OFFER_BYTES)
-    message = video_pb2.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer, shown_width_px=_shown_width_px(request))
+    message = video_pb2.OpenViewerRequest(
+        camera_id=camera_id, offer_sdp=offer, shown_width_px=_shown_width_px(request), sound=request.query.get("sound") == "true"
+    )
     opened: Any = await call(door, rule_for(_OPEN), message, caller.scope)
     answer = web.Response(text=opened.answer_sdp, status=201, content_type=_OFFER_TYPE, headers={"Cache-Control": "no-store"})
     answer.headers["Location"] = f"/v1/whep/{quote(camera_id, safe='')}/{opened.viewer_id}"

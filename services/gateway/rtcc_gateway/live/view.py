@@ -338,11 +338,12 @@ class AgencyView:
 
 def as_told_to(agency_id: str, state: CameraHealth) -> CameraHealth:
     """A camera's health as an agency may have it: who moves the camera is the owner's own business, and partners hear nothing."""
-    if state.agency_id == agency_id or not (state.controlled_by or state.sound_allowed):
+    if state.agency_id == agency_id or not (state.controlled_by or state.sound_allowed or state.sound_reason):
         return state
     copy = CameraHealth()
     copy.CopyFrom(state)
-    copy.controlled_by, copy.sound_allowed = "", False
+    for field in ("controlled_by", "sound_allowed", "sound_reason", "sound_cores"):
+        copy.ClearField(field)
     return copy
 
 

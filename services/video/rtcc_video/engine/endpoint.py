@@ -12,11 +12,12 @@ from typing import Final
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.accelerator import Accelerator
+from rtcc_video.engine.answer import AnsweredSound, build_answer
 from rtcc_video.engine.dtls import DtlsIdentity
 from rtcc_video.engine.fragments import build_fragment
 from rtcc_video.engine.paths import Address, Path, UdpPath, UdpSender
 from rtcc_video.engine.peer import Peer, PeerEntry
-from rtcc_video.engine.sdp import AnswerParameters, build_answer, candidate_lines, parse_offer
+from rtcc_video.engine.sdp import AnswerParameters, candidate_lines, parse_offer
 from rtcc_video.engine.sockets import TcpPeer, UdpReader, bind_tcp, bind_udp
 from rtcc_video.engine.stream import LiveStream
 from rtcc_video.engine.viewer import CloseReason, LinkFacts, Viewer, ViewerSetup
@@ -145,17 +146,21 @@ class Endpoint:
         offer_sdp: str,
         on_closed: OnClosed,
         expires_s: float | None = None,
+        *,
+        may_hear: bool = False,
     ) -> tuple[Viewer, str]:
         """A viewer of `stream` and the answer to its offer; `expires_s` is a moment of the monotonic clock.
 
-        Raises `sdp.UnusableOffer`, `TooManyViewers`.
+        `may_hear`: sound that it offers to take is accepted, and silent until it is switched on. Raises `sdp.UnusableOffer`,
+        `TooManyViewers`.
         """
         if len(self._entries) >= self._settings.viewer_limit:
             raise TooManyViewers(self._settings.viewer_limit)
         offer = parse_offer(offer_sdp)
         parameters = stream.sequence_parameters
         chosen = offer.choose_format(parameters.profile_level_id if parameters else None)
-        setup = ViewerSetup(viewer_id, offer, chosen)
+        heard = offer.sound if may_hear and stream.sound.allowed else None
+        setup = ViewerSetup(viewer_id, offer, chosen, heard)
         viewer = Viewer(setup, stream, self._identity, self._clock, asyncio.get_running_loop().call_later, self._accelerator)
         self._opened += 1
         entry = _Entry(viewer, on_closed, expires_s, {}, self._opened % _TURNS)
@@ -173,7 +178,7 @@ class Endpoint:
             stream.cname,
             int(setup.ice_ufrag, 16) >> 2,
         )
-        return viewer, build_answer(offer, chosen, ours)
+        return viewer, build_answer(offer, chosen, ours, AnsweredSound(heard, stream.sound.ssrc) if heard is not None else None)
 
     def close(self, viewer_id: str, reason: CloseReason) -> bool:
         """Ends one view now; False when there is none of that id."""
@@ -203,9 +208,9 @@ class Endpoint:
         candidates = candidate_lines(self._settings.public_addresses, self.port, self._settings.tcp)
         return build_fragment(fresh.ice_ufrag, fresh.ice_pwd, entry.viewer.mid, candidates), fresh.ice_ufrag
 
-    def show(self, viewer_id: str, small: bool) -> None:
-        """How large a viewer shows its pictures from now on. Raises `KeyError`."""
-        self._entries[viewer_id].viewer.show(small)
+    def viewer(self, viewer_id: str) -> Viewer:
+        """An open viewer. Raises `KeyError`."""
+        return self._entries[viewer_id].viewer
 
     @property
     def identity(self) -> DtlsIdentity:

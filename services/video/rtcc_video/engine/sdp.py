@@ -74,6 +74,15 @@ class H264Format:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedSound:
+    """A section of an offer in which the viewer takes Opus, over the transport of its pictures."""
+
+    index: int
+    mid: str
+    payload_type: int
+
+
+@dataclass(frozen=True, slots=True)
 class ViewerOffer:
     """What an offer says that matters to a sender of one video track."""
 
@@ -85,6 +94,8 @@ class ViewerOffer:
     fingerprints: tuple[tuple[str, str], ...]
     formats: tuple[H264Format, ...]
     bundled: bool
+    # where the viewer would hear, if it offers to
+    sound: "OfferedSound | None" = None
 
     def choose_format(self, profile_level_id: str | None) -> H264Format:
         """The format nearest to the source's profile; constrained baseline when the profile is unknown or not offered."""
@@ -158,7 +169,7 @@ def parse_offer(text: str) -> ViewerOffer:
     """Reads a viewer's offer of one video track to receive. Raises `UnusableOffer`."""
     description = parse_session(text)
     index = next(
-        (i for i, media in enumerate(description.media) if media.kind == "video" and media.first("inactive") is None and media.port != 0),
+        (i for i, media in enumerate(description.media) if media.kind == "video" and media.first("inactive") is None and _is_open(media)),
         None,
     )
     if index is None:
@@ -185,8 +196,35 @@ def parse_offer(text: str) -> ViewerOffer:
     formats = h264_formats(video)
     if not formats:
         raise UnusableOffer("The offer has no H.264 with packetization-mode=1. The camera sends H.264 and it isn't transcoded.")
-    bundled = any(mid in group.split()[1:] for group in description.session("group") if group.startswith("BUNDLE"))
-    return ViewerOffer(description, index, mid, ufrag, pwd, fingerprints, formats, bundled)
+    bundle = next((names for names in bundles(description) if mid in names), ())
+    sound = _offered_sound(description, bundle, mid)
+    return ViewerOffer(description, index, mid, ufrag, pwd, fingerprints, formats, bool(bundle), sound)
+
+
+def bundles(description: SessionDescription) -> list[tuple[str, ...]]:
+    """The sections that are to share a transport, by name (RFC 9143)."""
+    groups = (group.split() for group in description.session("group"))
+    return [tuple(names) for kind, *names in filter(None, groups) if kind == "BUNDLE"]
+
+
+def _is_open(media: MediaSection) -> bool:
+    """Port 0 refuses a section, unless it waits to be bundled (RFC 9143, 7.2.1)."""
+    return media.port != 0 or media.first("bundle-only") is not None
+
+
+def _offered_sound(description: SessionDescription, bundle: tuple[str, ...], video_mid: str) -> OfferedSound | None:
+    """The first section that would take Opus beside the pictures; what can't be used is refused, and no reason to refuse the pictures."""
+    for index, media in enumerate(description.media):
+        mid = media.first("mid") or ""
+        shared = mid in bundle and mid != video_mid and _TOKEN.fullmatch(mid) is not None
+        if media.kind != "audio" or media.protocol not in _PROTOCOLS or not shared or not _is_open(media):
+            continue
+        if any(media.first(direction) is not None for direction in ("inactive", "sendonly")):
+            continue
+        for number, _, encoding in (mapping.partition(" ") for mapping in media.all("rtpmap")):
+            if encoding.strip().lower() == "opus/48000/2" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 127:
+                return OfferedSound(index, mid, int(number))
+    return None
 
 
 def is_token(text: str) -> bool:
@@ -215,51 +253,6 @@ def parse_format_parameters(text: str) -> dict[str, str]:
     return {name.lower(): value for name, _, value in pairs if name}
 
 
-def build_answer(offer: ViewerOffer, chosen: H264Format, ours: AnswerParameters) -> str:
-    """Our answer: one sending video track, every other section refused, ICE-lite with our own candidates and no others."""
-    lines = ["v=0", f"o=- {ours.session_id} 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite"]
-    if offer.bundled:
-        lines.append(f"a=group:BUNDLE {offer.mid}")
-    lines.append("a=msid-semantic:WMS *")
-    for index, media in enumerate(offer.description.media):
-        if index == offer.video_index:
-            lines += _video_section(offer, chosen, ours)
-        else:
-            lines += [f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}", "c=IN IP4 0.0.0.0", "a=inactive"]
-            mid = media.first("mid")
-            if mid is not None and _TOKEN.fullmatch(mid):
-                lines.append(f"a=mid:{mid}")
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _video_section(offer: ViewerOffer, chosen: H264Format, ours: AnswerParameters) -> list[str]:
-    number = chosen.payload_type
-    host = ours.addresses[0]
-    lines = [
-        f"m=video {ours.port} UDP/TLS/RTP/SAVPF {number}",
-        f"c=IN {'IP6' if ':' in host else 'IP4'} {host}",
-        "a=rtcp:9 IN IP4 0.0.0.0",
-        f"a=mid:{offer.mid}",
-        "a=sendonly",
-        f"a=ice-ufrag:{ours.ice_ufrag}",
-        f"a=ice-pwd:{ours.ice_pwd}",
-        f"a=fingerprint:sha-256 {ours.fingerprint_sha256}",
-        "a=setup:passive",
-        "a=rtcp-mux",
-        f"a=rtpmap:{number} H264/90000",
-        f"a=fmtp:{number} {chosen.parameters}",
-        f"a=rtcp-fb:{number} nack",
-        f"a=rtcp-fb:{number} nack pli",
-        f"a=rtcp-fb:{number} ccm fir",
-        *([f"a=rtcp-fb:{number} goog-remb"] if _offers_estimate(offer, number) else []),
-        f"a=ssrc:{ours.ssrc} cname:{ours.cname}",
-        f"a=msid:{ours.cname} video",
-    ]
-    if offer.description.media[offer.video_index].first("rtcp-rsize") is not None:
-        lines.append("a=rtcp-rsize")
-    return [*lines, *candidate_lines(ours.addresses, ours.port, ours.tcp), "a=end-of-candidates"]
-
-
 def candidate_lines(addresses: Sequence[str], port: int, tcp: bool) -> list[str]:
     """Host candidates with one port for UDP and TCP, the first address preferred."""
     lines: list[str] = []
@@ -271,11 +264,6 @@ def candidate_lines(addresses: Sequence[str], port: int, tcp: bool) -> list[str]
             tcp_priority = (90 << 24) + ((4 << 13) + 8191 - position << 8) + 255
             lines.append(f"a=candidate:{position + 101} 1 tcp {tcp_priority} {address} {port} typ host tcptype passive")
     return lines
-
-
-def _offers_estimate(offer: ViewerOffer, payload_type: int) -> bool:
-    feedback = offer.description.media[offer.video_index].all("rtcp-fb")
-    return any(line.split() in ([str(payload_type), "goog-remb"], ["*", "goog-remb"]) for line in feedback)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ class LiveSound:
         self._last_source_timestamp = 0
         # told when somebody begins to hear it and when the last one leaves: what has to be converted is converted only meanwhile
         self.on_wanted: Callable[[], None] | None = None
-        self.ssrc = secrets.randbits(31) | 1
+        # even, where those of pictures are odd: a viewer has one key for both, and GCM must never meet a number twice
+        self.ssrc = (secrets.randbits(30) + 1) << 1
         self.last_packet_s: float | None = None
         self.packets_total = 0
         self.octets_total = 0

@@ -86,6 +86,13 @@ class RtpProtector(Protocol):
         """
         ...
 
+    def seal(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes:
+        """One packet of another stream beside it; `index` is its extended number, which for this viewer began below 2^16 and is used once.
+
+        Raises `SrtpFailed`.
+        """
+        ...
+
     @property
     def overhead_bytes(self) -> int:
         """Header and tag: what a packet has beyond its payload."""
@@ -117,6 +124,11 @@ class GcmProtector:
         run.buffers[1::2] = map(self.encrypt, nonces, run.payloads, run.headers)
         return run.buffers
 
+    def seal(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes:
+        """See `RtpProtector.seal`."""
+        nonce = (self._salt ^ (ssrc << 48 | index)).to_bytes(12, "big")
+        return header + self.encrypt(nonce, payload, header)
+
 
 def split_nonces(side_by_side: int, count: int) -> tuple[bytes, ...]:
     """The nonces of `count` packets from one number: a third of the cost of making them one by one."""
@@ -142,6 +154,13 @@ class LibsrtpProtector:
         protect = self._session.protect
         try:
             return [protect(header + payload) for header, payload in zip(run.headers, run.payloads, strict=True)]
+        except LibsrtpError as error:
+            raise SrtpFailed(str(error)) from error
+
+    def seal(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes:
+        """See `RtpProtector.seal`."""
+        try:
+            return self._session.protect(header + payload)
         except LibsrtpError as error:
             raise SrtpFailed(str(error)) from error
 

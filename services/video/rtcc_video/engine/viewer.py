@@ -14,7 +14,8 @@ from rtcc_video.engine.outlet import Outlet
 from rtcc_video.engine.paths import Path
 from rtcc_video.engine.quality import Link, Quality, Verdict
 from rtcc_video.engine.rtp import MalformedPacket, ReceptionReport, build_goodbye, parse_rtcp
-from rtcc_video.engine.sdp import H264Format, ViewerOffer
+from rtcc_video.engine.sdp import H264Format, OfferedSound, ViewerOffer
+from rtcc_video.engine.sound_outlet import SoundOutlet
 from rtcc_video.engine.srtp import RtcpProtector, SrtpFailed, make_rtp_protector
 from rtcc_video.engine.stream import LiveStream
 
@@ -47,6 +48,7 @@ class ViewerCounters:
     groups_resent: int = 0
     pictures_left_out: int = 0
     last_report: ReceptionReport | None = None
+    sound_heard_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class LinkFacts:
     limited_by: str = ""
     packets_lost: float = 0.0
     round_trip_s: float | None = None
+    hears: bool = False
 
 
 @dataclass(slots=True)
@@ -74,6 +77,8 @@ class ViewerSetup:
     viewer_id: str
     offer: ViewerOffer
     chosen: H264Format
+    # where its sound goes; None: the view is without
+    sound: OfferedSound | None = None
     ice_ufrag: str = field(default_factory=lambda: secrets.token_hex(8))
     ice_pwd: str = field(default_factory=lambda: secrets.token_hex(16))
 
@@ -94,6 +99,8 @@ class Viewer:
         self.setup = setup
         self.times = ViewerClock(now_s, now_s)
         self.outlet = Outlet(stream, setup.chosen.payload_type, clock, schedule, accelerator)
+        # None: the view is without sound; else it is heard while it is switched on
+        self.sound = SoundOutlet(stream.sound, setup.sound.payload_type) if setup.sound is not None else None
         self.link = Link(now_s)
         # shown so small that the smaller stream is enough
         self.shown_small = False
@@ -116,10 +123,11 @@ class Viewer:
     @property
     def counters(self) -> ViewerCounters:
         """What was sent so far, as a copy."""
-        sent = self.outlet.counters
+        sent, sound = self.outlet.counters, self.sound
+        heard_s, octets = (sound.heard_s, sound.octets_sent) if sound is not None else (0.0, 0)
         return ViewerCounters(
-            sent.packets_sent, sent.octets_sent, sent.packets_dropped, sent.packets_resent, sent.groups_resent,
-            sent.pictures_left_out, self.last_report,
+            sent.packets_sent, sent.octets_sent + octets, sent.packets_dropped, sent.packets_resent, sent.groups_resent,
+            sent.pictures_left_out, self.last_report, heard_s,
         )  # fmt: skip
 
     @property
@@ -144,8 +152,7 @@ class Viewer:
         self.times.heard_s = self._clock()
         # Only the controlling side's nomination moves a view; the first good check starts it, so that DTLS needn't wait.
         if self._path is None or message.nominates:
-            self._path = path
-            self.outlet.move(path)
+            self._take_path(path)
         return True
 
     def uses(self, path: Path) -> bool:
@@ -155,8 +162,13 @@ class Viewer:
     def lose_path(self, path: Path) -> None:
         """The path is gone; the next good check on another one takes its place."""
         if self._path is path:
-            self._path = None
-            self.outlet.move(None)
+            self._take_path(None)
+
+    def _take_path(self, path: Path | None) -> None:
+        self._path = path
+        self.outlet.move(path)
+        if self.sound is not None:
+            self.sound.move(path)
 
     def on_dtls(self, datagram: bytes, path: Path) -> None:
         """Takes a DTLS datagram from a validated address."""
@@ -199,7 +211,16 @@ class Viewer:
     def link_facts(self) -> LinkFacts:
         """What its reports say."""
         lost = self.last_report.fraction_lost if self.last_report else 0.0
-        return LinkFacts(self.link.verdict.reason, lost, self.link.round_trip_s)
+        return LinkFacts(self.link.verdict.reason, lost, self.link.round_trip_s, self.hears)
+
+    @property
+    def hears(self) -> bool:
+        """Whether its sound is on."""
+        return self.sound is not None and self.sound.on
+
+    def set_sound(self, on: bool) -> bool:
+        """Switches its sound; whether it is so now: False when its offer had none, or sound isn't allowed."""
+        return self.sound.switch(on) if self.sound is not None else not on
 
     def show(self, small: bool) -> None:
         """How large its pictures are shown from now on."""
@@ -227,6 +248,9 @@ class Viewer:
         plain = shared if self.outlet.follows else self.outlet.sender_report(unix_s)
         if plain is not None:
             self._path.send(self._rtcp.protect(plain))
+        heard = self.sound.sender_report(unix_s, self.outlet.home.cname) if self.sound is not None else None
+        if heard is not None:
+            self._path.send(self._rtcp.protect(heard))
 
     def forget_old(self) -> None:
         """Drops what can't be resent any more."""
@@ -238,6 +262,8 @@ class Viewer:
             return
         self.closed = True
         self.outlet.close()
+        if self.sound is not None:
+            self.sound.switch(False)
         path, self._path = self._path, None
         if path is None:
             return
@@ -252,7 +278,10 @@ class Viewer:
             return
         self._rtcp = RtcpProtector(keys)
         self.times.secured_s = self._clock()
-        self.outlet.open(make_rtp_protector(keys))
+        protector = make_rtp_protector(keys)
+        if self.sound is not None:
+            self.sound.open(protector)
+        self.outlet.open(protector)
 
     def _watch_handshake(self) -> None:
         wait_s = self._dtls.timeout_s()

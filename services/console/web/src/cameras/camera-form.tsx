@@ -39,6 +39,7 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
     // "": as stored; "none" takes it away
     controlUrl: "",
     enabled: camera?.enabled ?? true,
+    sound: camera?.sound ?? false,
   }));
   const [aiming, setAiming] = useState(false);
   const set = (part: Partial<typeof draft>) => setDraft((before) => ({ ...before, ...part }));
@@ -60,6 +61,7 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
         pull: draft.way === "published" ? CameraPull.UNSPECIFIED : draft.way,
         streams: draft.way === "published" ? [] : streamsOf(draft.streams),
         controlUrl: draft.controlUrl,
+        sound: draft.sound,
       });
       return camera ? send(RegistryService.method.updateCamera, { camera: value }) : send(RegistryService.method.createCamera, { camera: value });
     },
@@ -170,6 +172,10 @@ export function CameraForm({ camera, onClose }: { camera: Camera | undefined; on
         onUrl={(streamUrl) => set({ streamUrl })}
         onStreams={(streams) => set({ streams })}
       />
+      <label className="check">
+        <input type="checkbox" name="sound" checked={draft.sound} onChange={(event) => set({ sound: event.target.checked })} />
+        Its sound may be heard and recorded, where the agency allows sound (check 18 U.S.C. 2510-2523 and your state's law on consent)
+      </label>
       <label className="check">
         <input type="checkbox" checked={draft.enabled} onChange={(event) => set({ enabled: event.target.checked })} />
         In use

@@ -1,4 +1,4 @@
-import { useMemo, useState } from "react";
+import { lazy, Suspense, useMemo, useState } from "react";
 import { send } from "../contract/call";
 import { useAct, useRead } from "../contract/use-call";
 import { ExchangeService } from "../generated/rtcc/exchange/v1/exchange_pb";
@@ -15,6 +15,8 @@ import { openCamera } from "../video/dock";
 import { VideoDock } from "../video/video-dock";
 import { CameraForm } from "./camera-form";
 import { ImportDialog } from "./import-dialog";
+
+const SoundDialog = lazy(() => import("./sound-dialog"));
 
 export const KIND_NAMES: Record<CameraKind, string> = {
   [CameraKind.UNSPECIFIED]: "unknown",
@@ -41,6 +43,8 @@ export default function CameraRegistry() {
   const [importing, setImporting] = useState(false);
   const mayCreate = useRight("camera.create");
   const mayImport = useRight("camera.import");
+  const mayAllowSound = useRight("agency.update");
+  const [sound, setSound] = useState(false);
   const cameras = useRead(RegistryService.method.listCameras, {});
   const health = useRead(VideoService.method.listCameraHealth, {}, { everyMs: 10_000 });
   const healthById = useMemo(() => new Map((health.data?.cameras ?? []).map((one) => [one.cameraId, one])), [health.data]);
@@ -52,6 +56,7 @@ export default function CameraRegistry() {
         actions={
           <>
             <input className="input" style={{ width: 220 }} type="search" aria-label="Find a camera" placeholder="Name or owner" value={text} onChange={(event) => setText(event.target.value)} />
+            {mayAllowSound && <Button onClick={() => setSound(true)}>Sound…</Button>}
             {mayImport && <Button onClick={() => setImporting(true)}>Import…</Button>}
             {mayCreate && (
               <Button look="primary" onClick={() => setEditing("new")}>
@@ -71,6 +76,11 @@ export default function CameraRegistry() {
       <VideoDock />
       {editing && <CameraForm camera={editing === "new" ? undefined : editing} onClose={() => setEditing(undefined)} />}
       {importing && <ImportDialog onClose={() => setImporting(false)} />}
+      {sound && (
+        <Suspense fallback={null}>
+          <SoundDialog onClose={() => setSound(false)} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -262,7 +262,7 @@ function ViewersNow() {
           empty="Nobody is watching any of your cameras."
           columns={[
             { title: "Camera", cell: (viewer) => <strong>{names.camera(viewer.cameraId)}</strong> },
-            { title: "Who", cell: (viewer) => viewer.viewerName },
+            { title: "Who", cell: (viewer) => `${viewer.viewerName}${viewer.sound ? ", hears it" : ""}` },
             { title: "Agency", cell: (viewer) => (viewer.viewerAgencyId === own ? names.agency(own) : <PartnerBadge agency={names.agency(viewer.viewerAgencyId)} />) },
             { title: "For", cell: (viewer) => age(viewer.since, Date.now()) },
           ]}

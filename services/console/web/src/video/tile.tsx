@@ -7,6 +7,7 @@ import { PtzButton, PtzPanel } from "../ptz/ptz";
 import { useRight, useSession } from "../session/store";
 import { go } from "../shell/router";
 import { Icon } from "../ui/icons";
+import { notifyProblem } from "../ui/notices";
 import { Button, PartnerBadge } from "../ui/parts";
 import { useNow } from "../ui/use-now";
 import { useSeen } from "./on-screen";
@@ -55,6 +56,7 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
   const viewerName = useSession((state) => state.session?.person.display_name ?? "");
   const mayReplay = useRight("footage.list");
   const mayNote = useRight("incident.add_entry");
+  const mayHear = useRight("camera.listen");
   const camera = own ?? shared?.camera;
   const partner = !own && shared !== undefined;
   const name = camera?.name ?? "Camera";
@@ -107,6 +109,20 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
         <span className="tile-state" data-state={state}>
           {STATE_WORDS[state]}
         </span>
+        {own && health?.soundAllowed && mayHear && viewer && (
+          <Button
+            look="quiet"
+            size="small"
+            className={view.hears ? "tile-heard" : "tile-more"}
+            data-silent={view.silent || undefined}
+            aria-pressed={view.hears}
+            aria-label={`Sound of ${name}`}
+            title={view.silent ? `On, but no sound comes. ${health.soundReason}` : view.hears ? "Sound is on: switch it off" : "Sound is off: switch it on"}
+            onClick={() => viewer.hear(!view.hears).catch(notifyProblem)}
+          >
+            <Icon name={view.hears ? "sound" : "muted"} size={16} />
+          </Button>
+        )}
         {own && <PtzButton cameraId={cameraId} name={name} />}
         {extra}
         {mayNote && (
@@ -226,9 +242,11 @@ interface ViewerPicture {
   frames: number;
   lastFrameAtMs: number;
   mediaFailures: number;
+  hears: boolean;
+  silent: boolean;
 }
 
-const none: ViewerPicture = { state: "connecting", reason: "", firstFrameMs: undefined, frames: 0, lastFrameAtMs: 0, mediaFailures: 0 };
+const none: ViewerPicture = { state: "connecting", reason: "", firstFrameMs: undefined, frames: 0, lastFrameAtMs: 0, mediaFailures: 0, hears: false, silent: false };
 
 /** The viewer's state as React reads it: a new object only when something changed. */
 function useViewer(viewer: WhepViewer | undefined): ViewerPicture {
@@ -238,9 +256,9 @@ function useViewer(viewer: WhepViewer | undefined): ViewerPicture {
     () => {
       const before = held.current;
       const now: ViewerPicture = viewer
-        ? { state: viewer.state, reason: viewer.reason, firstFrameMs: viewer.firstFrameMs, frames: viewer.framesDecoded, lastFrameAtMs: viewer.lastFrameAtMs, mediaFailures: viewer.mediaFailures }
+        ? { state: viewer.state, reason: viewer.reason, firstFrameMs: viewer.firstFrameMs, frames: viewer.framesDecoded, lastFrameAtMs: viewer.lastFrameAtMs, mediaFailures: viewer.mediaFailures, hears: viewer.hears, silent: viewer.silent }
         : none;
-      const same = before.state === now.state && before.reason === now.reason && before.firstFrameMs === now.firstFrameMs && before.frames === now.frames && before.mediaFailures === now.mediaFailures;
+      const same = before.state === now.state && before.reason === now.reason && before.firstFrameMs === now.firstFrameMs && before.frames === now.frames && before.mediaFailures === now.mediaFailures && before.hears === now.hears && before.silent === now.silent;
       if (!same) held.current = now;
       return held.current;
     },

@@ -1,12 +1,13 @@
 /**
  * A WHEP viewer (draft-ietf-wish-whep): the offer goes out at once, without waiting for candidates, because the relay answers with its own
  * address (measured: 0.15 s to the first frame instead of 1.5 s). Watches its own pictures: no new one for 3 s is a stall, for 8 s a new start.
- * Tells how large it is shown: a small picture is the camera's smaller stream, where it has one.
+ * Tells how large it is shown: a small picture is the camera's smaller stream, where it has one. Begins without sound; one view is heard at a time.
  */
 import { send } from "../contract/call";
 import { DeclinedError, exchange } from "../contract/exchange";
 import { explain, ProblemError } from "../contract/problem";
 import { VideoService } from "../generated/rtcc/video/v1/video_pb";
+import { notifyProblem } from "../ui/notices";
 import { firstFrame } from "./first-frame";
 
 /** "reconnecting": there was a picture, and a new try is under way; "forbidden": the right is missing or has ended. */
@@ -26,6 +27,8 @@ const FINAL = new Set([...FORBIDDEN, "not-found", "invalid-input"]);
 /** Shown no wider than this, a picture needs no more than the smaller stream. */
 export const SMALL_WIDTH_PX = 480;
 
+let heard: WhepViewer | undefined;
+
 export class WhepViewer {
   state: ViewerState = "connecting";
   reason = "";
@@ -35,6 +38,12 @@ export class WhepViewer {
   lastFrameAtMs = 0;
   /** How often in a row the service took the offer and no picture came: the network may let none through. */
   mediaFailures = 0;
+  /** Its sound is switched on; `silent`: but none came for a second. */
+  hears = false;
+  silent = false;
+  private soundTrack: MediaStreamTrack | undefined;
+  private soundPackets = 0;
+  private speaker: HTMLAudioElement | undefined;
   private readonly widthsPx = new Map<object, number>();
   private toldSmall = false;
   readonly stream = new MediaStream();
@@ -91,6 +100,38 @@ export class WhepViewer {
     void send(VideoService.method.updateViewer, { cameraId: this.cameraId, viewerId, shownWidthPx: this.widthPx }, { withPurpose: this.partner }).catch(() => undefined);
   }
 
+  /** Switches its sound on, and that of any other view off. Rejects when it may not be heard. */
+  async hear(on: boolean): Promise<void> {
+    if (on && heard !== this) void heard?.hear(false);
+    if (on) heard = this;
+    else if (heard === this) heard = undefined;
+    this.hears = on;
+    this.silent = false;
+    this.soundPackets = -1;
+    this.tell();
+    // Opened before its sound was allowed: only a new view's answer has it.
+    if (on && this.location && !this.soundTrack) this.move(this.relayId);
+    else await this.switchSound();
+  }
+
+  private async switchSound(): Promise<void> {
+    this.speaker ??= new Audio();
+    this.speaker.srcObject = this.hears && this.soundTrack ? new MediaStream([this.soundTrack]) : null;
+    if (this.hears) void this.speaker.play().catch(() => undefined);
+    const viewerId = this.location.split("/").at(-1);
+    if (!viewerId) return;
+    try {
+      await send(VideoService.method.setViewerSound, { cameraId: this.cameraId, viewerId, on: this.hears });
+    } catch (error) {
+      // The relay has cut it already where the right has ended.
+      if (!this.hears) return;
+      this.hears = false;
+      this.speaker.srcObject = null;
+      this.tell();
+      throw error;
+    }
+  }
+
   /** 0: not known yet. */
   private get widthPx(): number {
     return Math.max(0, ...this.widthsPx.values());
@@ -104,6 +145,8 @@ export class WhepViewer {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.restart);
+    if (heard === this) heard = undefined;
+    if (this.speaker) this.speaker.srcObject = null;
     this.hangUp();
     this.letGo();
     this.listeners.clear();
@@ -114,7 +157,14 @@ export class WhepViewer {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.peer = peer;
     peer.addTransceiver("video", { direction: "recvonly" });
+    // Silent until it is switched on; refused where the camera, the agency or the right has none.
+    if (!this.partner) peer.addTransceiver("audio", { direction: "recvonly" });
+    this.soundTrack = undefined;
     peer.ontrack = async (event) => {
+      if (event.track.kind === "audio") {
+        if (peer === this.peer) this.soundTrack = event.track;
+        return;
+      }
       if (this.leaving) await firstFrame(peer, () => this.leaving !== undefined && peer === this.peer);
       if (peer !== this.peer) return;
       for (const old of this.stream.getTracks()) this.stream.removeTrack(old);
@@ -146,6 +196,7 @@ export class WhepViewer {
       transport?.addEventListener("statechange", () => {
         if (peer === this.peer && transport.state === "closed") this.tryAgain("the video service ended this view");
       });
+      if (this.hears) void this.switchSound().catch(notifyProblem);
       // Counted from the answer: what was shown before stays as old as it is.
       this.watchFromMs = performance.now();
       this.watch = setInterval(() => void this.look(peer), WATCH_EVERY_MS);
@@ -163,8 +214,18 @@ export class WhepViewer {
   private async look(peer: RTCPeerConnection): Promise<void> {
     const reports = await peer.getStats();
     if (peer !== this.peer) return;
-    for (const report of reports.values() as IterableIterator<{ type: string; kind?: string; framesDecoded?: number }>) {
-      if (report.type !== "inbound-rtp" || report.kind !== "video") continue;
+    for (const report of reports.values() as IterableIterator<{ type: string; kind?: string; framesDecoded?: number; packetsReceived?: number }>) {
+      if (report.type !== "inbound-rtp") continue;
+      if (report.kind !== "video") {
+        const packets = report.packetsReceived ?? 0;
+        const silent = this.hears && packets === this.soundPackets;
+        this.soundPackets = packets;
+        if (silent !== this.silent) {
+          this.silent = silent;
+          this.tell();
+        }
+        continue;
+      }
       if ((report.framesDecoded ?? 0) !== this.framesDecoded) this.sawFrame(report.framesDecoded ?? 0);
     }
     const still = performance.now() - Math.max(this.lastFrameAtMs, this.watchFromMs);
