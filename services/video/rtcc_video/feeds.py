@@ -299,7 +299,7 @@ class Feeds:
             # Brings libav and 16 MB with it, which an installation without clips needn't carry.
             from rtcc_video.sources.clip import ClipSource, find_clip
 
-            return ClipSource(find_clip(self._settings.files_folder, url.removeprefix("file:")))
+            return ClipSource(find_clip(self._settings.files_folder, url.removeprefix("file:")), self.sound_way(feed))
         if url.partition("://")[0] in LIBAV_SCHEMES:
             await self._check_network(*place_of(url))
             return self._by_libav(url, feed, options_of(url))
@@ -310,7 +310,8 @@ class Feeds:
         await self._check_network(address.host, address.port)
         if feed.converted:
             # libav would ask the camera for its sound too, only to drop it
-            options = {"rtsp_transport": "udp" if address.udp else "tcp", "allowed_media_types": "video+data"}
+            wanted = "video+audio+data" if feed.stream.sound.allowed else "video+data"
+            options = {"rtsp_transport": "udp" if address.udp else "tcp", "allowed_media_types": wanted}
             return self._by_libav(url, feed, options)
         leisure = Leisure(self._leisurely, lambda: feed.stream.watched_live)
         return RtspSource(address, self._settings.rtsp(), leisure, self.sound_way(feed))
@@ -324,7 +325,7 @@ class Feeds:
         plain = url.replace("rtspu://", "rtsp://", 1)
         request = LibavRequest(plain, bool(feed.converted), options, self._settings.transcoder_kbps, self._settings.transcoder_height_px)
         on_data = partial(self.on_metadata, feed.agency_id, feed.camera_id) if self.on_metadata and feed.stream_id == MAIN_STREAM else None
-        return LibavSource(request, self._slots, feed.conversion, on_data)
+        return LibavSource(request, self._slots, feed.conversion, on_data, self.sound_way(feed))
 
     async def _check_network(self, host: str, port: int) -> None:
         if not self._networks:

@@ -23,10 +23,13 @@ from rtcc_demo.clip import Clip, Frame, packetise, split_annex_b
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_video.domain import CameraHealth, CameraState, StreamAddresses
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.sound import LiveSound
 from rtcc_video.feeds import Feeds
 from rtcc_video.settings import VideoSettings
 from rtcc_video.sources.libav import LibavRequest, LibavSource, TranscoderSlots, options_of, place_of
 from rtcc_video.sources.libav_messages import HEAD, KIND_UNIT
+from rtcc_video.sources.sound_conversion import SoundConverters
+from rtcc_video.sources.sound_inlet import SoundReport, SoundWay
 from rtcc_video.sources.source import Conversion, SourceFailed
 
 
@@ -258,7 +261,9 @@ def test_a_playlist_never_leads_to_a_file_of_this_machine() -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["codec", "transcoded", "reason", "lasting"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["codec", "transcoded", "sound", "reason", "lasting"]), inner)
+    ),
     max_leaves=6,
 )
 
@@ -283,7 +288,12 @@ class _Heard:
     )
 )
 async def test_whatever_the_child_says_ends_in_a_reason(messages: list[tuple[int, bytes]]) -> None:
-    source = LibavSource(LibavRequest("http://camera"), TranscoderSlots(1), Conversion())
+    sound = LiveSound(lambda: 1.0)
+    sound.allow(True)
+    intake = sound.open()
+    assert intake is not None
+    way = SoundWay(intake, SoundConverters(0), SoundReport())
+    source = LibavSource(LibavRequest("http://camera"), TranscoderSlots(1), Conversion(), sound=way)
     output = asyncio.StreamReader()
     output.feed_data(b"".join(HEAD.pack(kind, len(body)) + body for kind, body in messages))
     output.feed_eof()

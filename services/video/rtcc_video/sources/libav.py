@@ -13,7 +13,22 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from rtcc_video.engine.h264 import make_access_unit, split_annex_b
-from rtcc_video.sources.libav_messages import HEAD, KIND_DATA, KIND_FAILED, KIND_INFO, KIND_UNIT, KIND_USAGE, UNIT_HEAD, USAGE
+from rtcc_video.engine.sound_track import SoundKind
+from rtcc_video.sources.libav_messages import (
+    HEAD,
+    KIND_DATA,
+    KIND_FAILED,
+    KIND_INFO,
+    KIND_SOUND,
+    KIND_SOUND_USED,
+    KIND_UNIT,
+    KIND_USAGE,
+    UNIT_HEAD,
+    UNWANTED,
+    USAGE,
+    WANTED,
+)
+from rtcc_video.sources.sound_inlet import SoundInlet, SoundWay
 from rtcc_video.sources.source import Conversion, Sink, SourceFailed
 
 _MESSAGE_LIMIT_BYTES: Final = 16_000_000
@@ -90,7 +105,7 @@ class LibavRequest:
 class LibavSource:
     """One child process a stream. `converts` takes a slot of the converters; what is only forwarded needs none.
 
-    `on_data` gets the packets of a data stream (KLV metadata of drones).
+    `on_data` gets the packets of a data stream (KLV metadata of drones). `sound`: where its sound goes; None: the process leaves it.
     """
 
     def __init__(
@@ -99,6 +114,7 @@ class LibavSource:
         slots: TranscoderSlots,
         conversion: Conversion,
         on_data: Callable[[bytes], None] | None = None,
+        sound: SoundWay | None = None,
     ) -> None:
         self._request = request
         self._slots = slots
@@ -106,6 +122,12 @@ class LibavSource:
         self._on_data = on_data
         self._holds_slot = False
         self._cpu: tuple[float, float] | None = None
+        self._sound = sound
+        self._inlet: SoundInlet | None = None
+        self._sound_cpu: tuple[float, float] | None = None
+        self._told_wanted = False
+        self._input: asyncio.StreamWriter | None = None
+        self._unit_s = time.monotonic()
 
     async def run(self, sink: Sink) -> None:
         """See `Source.run`."""
@@ -126,6 +148,8 @@ class LibavSource:
             await self._follow(child, sink)
         finally:
             self._conversion.clear()
+            if self._sound is not None:
+                self._sound.report.cores = 0.0
             if self._holds_slot:
                 self._holds_slot = False
                 self._slots.give_back()
@@ -136,11 +160,14 @@ class LibavSource:
             raise SourceFailed("The converter has no pipes.")
         request = self._request
         asked = {"url": request.url, "options": request.options, "transcode": request.transcode, "kbps": request.kbps}
-        child.stdin.write(json.dumps(asked | {"height_px": request.height_px}).encode() + b"\n")
+        further = {"height_px": request.height_px, "sound": self._sound is not None}
+        child.stdin.write(json.dumps(asked | further).encode() + b"\n")
+        self._input = child.stdin
         await self.listen(child.stdout, sink)
 
     async def listen(self, output: asyncio.StreamReader, sink: Sink) -> None:
         """What the child tells, until it ends. Raises `SourceFailed`, whatever it says."""
+        self._unit_s = time.monotonic()
         try:
             while True:
                 async with asyncio.timeout(_SILENCE_LIMIT_S):
@@ -153,6 +180,9 @@ class LibavSource:
                 except (struct.error, ValueError, KeyError, TypeError) as error:
                     # it decodes what strangers send: one that was taken over may say anything
                     raise SourceFailed("The process that reads the stream said what can't be understood.") from error
+                if time.monotonic() - self._unit_s > _SILENCE_LIMIT_S:
+                    # sound alone
+                    raise TimeoutError
         except TimeoutError:
             raise SourceFailed(f"The stream sent no video for {_SILENCE_LIMIT_S:.0f} s.") from None
         except asyncio.IncompleteReadError:
@@ -162,22 +192,48 @@ class LibavSource:
         if kind == KIND_UNIT:
             (timestamp,) = UNIT_HEAD.unpack_from(body)
             unit = make_access_unit(split_annex_b(body[UNIT_HEAD.size :]), timestamp)
+            self._unit_s = time.monotonic()
+            self._tell_wanted()
             if unit is not None:
                 sink.on_unit(unit)
+        elif kind == KIND_SOUND:
+            (timestamp,) = UNIT_HEAD.unpack_from(body)
+            if self._inlet is not None:
+                self._inlet.take(body[UNIT_HEAD.size :], timestamp)
         elif kind == KIND_DATA:
             if self._on_data is not None:
                 self._on_data(body)
         elif kind == KIND_USAGE:
             self._measure(USAGE.unpack(body)[0])
+        elif kind == KIND_SOUND_USED:
+            self._measure_sound(USAGE.unpack(body)[0])
         elif kind == KIND_INFO:
             facts: dict[str, Any] = json.loads(body)
             self._conversion.codec, self._conversion.converts = str(facts["codec"]).upper()[:20], bool(facts["transcoded"])
             if facts["transcoded"] and not self._holds_slot:
                 self._take_slot()
+            self._learn_sound(str(facts.get("sound") or "").upper()[:20])
             sink.on_parameter_sets(())
         elif kind == KIND_FAILED:
             failed: dict[str, Any] = json.loads(body)
             raise SourceFailed(str(failed["reason"]), lasting=bool(failed["lasting"]))
+
+    def _learn_sound(self, codec: str) -> None:
+        if self._sound is None:
+            return
+        if codec:
+            self._inlet = self._sound.inlet(SoundKind("OPUS"))
+            self._sound.report.codec = codec
+        else:
+            self._sound.refuse("The stream has no sound.")
+
+    def _tell_wanted(self) -> None:
+        """The process converts only meanwhile."""
+        if self._sound is None or self._input is None or self._sound.intake.wanted == self._told_wanted:
+            return
+        self._told_wanted = not self._told_wanted
+        self._input.write(WANTED if self._told_wanted else UNWANTED)
+        self._sound.report.cores, self._sound_cpu = 0.0, None
 
     def _take_slot(self) -> None:
         self._slots.take()
@@ -188,6 +244,12 @@ class LibavSource:
         if self._cpu is not None and now_s > self._cpu[0]:
             self._conversion.cores = max(0.0, (used_s - self._cpu[1]) / (now_s - self._cpu[0]))
         self._cpu = (now_s, used_s)
+
+    def _measure_sound(self, used_s: float) -> None:
+        now_s = time.monotonic()
+        if self._sound is not None and self._sound_cpu is not None and now_s > self._sound_cpu[0] and self._told_wanted:
+            self._sound.report.cores = max(0.0, (used_s - self._sound_cpu[1]) / (now_s - self._sound_cpu[0]))
+        self._sound_cpu = (now_s, used_s)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

@@ -1,7 +1,7 @@
 """Another process that opens a stream with libav, and turns it into H.264 without B-frames where it isn't that already.
 
-It reads one line of JSON from standard input (url, options, transcode, kbps, height_px) and writes the messages of `libav_messages` to
-standard output. It ends with its standard input. What strangers send is decoded here and nowhere else: a crash costs one camera some
+It reads one line of JSON from standard input (url, options, transcode, kbps, height_px, sound) and writes the messages of `libav_messages`
+to standard output. It ends with its standard input. What strangers send is decoded here and nowhere else: a crash costs one camera some
 seconds, and nothing of ours is in this process's memory.
 """
 
@@ -23,7 +23,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from rtcc_video.snapshot_child import die_with_parent
-from rtcc_video.sources.libav_messages import HEAD, KIND_DATA, KIND_FAILED, KIND_INFO, KIND_UNIT, KIND_USAGE, UNIT_HEAD, USAGE
+from rtcc_video.sources.libav_messages import HEAD, KIND_DATA, KIND_FAILED, KIND_INFO, KIND_UNIT, KIND_USAGE, UNIT_HEAD, USAGE, WANTED
+from rtcc_video.sources.libav_sound import StreamSound
 
 CLOCK: Final = Fraction(1, 90_000)
 _READ_AHEAD_S: Final = 1.0
@@ -53,10 +54,11 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_LIMIT_BYTES, _MEMORY_LIMIT_BYTES))
     os.nice(5)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    wanted = threading.Event()
+    threading.Thread(target=_follow_parent, args=(wanted,), daemon=True).start()
     try:
         # a file goes round and round, as a clip of our own folder does; a live stream that ended is opened anew by the parent
-        output = _Output()
+        output = _Output(wanted)
         while _play(request, output):
             output.begin_anew()
     except _Unusable as error:
@@ -70,10 +72,11 @@ def main() -> None:
     os._exit(0)
 
 
-def _end_with_parent() -> None:
-    """Whatever libav waits for: when the parent goes, so do we."""
+def _follow_parent(wanted: threading.Event) -> None:
+    """Whether somebody hears the sound; and whatever libav waits for: when the parent goes, so do we."""
     with contextlib.suppress(OSError):
-        sys.stdin.buffer.read()
+        while said := sys.stdin.buffer.read(1):
+            (wanted.set if said == WANTED else wanted.clear)()
     os._exit(0)
 
 
@@ -90,23 +93,24 @@ def _play(request: dict[str, Any], output: "_Output") -> bool:
         video = container.streams.video[0]
         name = video.codec_context.name
         transcode = bool(request["transcode"]) or name != "h264"
-        _write(KIND_INFO, json.dumps({"codec": name, "transcoded": transcode}).encode())
-        data = [stream for stream in container.streams if stream.type == "data"]
-        units = _transcoded(container, video, data, request) if transcode else _forwarded(container, video, data)
+        sound = output.find_sound(container) if request["sound"] else None
+        heard = sound.stream.codec_context.name if sound is not None else ""
+        _write(KIND_INFO, json.dumps({"codec": name, "transcoded": transcode, "sound": heard}).encode())
+        beside = _Beside(container, sound, output)
+        units = _transcoded(container, video, beside, request) if transcode else _forwarded(container, video, beside)
         for timestamp, annex_b in units:
             output.write(timestamp, annex_b)
         return bool(container.duration)
 
 
-def _forwarded(container: InputContainer, video: VideoStream, data: list[Any]) -> Iterator[tuple[int, bytes]]:
+def _forwarded(container: InputContainer, video: VideoStream, beside: "_Beside") -> Iterator[tuple[int, bytes]]:
     """Packets as they come, as Annex B."""
     to_annex_b = BitStreamFilterContext("h264_mp4toannexb", video)
-    metadata = _Metadata()
-    for packet in container.demux([video, *data]):
+    for packet in container.demux([video, *beside.streams]):
         if packet.size == 0:
             continue
         if packet.stream is not video:
-            metadata.pass_on(packet)
+            beside.take(packet)
             continue
         at = packet.pts if packet.pts is not None else packet.dts
         # read before the filter takes the packet over and empties it
@@ -116,14 +120,13 @@ def _forwarded(container: InputContainer, video: VideoStream, data: list[Any]) -
             yield timestamp, b"".join(parts)
 
 
-def _transcoded(container: InputContainer, video: VideoStream, data: list[Any], request: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
+def _transcoded(container: InputContainer, video: VideoStream, beside: "_Beside", request: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
     """Decoded and encoded anew, never larger than asked for, a key picture each two seconds."""
     video.thread_type = "SLICE"
     encoder: VideoCodecContext | None = None
-    metadata = _Metadata()
-    for packet in container.demux([video, *data]):
+    for packet in container.demux([video, *beside.streams]):
         if packet.stream is not video:
-            metadata.pass_on(packet)
+            beside.take(packet)
             continue
         try:
             frames = packet.decode()
@@ -172,24 +175,53 @@ def _encoder(frame: Any, video: VideoStream, request: dict[str, Any]) -> VideoCo
 class _Output:
     """Pictures with time stamps that rise through every turn of a file, at the pace of life, and what they cost."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: threading.Event) -> None:
         self._usage, self._pace = _Usage(), _Pace()
-        self._offset = 0
+        self._wanted = wanted
+        self._sound: StreamSound | None = None
+        self.offset = 0
         self._last = 0
         self._step = 0
 
     def write(self, timestamp: int, annex_b: bytes) -> None:
-        timestamp += self._offset
+        timestamp += self.offset
         if timestamp > self._last:
             self._step = timestamp - self._last
         self._last = timestamp
         self._pace.wait(timestamp)
         _write(KIND_UNIT, UNIT_HEAD.pack(timestamp) + annex_b)
-        self._usage.tell()
+        if self._usage.tell() and self._sound is not None:
+            self._sound.tell()
+
+    def find_sound(self, container: InputContainer) -> StreamSound | None:
+        """The container's first stream of sound that can be read."""
+        # libav has no decoder for some, and then no context
+        stream = next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+        self._sound = StreamSound(stream, self._wanted, _write) if stream is not None else None
+        return self._sound
 
     def begin_anew(self) -> None:
         """The file is at its end: its first picture follows the last one."""
-        self._offset = self._last + min(self._step, _LONGEST_STEP_TICKS)
+        self.offset = self._last + min(self._step, _LONGEST_STEP_TICKS)
+
+
+class _Beside:
+    """What a container holds beside the pictures: metadata, and sound if that was asked for."""
+
+    def __init__(self, container: InputContainer, sound: StreamSound | None, output: _Output) -> None:
+        self._sound = sound
+        self._output = output
+        self._metadata = _Metadata()
+        self.streams: list[Any] = [stream for stream in container.streams if stream.type == "data"]
+        if sound is not None:
+            self.streams.append(sound.stream)
+
+    def take(self, packet: Any) -> None:
+        """One packet."""
+        if self._sound is None or packet.stream is not self._sound.stream:
+            self._metadata.pass_on(packet)
+        else:
+            self._sound.take(packet, self._output.offset)
 
 
 class _Metadata:
@@ -233,12 +265,15 @@ class _Usage:
     def __init__(self) -> None:
         self._told_s = time.monotonic()
 
-    def tell(self) -> None:
+    def tell(self) -> bool:
+        """Whether it did."""
         now_s = time.monotonic()
-        if now_s - self._told_s >= _USAGE_EVERY_S:
-            self._told_s = now_s
-            used = resource.getrusage(resource.RUSAGE_SELF)
-            _write(KIND_USAGE, USAGE.pack(used.ru_utime + used.ru_stime))
+        if now_s - self._told_s < _USAGE_EVERY_S:
+            return False
+        self._told_s = now_s
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _write(KIND_USAGE, USAGE.pack(used.ru_utime + used.ru_stime))
+        return True
 
 
 if __name__ == "__main__":

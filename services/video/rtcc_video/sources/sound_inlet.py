@@ -98,6 +98,11 @@ class SoundInlet:
         self._counted_s = clock()
         self.left_out = 0
 
+    @property
+    def clock_hz(self) -> int:
+        """What time stamps count."""
+        return self._kind.clock_hz
+
     def take(self, unit: bytes, timestamp: int) -> None:
         """An Opus packet, a stretch of G.711 or an access unit of AAC; `timestamp` counts the source's clock and never wraps."""
         if not unit or len(unit) > UNIT_LIMIT_BYTES or not self._is_in_time(unit):
