@@ -22,6 +22,14 @@ from rtcc_video.settings import VideoSettings
 CAMERAS = [f"camera-{number}" for number in range(300)]
 nals = st.lists(st.binary(min_size=1, max_size=400), min_size=1, max_size=6).map(tuple)
 pictures = st.builds(wire.Picture, nals, st.integers(-(2**62), 2**62), st.booleans(), st.integers(0, 2**63))
+sounds = st.builds(wire.Sound, st.binary(min_size=1, max_size=1500), st.integers(-(2**62), 2**62))
+
+
+def packed(one: wire.Message) -> bytes:
+    if isinstance(one, wire.Sound):
+        return wire.pack_sound(one.payload, one.timestamp)
+    assert isinstance(one, wire.Picture)
+    return wire.pack_picture(one.nals, one.timestamp, one.key, one.sent_us)
 
 
 def lease(relay_id: str, **more: object) -> bytes:
@@ -149,12 +157,12 @@ def test_any_bytes_are_a_lease_or_refused_as_none(data: bytes) -> None:
     assert 0.0 <= beat.body.load <= 1.0
 
 
-@given(st.lists(pictures, min_size=1, max_size=5), st.integers(1, 200))
-def test_pictures_come_out_as_they_went_in_however_the_network_cuts_them(sent: list[wire.Picture], step: int) -> None:
-    data = b"".join(wire.pack_picture(one.nals, one.timestamp, one.key, one.sent_us) + wire.QUIET for one in sent) + wire.pack_end("over")
+@given(st.lists(pictures | sounds, min_size=1, max_size=5), st.integers(1, 200))
+def test_pictures_and_sound_come_out_as_they_went_in_however_the_network_cuts_them(sent: list[wire.Message], step: int) -> None:
+    data = b"".join(packed(one) + wire.QUIET for one in sent) + wire.pack_end("over")
     reader = wire.Reader(4000)
     found = [message for start in range(0, len(data), step) for message in reader.feed(data[start : start + step])]
-    assert [one for one in found if isinstance(one, wire.Picture)] == sent
+    assert [one for one in found if isinstance(one, wire.Picture | wire.Sound)] == sent
     assert found[-1] == wire.End("over")
     assert len(found) == 2 * len(sent) + 1
 
@@ -184,6 +192,8 @@ def test_noise_between_relays_is_refused_or_waits_and_never_grows(parts: list[by
         b"\x01\x00\x00\x00\x03abc",
         wire.pack_picture([b"a"], 0, True, 0)[:-1].replace(b"\x00\x00\x00\x16", b"\x00\x00\x00\x15", 1),
         b"\x01\x00\x00\x00\x11" + b"\x00" * 17,
+        wire.pack_sound(b"", 0),
+        wire.pack_sound(bytes(1501), 0),
     ],
 )
 def test_what_is_no_message_is_refused(data: bytes) -> None:

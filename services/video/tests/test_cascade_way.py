@@ -15,12 +15,14 @@ from rtcc_chassis.testing import poll
 from rtcc_standalone.certificates import ensure_certificates
 from rtcc_standalone.folder import DataFolder
 from rtcc_video.cascade import wire
-from rtcc_video.cascade.edge import CascadeSource
+from rtcc_video.cascade.edge import CascadeSource, StreamPlace
 from rtcc_video.cascade.origin import LEFT_OUT, Origin, TlsFiles
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.stream import StreamLimits
 from rtcc_video.feed import HAND_OVER_S, Feed
 from rtcc_video.sources.source import Source, SourceFailed
+
+from .ears import listening
 
 
 class Way:
@@ -31,6 +33,7 @@ class Way:
         self.mine = True
         self.viewers = 0
         self.keys_wanted = 0
+        self.gives_sound = True
         self.feed = Feed("c1", "east", self._none, StreamLimits(), time.monotonic, always=False)
         self.feed.published = True
         self.feed.ask_for_key_picture = self._key
@@ -55,11 +58,11 @@ class Way:
         self.units.append(unit)
 
     def source(self, context: ssl.SSLContext | None = None) -> CascadeSource:
-        async def take() -> tuple[str, int, bytes]:
-            return "127.0.0.1", self.origin.port, self.origin.issue("c1", "main", "0" * 16)
+        async def take() -> StreamPlace:
+            return StreamPlace("127.0.0.1", self.origin.port, self.origin.issue("c1", "main", "0" * 16), self.gives_sound)
 
         trusted = context or (ssl.create_default_context(cafile=self.authority) if self.authority else None)
-        return CascadeSource(take, self.taken, 4_000_000, lambda: self.viewers, lambda: trusted)
+        return CascadeSource(take, self.taken, 4_000_000, lambda: self.viewers, lambda: trusted, self.taken.stream.sound.open())
 
     async def until(self, condition: Any) -> None:
         async def ask() -> bool:
@@ -108,6 +111,57 @@ async def test_pictures_keys_and_viewers_pass_and_a_moved_camera_ends_them(way: 
         await taking
     assert not way.feed.stream.watched
     assert way.taken.ask_for_key_picture is None
+
+
+OPUS = bytes((31 << 3,)) + b"sound"
+
+
+async def test_sound_passes_while_it_is_allowed_at_both_and_somebody_hears_it(way: Way, units: list[AccessUnit]) -> None:
+    origin, edge = way.feed.stream.sound, way.taken.stream.sound
+    edge.allow(True)
+    way.feed.stream.publish(AccessUnit(units[0].nals, 0, True))
+    taking = asyncio.create_task(way.source().run(way))
+    await way.until(lambda: way.units)
+    ears = listening(edge)
+    await way.until(lambda: next(iter(way.origin._branches))._wants_sound)
+    assert not origin.listeners, "it isn't allowed at the origin"
+    origin.allow(True)
+    way.origin.look()
+    assert origin.wanted
+    intake = origin.open()
+    assert intake is not None
+    for number in (0, 1, 2, 4):
+        intake.give(OPUS + b"%d" % number, number * 960)
+    await way.until(lambda: len(ears.heard) == 4)
+    assert [packet.payload for packet in ears.heard] == [OPUS + b"%d" % number for number in (0, 1, 2, 4)]
+    assert ears.steps == [960, 960, 1920]
+    edge.detach(ears)
+    await way.until(lambda: not origin.listeners)
+    # taken back at the edge alone: it isn't asked for there any more, and what came is dropped
+    again = listening(edge)
+    await way.until(lambda: origin.listeners)
+    edge.allow(False)
+    assert again.ended == 1
+    await way.until(lambda: not origin.listeners)
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
+    assert not origin.wanted
+
+
+async def test_a_relay_that_knows_no_sound_is_never_asked_for_it(way: Way, units: list[AccessUnit]) -> None:
+    way.gives_sound = False
+    way.feed.stream.sound.allow(True)
+    way.taken.stream.sound.allow(True)
+    listening(way.taken.stream.sound)
+    taking = asyncio.create_task(way.source().run(way))
+    way.viewers = 3
+    await way.until(lambda: way.origin.viewers() == {"c1": 3})
+    for number, unit in enumerate(units[:10]):
+        way.feed.stream.publish(AccessUnit(unit.nals, number * 3000, unit.key))
+    await way.until(lambda: len(way.units) == 10)
+    assert not way.feed.stream.sound.listeners
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
 
 
 async def test_a_ticket_is_good_once_for_seconds_and_only_at_the_origin(way: Way) -> None:

@@ -5,12 +5,13 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from rtcc_video.cascade import wire
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.sound import SoundIntake
 from rtcc_video.sources.source import Sink, SourceFailed
 
 _log = logging.getLogger(__name__)
@@ -31,8 +32,18 @@ LAG = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 
-# Asks the origin: host, port and ticket. Raises `SourceFailed`.
-type TakeTicket = Callable[[], Awaitable[tuple[str, int, bytes]]]
+
+class StreamPlace(NamedTuple):
+    """Where an origin gives a stream, and the ticket for it. `gives_sound`: it knows the wish for sound."""
+
+    host: str
+    port: int
+    ticket: bytes
+    gives_sound: bool = False
+
+
+# Asks the origin. Raises `SourceFailed`.
+type TakeTicket = Callable[[], Awaitable[StreamPlace]]
 
 
 class Branched(Protocol):
@@ -42,7 +53,7 @@ class Branched(Protocol):
 
 
 class CascadeSource:
-    """A source (see `sources.source`). `viewers()`: how many watch here, which the origin counts too."""
+    """A source (see `sources.source`). `viewers()`: how many watch here, which the origin counts too. `sound`: None: it isn't allowed."""
 
     def __init__(
         self,
@@ -51,12 +62,14 @@ class CascadeSource:
         picture_limit_bytes: int,
         viewers: Callable[[], int],
         tls: Callable[[], ssl.SSLContext | None],
+        sound: SoundIntake | None = None,
     ) -> None:
         self._take = take
         self._feed = feed
         self._limit_bytes = picture_limit_bytes
         self._viewers = viewers
         self._tls = tls
+        self._sound = sound
 
     async def run(self, sink: Sink) -> None:
         """See `Source`."""
@@ -67,9 +80,9 @@ class CascadeSource:
             raise
 
     async def _run(self, sink: Sink) -> None:
-        host, port, ticket = await self._take()
+        host, port, ticket, gives_sound = await self._take()
         loop, context = asyncio.get_running_loop(), self._tls()
-        protocol = _Connection(sink, ticket, self._limit_bytes, self._viewers)
+        protocol = _Connection(sink, ticket, self._limit_bytes, self._viewers, self._sound if gives_sound else None)
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await loop.create_connection(
@@ -92,8 +105,10 @@ class CascadeSource:
 class _Connection(asyncio.BufferedProtocol):
     """Reads into one buffer that is used again: asyncio would else allocate 256 KiB for each picture."""
 
-    def __init__(self, sink: Sink, ticket: bytes, limit_bytes: int, viewers: Callable[[], int]) -> None:
+    def __init__(self, sink: Sink, ticket: bytes, limit_bytes: int, viewers: Callable[[], int], sound: SoundIntake | None) -> None:
         self._sink = sink
+        self._sound = sound
+        self._told_wanted = False
         self._ticket = ticket
         self._reader = wire.Reader(limit_bytes)
         self._room = memoryview(bytearray(_ROOM_BYTES))
@@ -127,6 +142,9 @@ class _Connection(asyncio.BufferedProtocol):
                 if isinstance(message, wire.Picture):
                     LAG.observe(max(0.0, time.time_ns() // 1000 - message.sent_us) / 1e6)
                     self._sink.on_unit(AccessUnit(message.nals, message.timestamp, message.key))
+                elif isinstance(message, wire.Sound):
+                    if self._sound is not None:
+                        self._sound.give(message.payload, message.timestamp)
                 elif isinstance(message, wire.End):
                     raise SourceFailed(message.reason, retry_s=RETRY_S)
         except wire.MalformedCascade as error:
@@ -155,6 +173,13 @@ class _Connection(asyncio.BufferedProtocol):
             if viewers != self._told_viewers and self._transport is not None:
                 self._told_viewers = viewers
                 self._transport.write(wire.pack_upward(wire.Upward.VIEWERS, viewers))
+            self._tell_wanted()
+
+    def _tell_wanted(self) -> None:
+        """Sound is sent while somebody hears it here."""
+        if self._sound is not None and self._transport is not None and self._sound.wanted != self._told_wanted:
+            self._told_wanted = not self._told_wanted
+            self._transport.write(wire.pack_upward(wire.Upward.SOUND_WANTED, int(self._told_wanted)))
 
     def close(self) -> None:
         self._over.cancel()

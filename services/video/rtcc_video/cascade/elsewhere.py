@@ -13,7 +13,7 @@ from rtcc.video.v1 import relay_pb2_grpc
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import NotFound, RtccError, from_rpc
 from rtcc_chassis.scope import Scope
-from rtcc_video.cascade.edge import RETRY_S, CascadeSource
+from rtcc_video.cascade.edge import RETRY_S, CascadeSource, StreamPlace
 from rtcc_video.cascade.fence import Answer
 from rtcc_video.cascade.placement import Placement
 from rtcc_video.cascade.wire import TICKET_BYTES
@@ -57,10 +57,10 @@ class OtherRelays:
     def source(self, agency_id: str, feed: Feed) -> Source:
         """The pictures of a stream from the relay that takes it from its camera."""
 
-        async def take() -> tuple[str, int, bytes]:
+        async def take() -> StreamPlace:
             return await self._take(agency_id, feed.camera_id, feed.stream_id)
 
-        return CascadeSource(take, feed, self._limit_bytes, self._viewers_of(feed), self._tls)
+        return CascadeSource(take, feed, self._limit_bytes, self._viewers_of(feed), self._tls, feed.stream.sound.open())
 
     async def describe(self, scope: Scope) -> list[pb.DescribeRelayResponse]:
         """What the other relays know of an agency; those that don't answer are left out."""
@@ -97,7 +97,7 @@ class OtherRelays:
             return None
         return answer
 
-    async def _take(self, agency_id: str, camera_id: str, stream_id: str) -> tuple[str, int, bytes]:
+    async def _take(self, agency_id: str, camera_id: str, stream_id: str) -> StreamPlace:
         address = self._placement.address(self._placement.origin(camera_id))
         if not address:
             raise SourceFailed("The relay that takes this camera's pictures is being replaced.", retry_s=RETRY_S)
@@ -117,7 +117,7 @@ class OtherRelays:
         host, _, port = answer.cascade_address.rpartition(":")
         if not host or not port.isdigit() or len(answer.ticket) != TICKET_BYTES:
             raise SourceFailed("The relay that takes this camera's pictures gives no place to take them.", retry_s=RETRY_S)
-        return host.strip("[]"), int(port), answer.ticket
+        return StreamPlace(host.strip("[]"), int(port), answer.ticket, answer.gives_sound)
 
     def _tls(self) -> ssl.SSLContext | None:
         """TLS wherever gRPC between services has it; made anew each time, so that a renewed authority counts."""

@@ -17,6 +17,7 @@ from rtcc_chassis.errors import Exhausted
 from rtcc_video.cascade import wire
 from rtcc_video.cascade.group import group_of
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.sound import SoundPacket
 from rtcc_video.feed import HAND_OVER_S, Feed
 from rtcc_video.feeds import Feeds
 
@@ -69,6 +70,7 @@ class Origin:
         self._waiting: set[Branch] = set()
         self._server: asyncio.Server | None = None
         self._packed: tuple[AccessUnit, bytes] | None = None
+        self._packed_sound: tuple[SoundPacket, bytes] | None = None
         self.port = 0
 
     def __len__(self) -> int:
@@ -150,12 +152,19 @@ class Origin:
                 if self._here(ticket.camera_id):
                     branch.mine_s = self._clock()
                 branch.tell_quiet()
+                branch.follow_sound()
 
     def pack(self, unit: AccessUnit, timestamp: int) -> bytes:
         """The message of a picture, made once for all edges."""
         if self._packed is None or self._packed[0] is not unit:
             self._packed = (unit, wire.pack_picture(unit.nals, timestamp, unit.key, time.time_ns() // 1000))
         return self._packed[1]
+
+    def pack_sound(self, packet: SoundPacket) -> bytes:
+        """The message of a packet of sound, made once for all edges."""
+        if self._packed_sound is None or self._packed_sound[0] is not packet:
+            self._packed_sound = (packet, wire.pack_sound(packet.payload, packet.timestamp))
+        return self._packed_sound[1]
 
     def add(self, branch: "Branch") -> bool:
         """A connection came; False: too many are there that haven't said what they want."""
@@ -199,6 +208,8 @@ class Branch(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for_key = True
         self._sent = False
+        self._wants_sound = False
+        self._hears = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -231,6 +242,9 @@ class Branch(asyncio.Protocol):
         for kind, number in said:
             if kind is wire.Upward.VIEWERS:
                 self.viewers = number
+            elif kind is wire.Upward.SOUND_WANTED:
+                self._wants_sound = number != 0
+                self.follow_sound()
             elif self.feed is not None and self.feed.ask_for_key_picture is not None:
                 self.feed.ask_for_key_picture()
 
@@ -248,6 +262,26 @@ class Branch(asyncio.Protocol):
         self._waits_for_key = False
         self._sent = True
         transport.write(self._origin.pack(unit, feed.stream.last_timestamp))
+
+    def follow_sound(self) -> None:
+        """Gives sound while the edge wants it and it is allowed; asked again now and then, for it may be allowed later."""
+        if self.feed is None or self._wants_sound == self._hears:
+            return
+        if self._wants_sound:
+            self._hears = self.feed.stream.sound.attach(self)
+        else:
+            self._hears = False
+            self.feed.stream.sound.detach(self)
+
+    def hear(self, packet: SoundPacket) -> None:
+        """See `SoundListener`; an edge that is behind gets none."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and transport.get_write_buffer_size() <= _BACKLOG_BYTES:
+            transport.write(self._origin.pack_sound(packet))
+
+    def end_sound(self) -> None:
+        """See `SoundListener`."""
+        self._hears = False
 
     def tell_quiet(self) -> None:
         """A sign of life where no picture was sent since the last."""
@@ -281,6 +315,8 @@ class Branch(asyncio.Protocol):
         return True
 
     def _let_go(self) -> None:
+        self._wants_sound = False
+        self.follow_sound()
         if self.feed is not None and self.take in self.feed.stream.taps:
             self.feed.stream.taps.remove(self.take)
 

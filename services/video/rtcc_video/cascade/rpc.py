@@ -61,7 +61,7 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
         ticket = self._origin.issue(camera.camera_id, request.stream_id, request.relay_id)
         # connects meanwhile
         feed.want()
-        return pb.TakeStreamResponse(cascade_address=self._address(), ticket=ticket)
+        return pb.TakeStreamResponse(cascade_address=self._address(), ticket=ticket, gives_sound=True)
 
     async def DescribeRelay(self, request: pb.DescribeRelayRequest, context: object) -> pb.DescribeRelayResponse:
         scope = current_scope()

@@ -2,7 +2,7 @@
 
 The edge begins with its ticket (32 bytes), then sends five bytes at a time: a kind and a number. The origin sends messages of a kind (one
 byte), a length (four bytes, big-endian) and so many bytes. A picture is flags, time stamp and moment of sending, then NAL units, each
-behind its length.
+behind its length. Sound, which only comes to an edge that asked for it, is a time stamp and an Opus packet.
 """
 
 import struct
@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from rtcc_video.engine.opus import PACKET_LIMIT_BYTES
+
 TICKET_BYTES: Final = 32
 _HEAD: Final = struct.Struct("!BI")
 _PICTURE: Final = struct.Struct("!BqQ")
+_SOUND: Final = struct.Struct("!q")
 _LENGTH: Final = struct.Struct("!I")
 _UPWARD: Final = struct.Struct("!BI")
 _KEY: Final = 1
@@ -33,6 +36,7 @@ class Kind(IntEnum):
     QUIET = 2
     # the last one: why the origin sends no more
     END = 3
+    SOUND = 4
 
 
 class Upward(IntEnum):
@@ -40,6 +44,8 @@ class Upward(IntEnum):
 
     KEY_PICTURE_WANTED = 1
     VIEWERS = 2
+    # 1: somebody hears it here, 0: nobody any more
+    SOUND_WANTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,15 @@ class End:
     reason: str
 
 
-type Message = Picture | Quiet | End
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """An Opus packet; `timestamp` counts 48 kHz and never wraps."""
+
+    payload: bytes
+    timestamp: int
+
+
+type Message = Picture | Quiet | End | Sound
 
 QUIET: Final = _HEAD.pack(Kind.QUIET, 0)
 
@@ -76,6 +90,11 @@ def pack_picture(nals: Sequence[bytes], timestamp: int, key: bool, sent_us: int)
     for nal in nals:
         parts += (_LENGTH.pack(len(nal)), nal)
     return b"".join(parts)
+
+
+def pack_sound(payload: bytes, timestamp: int) -> bytes:
+    """The message of a packet of sound."""
+    return _HEAD.pack(Kind.SOUND, _SOUND.size + len(payload)) + _SOUND.pack(timestamp) + payload
 
 
 def pack_end(reason: str) -> bytes:
@@ -139,6 +158,8 @@ class UpwardReader:
 def _read(kind: int, body: bytes) -> Message:
     if kind == Kind.PICTURE:
         return _read_picture(body)
+    if kind == Kind.SOUND and _SOUND.size < len(body) <= _SOUND.size + PACKET_LIMIT_BYTES:
+        return Sound(body[_SOUND.size :], _SOUND.unpack_from(body)[0])
     if kind == Kind.QUIET and not body:
         return Quiet()
     if kind == Kind.END and len(body) <= _REASON_MOST_BYTES:
