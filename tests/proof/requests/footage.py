@@ -65,6 +65,7 @@ REQUESTS: dict[str, Builder] = {
     "ReleaseFootageHold": asks(pb.ReleaseFootageHoldRequest, hold_id=_placed_hold),
     "ListFootage": asks_of(_window, pb.ListFootageRequest, "camera_id", "starts_at", "ends_at"),
     "GetFootageMedia": asks_of(_segment, pb.GetFootageMediaRequest, "camera_id", "media_id"),
+    "GetFootageSound": asks_of(_segment, pb.GetFootageSoundRequest, "camera_id", "", sound_id="init"),
     "GetFootagePlaylist": asks_of(_window, pb.GetFootagePlaylistRequest, "camera_id", "starts_at", "ends_at"),
     "GetFootagePicture": asks_of(_window, pb.GetFootagePictureRequest, "camera_id", "", "at"),
     "ListMotion": _motion,

@@ -59,6 +59,7 @@ class RecordingPolicy:
     post_roll_s: int = 60
     changed_at: datetime | None = None
     changed_by: str = ""
+    keep_sound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,10 @@ class FootageHold:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One recorded segment as the index knows it. `camera_started_at` is the camera's own time of day, where it told."""
+    """One recorded segment as the index knows it. `camera_started_at` is the camera's own time of day, where it told.
+
+    Its sound is an object beside it with a hash of its own; `sound_sha256` empty: it has none.
+    """
 
     segment_id: str
     agency_id: str
@@ -94,6 +98,18 @@ class Segment:
     pictures: int
     continues: bool
     starts_with_key: bool
+    sound_sha256: str = ""
+    sound_bytes: int = 0
+
+    @property
+    def sound_key(self) -> str:
+        """Where its sound lies; empty: it has none."""
+        return f"{self.object_key.removesuffix('.m4s')}.sound.m4s" if self.sound_sha256 else ""
+
+    @property
+    def object_keys(self) -> tuple[str, ...]:
+        """Of all that is stored of it."""
+        return (self.object_key, self.sound_key) if self.sound_sha256 else (self.object_key,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,7 @@ class Deletion:
     newest_at: datetime
     leaves: bytes
     digest: str
+    sounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +239,23 @@ def _unknown(begin: datetime, end: datetime) -> Gap:
 def proof_of(deletion_id: str, camera_id: str, keep_s: int, segments: Iterable[Segment], deleted_at: datetime) -> Deletion:
     """Of a batch. The order in which segments were found is part of no proof."""
     batch = list(segments)
-    leaves, digest = retention.sealed(bytes.fromhex(segment.sha256) for segment in batch)
+    sounds = [segment.sound_sha256 for segment in batch if segment.sound_sha256]
+    leaves, digest = retention.sealed(bytes.fromhex(one) for one in (*(segment.sha256 for segment in batch), *sounds))
     return Deletion(
         deletion_id,
         camera_id,
         keep_s,
         deleted_at,
         len(batch),
-        sum(segment.size_bytes for segment in batch),
+        sum(segment.size_bytes + segment.sound_bytes for segment in batch),
         min(segment.started_at for segment in batch),
         max(segment.ended_at for segment in batch),
         leaves,
         digest,
+        len(sounds),
     )
 
 
 def proves(deletion: Deletion, sha256: str) -> bool:
-    """Whether a segment with this hash was in the batch and the proof is whole."""
-    return retention.contains(deletion.leaves, deletion.digest, deletion.segments, bytes.fromhex(sha256))
+    """Whether a segment, or the sound of one, with this hash was in the batch and the proof is whole."""
+    return retention.contains(deletion.leaves, deletion.digest, deletion.segments + deletion.sounds, bytes.fromhex(sha256))

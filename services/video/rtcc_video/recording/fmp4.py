@@ -1,4 +1,7 @@
-"""Fragmented MP4 of one H.264 track (ISO/IEC 14496-12 and -15): written from access units, and read back. Nothing is transcoded."""
+"""Fragmented MP4 of one H.264 track (ISO/IEC 14496-12 and -15): written from access units, and read back. Nothing is transcoded.
+
+Its boxes serve `sound_fmp4` too, whose track goes beside this one.
+"""
 
 import hashlib
 import struct
@@ -12,7 +15,7 @@ TIMESCALE: Final = 90_000
 _TRACK = 1
 _KEY_SAMPLE = 0x02000000
 _OTHER_SAMPLE = 0x01010000
-_MATRIX = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+MATRIX = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _TRUN_FLAGS = 0x000701  # data offset; duration, size and flags of each sample
 _SAMPLE = struct.Struct(">III")
 _LARGEST_BOX = 64 * 1024 * 1024
@@ -60,21 +63,31 @@ def make_init(sps: bytes, pps: Sequence[bytes], sequence: SequenceParameters) ->
         configuration += b"\xfd\xf8\xf8\x00"
     visual = bytes(6) + struct.pack(">H", 1) + bytes(16) + struct.pack(">HHIIIH", width, height, 0x480000, 0x480000, 0, 1)
     visual += bytes(32) + struct.pack(">Hh", 24, -1)
-    description = _full(b"stsd", 0, 0, struct.pack(">I", 1) + _box(b"avc1", visual + _box(b"avcC", configuration)))
-    empty = b"".join(_full(name, 0, 0, bytes(size)) for name, size in ((b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4)))
-    references = _box(b"dinf", _full(b"dref", 0, 0, struct.pack(">I", 1) + _full(b"url ", 0, 1, b"")))
-    media_information = _box(b"minf", _full(b"vmhd", 0, 1, bytes(8)) + references + _box(b"stbl", description + empty))
-    handler = _full(b"hdlr", 0, 0, bytes(4) + b"vide" + bytes(12) + b"camera\0")
-    media = _box(b"mdia", _full(b"mdhd", 0, 0, struct.pack(">IIIIHH", 0, 0, TIMESCALE, 0, 0x55C4, 0)) + handler + media_information)
-    header = _full(
-        b"tkhd", 0, 3, struct.pack(">IIIII", 0, 0, _TRACK, 0, 0) + bytes(16) + _MATRIX + struct.pack(">II", width << 16, height << 16)
+    description = full_box(b"stsd", 0, 0, struct.pack(">I", 1) + box(b"avc1", visual + box(b"avcC", configuration)))
+    header = full_box(
+        b"tkhd", 0, 3, struct.pack(">IIIII", 0, 0, _TRACK, 0, 0) + bytes(16) + MATRIX + struct.pack(">II", width << 16, height << 16)
     )
-    movie = _full(
-        b"mvhd", 0, 0, struct.pack(">IIIIIH", 0, 0, TIMESCALE, 0, 0x10000, 0x100) + bytes(10) + _MATRIX + bytes(24) + struct.pack(">I", 2)
-    )
-    extends = _box(b"mvex", _full(b"trex", 0, 0, struct.pack(">IIIII", _TRACK, 1, 0, 0, 0)))
-    data = _box(b"ftyp", b"iso6\0\0\0\1iso6mp41cmfc") + _box(b"moov", movie + _box(b"trak", header + media) + extends)
+    track = track_box(header, TIMESCALE, b"vide", b"camera", full_box(b"vmhd", 0, 1, bytes(8)), description)
+    extends = full_box(b"trex", 0, 0, struct.pack(">IIIII", _TRACK, 1, 0, 0, 0))
+    data = movie_boxes(TIMESCALE, (track,), (extends,))
     return Init(hashlib.sha256(data).hexdigest(), f"avc1.{sps[1:4].hex()}", width, height, data)
+
+
+def track_box(header: bytes, timescale: int, kind: bytes, name: bytes, media_header: bytes, description: bytes) -> bytes:
+    """A track without samples: its tkhd, and its media with the vmhd or smhd and the stsd that are given."""
+    empty = b"".join(full_box(name, 0, 0, bytes(size)) for name, size in ((b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4)))
+    references = box(b"dinf", full_box(b"dref", 0, 0, struct.pack(">I", 1) + full_box(b"url ", 0, 1, b"")))
+    media_information = box(b"minf", media_header + references + box(b"stbl", description + empty))
+    handler = full_box(b"hdlr", 0, 0, bytes(4) + kind + bytes(12) + name + b"\0")
+    times = full_box(b"mdhd", 0, 0, struct.pack(">IIIIHH", 0, 0, timescale, 0, 0x55C4, 0))
+    return box(b"trak", header + box(b"mdia", times + handler + media_information))
+
+
+def movie_boxes(timescale: int, tracks: Sequence[bytes], extends: Sequence[bytes]) -> bytes:
+    """An initialisation segment of these trak and trex boxes."""
+    times = struct.pack(">IIIIIH", 0, 0, timescale, 0, 0x10000, 0x100)
+    movie = full_box(b"mvhd", 0, 0, times + bytes(10) + MATRIX + bytes(24) + struct.pack(">I", len(tracks) + 1))
+    return box(b"ftyp", b"iso6\0\0\0\1iso6mp41cmfc") + box(b"moov", movie + b"".join(tracks) + box(b"mvex", b"".join(extends)))
 
 
 def parameter_sets(nals: Sequence[bytes]) -> tuple[bytes, tuple[bytes, ...]] | None:
@@ -97,23 +110,23 @@ def write_segment(number: int, decode_time: int, pictures: Sequence[tuple[Sequen
                 size += 4 + len(nal)
         rows += _SAMPLE.pack(duration, size, _KEY_SAMPLE if key else _OTHER_SAMPLE)
         total += size
-    header = _full(b"mfhd", 0, 0, struct.pack(">I", number & 0xFFFFFFFF))
+    header = full_box(b"mfhd", 0, 0, struct.pack(">I", number & 0xFFFFFFFF))
     # default-base-is-moof
-    track = _full(b"tfhd", 0, 0x020000, struct.pack(">I", _TRACK)) + _full(b"tfdt", 1, 0, struct.pack(">Q", decode_time))
+    track = full_box(b"tfhd", 0, 0x020000, struct.pack(">I", _TRACK)) + full_box(b"tfdt", 1, 0, struct.pack(">Q", decode_time))
     run_bytes = 12 + 8 + len(rows)
     moof_bytes = 8 + len(header) + 8 + len(track) + run_bytes
-    run = _full(b"trun", 0, _TRUN_FLAGS, struct.pack(">Ii", len(pictures), moof_bytes + 8) + rows)
-    moof = _box(b"moof", header + _box(b"traf", track + run))
-    return b"".join((_box(b"styp", b"msdh\0\0\0\0msdhmsixcmfc"), moof, struct.pack(">I4s", total + 8, b"mdat"), *parts))
+    run = full_box(b"trun", 0, _TRUN_FLAGS, struct.pack(">Ii", len(pictures), moof_bytes + 8) + rows)
+    moof = box(b"moof", header + box(b"traf", track + run))
+    return b"".join((box(b"styp", b"msdh\0\0\0\0msdhmsixcmfc"), moof, struct.pack(">I4s", total + 8, b"mdat"), *parts))
 
 
 def read_segment(data: bytes) -> Fragment:
     """Reads a segment of `write_segment`. Raises `MalformedMp4`."""
-    boxes = {name: body for name, body in _boxes(data)}
+    boxes = dict(boxes_of(data))
     moof, mdat = boxes.get(b"moof"), boxes.get(b"mdat")
     if moof is None or mdat is None:
         raise MalformedMp4("a segment has one moof and one mdat")
-    track = {name: body for name, body in _boxes(dict(_boxes(moof)).get(b"traf", b""))}
+    track = {name: body for name, body in boxes_of(dict(boxes_of(moof)).get(b"traf", b""))}
     time, run = track.get(b"tfdt", b""), track.get(b"trun", b"")
     if len(time) != 12 or len(run) < 12 or int.from_bytes(run[:4], "big") != _TRUN_FLAGS:
         raise MalformedMp4("its track has no time or no run of samples as we write them")
@@ -158,7 +171,8 @@ def sample_nals(sample: bytes) -> list[bytes]:
     return nals
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def boxes_of(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and body of each box. Raises `MalformedMp4`."""
     at = 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -168,9 +182,11 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _box(name: bytes, body: bytes) -> bytes:
+def box(name: bytes, body: bytes) -> bytes:
+    """A box (ISO/IEC 14496-12, 4.2)."""
     return struct.pack(">I4s", len(body) + 8, name) + body
 
 
-def _full(name: bytes, version: int, flags: int, body: bytes) -> bytes:
-    return _box(name, struct.pack(">I", version << 24 | flags) + body)
+def full_box(name: bytes, version: int, flags: int, body: bytes) -> bytes:
+    """One with a version and flags."""
+    return box(name, struct.pack(">I", version << 24 | flags) + body)

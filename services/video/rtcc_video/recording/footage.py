@@ -11,7 +11,8 @@ from rtcc_chassis.scope import Scope
 from rtcc_video.app import Rights
 from rtcc_video.recording.domain import Coverage, Segment, check_window, coverage, microseconds
 from rtcc_video.recording.fmp4 import TIMESCALE, Init, MalformedMp4, annex_b, read_segment
-from rtcc_video.recording.playlist import live_entrance, playlist
+from rtcc_video.recording.playlist import Rendition, entrance, live_entrance, playlist, sound_playlist
+from rtcc_video.recording.sound_fmp4 import sound_init
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.snapshots import NoPicture
 
@@ -19,6 +20,8 @@ LIST: Final = "footage.list"
 READ: Final = "footage.read"
 PLAY: Final = "footage.play"
 PICTURE: Final = "footage.picture"
+LISTEN: Final = "footage.listen"
+_SOUND_INIT: Final = "init"
 _LIVE_WINDOW: Final = timedelta(seconds=20)
 _LONGEST_LIVE: Final = timedelta(hours=6)
 _FURTHEST_PICTURE: Final = timedelta(minutes=5)
@@ -51,13 +54,13 @@ class Footage:
 
         Raises `NotFound`, `Refused`, `PurposeRequired`.
         """
-        camera = self._rights.cameras.get(camera_id)
-        if camera is None:
-            if not await self._store.knows_camera(scope, camera_id):
-                raise NotFound("camera", camera_id[:80])
-            camera = Camera(camera_id=camera_id, agency_id=scope.agency_id)
+        camera = await self._camera(scope, camera_id)
         self._rights.require_recorded(scope, action, camera)
         return Scope.service("video", camera.agency_id)
+
+    async def may_listen(self, scope: Scope, camera_id: str) -> bool:
+        """Whether the caller may hear what is recorded of the camera; leaves no entry. Raises `NotFound`."""
+        return self._rights.may_recorded(scope, LISTEN, await self._camera(scope, camera_id))
 
     async def list_window(
         self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime, action: str = LIST
@@ -88,8 +91,31 @@ class Footage:
         touched(f"segment:{segment.segment_id}", owner_agency_id=segment.agency_id)
         return await self._bytes(owner, segment)
 
-    async def playlist(self, scope: Scope, camera_id: str, starts_at: datetime | None, ends_at: datetime | None) -> str:
-        """See `playlist`. Without an end it is live; without a start too, it leads to the live one that begins now."""
+    async def sound(self, scope: Scope, camera_id: str, sound_id: str) -> bytes:
+        """The sound of a segment, or the initialisation segment of every sound."""
+        owner = await self.owner(scope, LISTEN, camera_id)
+        if sound_id == _SOUND_INIT:
+            return sound_init()
+        segment = await self._store.segment(owner, camera_id, sound_id[:80])
+        if segment is None or not segment.sound_sha256:
+            raise NotFound("sound of segment", sound_id[:80])
+        touched(f"segment:{segment.segment_id}", owner_agency_id=segment.agency_id)
+        return await self._objects.get(owner, segment.agency_id, segment.sound_key)
+
+    async def playlist(
+        self,
+        scope: Scope,
+        camera_id: str,
+        starts_at: datetime | None,
+        ends_at: datetime | None,
+        rendition: Rendition = Rendition.PICTURES,
+    ) -> str:
+        """See `playlist`. Without an end it is live; without a start too, it leads to the live one that begins now.
+
+        With sound, or of the sound alone, for those who may hear it. Raises as `owner` does.
+        """
+        if rendition is not Rendition.PICTURES:
+            await self.owner(scope, LISTEN, camera_id)
         now = self._clock()
         if ends_at is None and starts_at is not None and now - starts_at > _LONGEST_LIVE:
             raise InvalidInput.one("starts_at", f"lies more than {_LONGEST_LIVE} back: open the live playlist anew, or name an end")
@@ -97,6 +123,10 @@ class Footage:
         end = ends_at if ends_at is not None else max(now, start + timedelta(milliseconds=1))
         found, listed = await self.list_window(scope, camera_id, start, end, PLAY)
         inits = {init.init_id: init for init in listed}
+        if rendition is Rendition.WITH_SOUND:
+            return entrance(found.segments, inits, start, ends_at)
+        if rendition is Rendition.SOUND and starts_at is not None:
+            return sound_playlist(found.segments, live=ends_at is None)
         if starts_at is None:
             return live_entrance(found.segments, inits, start)
         return playlist(found.segments, inits, live=ends_at is None)
@@ -118,6 +148,14 @@ class Footage:
             return await self._decoder.decode(picture), taken_at
         except NoPicture as error:
             raise Unavailable(f"a picture of segment {segment.segment_id}", str(error)) from error
+
+    async def _camera(self, scope: Scope, camera_id: str) -> Camera:
+        camera = self._rights.cameras.get(camera_id)
+        if camera is None:
+            if not await self._store.knows_camera(scope, camera_id):
+                raise NotFound("camera", camera_id[:80])
+            camera = Camera(camera_id=camera_id, agency_id=scope.agency_id)
+        return camera
 
     async def _bytes(self, owner: Scope, segment: Segment) -> bytes:
         return await self._objects.get(owner, segment.agency_id, segment.object_key)

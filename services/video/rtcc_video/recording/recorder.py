@@ -4,15 +4,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from rtcc_chassis.identifiers import new_id
 from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
+from rtcc_video.engine.sound import SoundPacket
 from rtcc_video.engine.stream import LiveStream
 from rtcc_video.recording.domain import Gap, GapKind, Mode, RecorderState, RecordingPolicy, moment
 from rtcc_video.recording.segmenter import RawSegment, Segmenter, SegmentLimits
+from rtcc_video.recording.sound import SoundCutter
 from rtcc_video.recording.trail import Trail
 
 _log = logging.getLogger(__name__)
@@ -61,6 +63,9 @@ class CameraRecorder:
         self._trouble = trouble
         self._segmenter = Segmenter(limits, self._on_segment)
         self._before: deque[RawSegment] = deque()
+        self._sound = SoundCutter()
+        # attached to the stream's sound: the policy keeps it, and the agency allows it
+        self.hears_sound = False
         self._wanted_until_us = 0
         self._heard_us = clocks.monotonic_us()
         self._attached = False
@@ -80,6 +85,7 @@ class CameraRecorder:
         """The policy that counts now."""
         before = self._mode
         self.policy = policy
+        self._listen()
         if self._mode is before and self._attached == (before is not Mode.OFF):
             return
         self._segmenter.finish()
@@ -116,6 +122,15 @@ class CameraRecorder:
         except MalformedBitstream as error:
             _log.warning("camera %s: %s", self.camera_id, error)
             self._segmenter.drop()
+
+    def hear(self, packet: SoundPacket) -> None:
+        """The next packet of the stream's sound; see `SoundListener`."""
+        self._sound.hear(packet, self._clocks.unix_us())
+
+    def end_sound(self) -> None:
+        """The agency doesn't allow it any more: what isn't kept yet isn't kept."""
+        self.hears_sound = False
+        self._forget_sound()
 
     def look(self) -> None:
         """Once a second: a camera that fell silent, a policy that wants nothing."""
@@ -155,7 +170,26 @@ class CameraRecorder:
     def _wanted(self) -> bool:
         return self._mode is Mode.CONTINUOUS or (self._mode is Mode.ON_EVENT and self._clocks.monotonic_us() < self._wanted_until_us)
 
+    def _listen(self) -> None:
+        """Hears the sound where it is to be kept, once the agency allows it. What a changed policy doesn't keep is forgotten."""
+        wanted = self.policy is not None and self._mode is not Mode.OFF and self.policy.keep_sound
+        if wanted and not self.hears_sound:
+            self.hears_sound = self.stream.sound.attach(self)
+        elif not wanted and self.hears_sound:
+            self._stop_hearing()
+            self._forget_sound()
+
+    def _stop_hearing(self) -> None:
+        self.hears_sound = False
+        self.stream.sound.detach(self)
+
+    def _forget_sound(self) -> None:
+        self._sound.forget()
+        self._before = deque(replace(raw, sound=None) for raw in self._before)
+
     def _on_segment(self, raw: RawSegment) -> None:
+        if self.hears_sound:
+            raw = replace(raw, sound=self._sound.cut(raw.started_us, raw.ended_us))
         if self._wanted:
             self._give(raw)
         elif self._mode is Mode.ON_EVENT and self.policy is not None:
@@ -177,6 +211,8 @@ class CameraRecorder:
             self._attached = False
             if self.take in self.stream.patient_taps:
                 self.stream.patient_taps.remove(self.take)
+        if self.hears_sound:
+            self._stop_hearing()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clocks.unix_us() / 1_000_000, UTC)

@@ -111,9 +111,9 @@ class Recording:
         for spooled in found:
             self._uploader.put(spooled)
 
-    def states(self) -> dict[str, tuple[RecorderState, str]]:
-        """Camera -> what its recorder does, and why it doesn't record."""
-        return {camera_id: recorder.state for camera_id, recorder in self._recorders.items()}
+    def states(self) -> dict[str, tuple[RecorderState, str, bool]]:
+        """Camera -> what its recorder does, why it doesn't record, and whether it hears the camera's sound."""
+        return {camera_id: (*recorder.state, recorder.hears_sound) for camera_id, recorder in self._recorders.items()}
 
     def refresh(self) -> None:
         """A policy changed: look at once."""
@@ -218,7 +218,7 @@ class Recording:
         return ""
 
     def _keep(self, recorder: CameraRecorder, raw: RawSegment) -> None:
-        size = sum(len(nal) for nals, _, _ in raw.pictures for nal in nals)
+        size = raw.size_bytes
         if self._queued_bytes + size > _IN_MEMORY_LIMIT_BYTES:
             LOST.labels("overload").inc()
             recorder.lost(raw, GapKind.OVERLOAD, "The server's disk is slower than the cameras.")
@@ -243,15 +243,15 @@ class Recording:
             recorder.stored(raw)
             self._uploader.put(spooled, taken)
         finally:
-            self._queued_bytes -= sum(len(nal) for nals, _, _ in raw.pictures for nal in nals)
+            self._queued_bytes -= raw.size_bytes
 
     def _spool_segment(self, recorder: CameraRecorder, raw: RawSegment) -> tuple[Spooled, Taken]:
-        data = raw.to_bytes()
-        segment = describe(recorder, raw, data)
-        spooled = self._spool.put(segment, raw.init, data)
+        data, sound = raw.to_bytes(), raw.sound_bytes()
+        segment = describe(recorder, raw, data, sound)
+        spooled = self._spool.put(segment, raw.init, data, sound)
         if self._measure is not None:
             self._measure(recorder.agency_id, recorder.camera_id, raw)
-        return spooled, Taken(segment, raw.init, data)
+        return spooled, Taken(segment, raw.init, data, sound)
 
     def _on_gap(self, gap: Gap) -> None:
         self._gaps[gap.gap_id] = gap
@@ -265,7 +265,7 @@ class Recording:
                     del self._gaps[gap_id]
 
 
-def describe(recorder: CameraRecorder, raw: RawSegment, data: bytes) -> Segment:
+def describe(recorder: CameraRecorder, raw: RawSegment, data: bytes, sound: bytes) -> Segment:
     """The index row of a segment."""
     started, segment_id = moment(raw.started_us), new_id()
     camera_started = moment(raw.camera_started_us) if raw.camera_started_us is not None else None
@@ -285,4 +285,6 @@ def describe(recorder: CameraRecorder, raw: RawSegment, data: bytes) -> Segment:
         pictures=len(raw.pictures),
         continues=raw.continues,
         starts_with_key=raw.starts_with_key,
+        sound_sha256=hashlib.sha256(sound).hexdigest() if sound else "",
+        sound_bytes=len(sound),
     )

@@ -107,7 +107,8 @@ class Retention:
             if not due:
                 return 0
             for segment, _ in due:
-                await self._objects.remove(scope, agency_id, segment.object_key)
+                for key in segment.object_keys:
+                    await self._objects.remove(scope, agency_id, key)
             proofs, gaps = [], []
             ordered = sorted(due, key=lambda one: (one[0].camera_id, one[1], one[0].started_at))
             for (camera_id, keep_s), found in groupby(ordered, key=lambda one: (one[0].camera_id, one[1])):
@@ -144,6 +145,7 @@ def _entry(scope: Scope, deletion: Deletion) -> AuditDraft:
         "newest_at": deletion.newest_at.isoformat(),
         "oldest_at": deletion.oldest_at.isoformat(),
         "segments": deletion.segments,
+        "sounds": deletion.sounds,
     }
     return AuditDraft(
         action="recording.delete",

@@ -14,7 +14,9 @@ from rtcc_chassis.scope import Scope, current_scope
 from rtcc_video.recording.domain import Deletion, FootageHold, Gap, Mode, RecorderState, RecordingPolicy, Segment
 from rtcc_video.recording.footage import Footage, need_window
 from rtcc_video.recording.playlist import MEDIA_TYPE as PLAYLIST_TYPE
+from rtcc_video.recording.playlist import Rendition
 from rtcc_video.recording.retention import Retention
+from rtcc_video.recording.sound_fmp4 import MEDIA_TYPE as SOUND_TYPE
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.recording.uploader import MEDIA_TYPE
 
@@ -31,8 +33,14 @@ _STATES: Final = {
     RecorderState.FAILED: pb.RECORDING_STATE_FAILED,
 }
 
-# What the recorders do now: camera -> state and reason; and what their spool holds, and may hold, in bytes.
-type States = Callable[[], dict[str, tuple[RecorderState, str]]]
+_RENDITIONS: Final = {
+    pb.FOOTAGE_RENDITION_UNSPECIFIED: Rendition.PICTURES,
+    pb.FOOTAGE_RENDITION_WITH_SOUND: Rendition.WITH_SOUND,
+    pb.FOOTAGE_RENDITION_SOUND: Rendition.SOUND,
+}
+
+# What the recorders do now: camera -> state, reason, and whether they hear sound; and what their spool holds, and may hold, in bytes.
+type States = Callable[[], dict[str, tuple[RecorderState, str, bool]]]
 type SpoolFill = Callable[[], tuple[int, int]]
 # What the other relays, each recording its own cameras, know of an agency.
 type Others = Callable[[Scope], Awaitable[list[DescribeRelayResponse]]]
@@ -78,7 +86,10 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
     def recorders(self, scope: Scope) -> tuple[list[pb.CameraRecording], int, int]:
         """What the recorders of this process do with the agency's cameras, and what its spool holds, and may hold, in bytes."""
         states = {camera_id: state for camera_id, state in self._states().items() if self._owns(scope.agency_id, camera_id)}
-        messages = [pb.CameraRecording(camera_id=one, state=_STATES[state], reason=reason) for one, (state, reason) in states.items()]
+        messages = [
+            pb.CameraRecording(camera_id=one, state=_STATES[state], reason=reason, hears_sound=hears)
+            for one, (state, reason, hears) in states.items()
+        ]
         return messages, *self._spool_fill()
 
     async def SetRecordingPolicy(self, request: pb.SetRecordingPolicyRequest, context: Any) -> pb.SetRecordingPolicyResponse:
@@ -86,7 +97,9 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
         modes = {value: mode for mode, value in _MODES.items()}
         if asked.mode not in modes:
             raise InvalidInput.one("policy.mode", "is needed: off, continuous or on event")
-        wanted = RecordingPolicy(asked.camera_id, modes[asked.mode], asked.keep_s, asked.pre_roll_s, asked.post_roll_s or 60)
+        wanted = RecordingPolicy(
+            asked.camera_id, modes[asked.mode], asked.keep_s, asked.pre_roll_s, asked.post_roll_s or 60, keep_sound=asked.keep_sound
+        )
         return pb.SetRecordingPolicyResponse(policy=_policy(await self._retention.set_policy(current_scope(), wanted)))
 
     async def PlaceFootageHold(self, request: pb.PlaceFootageHoldRequest, context: Any) -> pb.PlaceFootageHoldResponse:
@@ -105,8 +118,9 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
     async def ListFootage(self, request: pb.ListFootageRequest, context: Any) -> pb.ListFootageResponse:
         window = need_window(moment_of(request, "starts_at"), moment_of(request, "ends_at"))
         found, inits = await self._footage.list_window(current_scope(), request.camera_id, *window)
+        heard = await self._footage.may_listen(current_scope(), request.camera_id)
         response = pb.ListFootageResponse(
-            segments=[segment_message(segment) for segment in found.segments],
+            segments=[segment_message(segment, heard=heard) for segment in found.segments],
             gaps=[_gap(gap) for gap in found.gaps],
             inits=[pb.FootageInit(init_id=one.init_id, codec=one.codec, width_px=one.width_px, height_px=one.height_px) for one in inits],
         )
@@ -119,11 +133,22 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
         media = await self._footage.media(current_scope(), request.camera_id, request.media_id)
         return pb.GetFootageMediaResponse(media=media, content_type=MEDIA_TYPE)
 
+    async def GetFootageSound(self, request: pb.GetFootageSoundRequest, context: Any) -> pb.GetFootageSoundResponse:
+        if not request.sound_id:
+            raise InvalidInput.one("sound_id", "is needed: a segment's id, or init")
+        media = await self._footage.sound(current_scope(), request.camera_id, request.sound_id)
+        return pb.GetFootageSoundResponse(media=media, content_type=SOUND_TYPE)
+
     async def GetFootagePlaylist(self, request: pb.GetFootagePlaylistRequest, context: Any) -> pb.GetFootagePlaylistResponse:
         starts_at, ends_at = moment_of(request, "starts_at"), moment_of(request, "ends_at")
         if starts_at is None and ends_at is not None:
             raise InvalidInput.one("starts_at", "is needed with an end")
-        text = await self._footage.playlist(current_scope(), request.camera_id, starts_at, ends_at)
+        if request.rendition not in _RENDITIONS:
+            raise InvalidInput.one("rendition", "isn't known: leave it out, or ask with sound, or for the sound alone")
+        rendition = _RENDITIONS[request.rendition]
+        if starts_at is None and rendition is Rendition.SOUND:
+            raise InvalidInput.one("starts_at", "is needed for the sound alone")
+        text = await self._footage.playlist(current_scope(), request.camera_id, starts_at, ends_at, rendition)
         return pb.GetFootagePlaylistResponse(media=text.encode(), content_type=PLAYLIST_TYPE)
 
     async def GetFootagePicture(self, request: pb.GetFootagePictureRequest, context: Any) -> pb.GetFootagePictureResponse:
@@ -138,11 +163,12 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
     async def _cameras(self, scope: Scope, elsewhere: list[DescribeRelayResponse]) -> list[pb.CameraRecording]:
         totals = await self._store.totals(scope)
         told = [one for answer in elsewhere for one in answer.recordings] + self.recorders(scope)[0]
-        states = {one.camera_id: (one.state, one.reason) for one in told}
+        states = {one.camera_id: one for one in told}
         found = []
         for camera_id in sorted(set(totals) | set(states)):
-            state, reason = states.get(camera_id, (pb.RECORDING_STATE_OFF, ""))
-            message = pb.CameraRecording(camera_id=camera_id, state=state, reason=reason)
+            message = pb.CameraRecording(camera_id=camera_id, state=pb.RECORDING_STATE_OFF)
+            if camera_id in states:
+                message.CopyFrom(states[camera_id])
             if camera_id in totals:
                 oldest, newest, message.segments, message.bytes = totals[camera_id]
                 message.oldest_at.FromDatetime(oldest)
@@ -162,8 +188,8 @@ def moment_of(message: Any, field: str, prefix: str = "") -> datetime | None:
         raise InvalidInput.one(f"{prefix}{field}", "is not a time") from error
 
 
-def segment_message(segment: Segment) -> pb.FootageSegment:
-    """A segment as on the wire."""
+def segment_message(segment: Segment, *, heard: bool = False) -> pb.FootageSegment:
+    """A segment as on the wire; `heard`: to somebody who may hear its sound."""
     message = pb.FootageSegment(
         segment_id=segment.segment_id,
         clock_difference_ms=segment.clock_difference_ms,
@@ -173,6 +199,8 @@ def segment_message(segment: Segment) -> pb.FootageSegment:
         pictures=segment.pictures,
         continues=segment.continues,
         starts_with_key=segment.starts_with_key,
+        sound_sha256=segment.sound_sha256 if heard else "",
+        sound_bytes=segment.sound_bytes if heard else 0,
     )
     _stamp(message, started_at=segment.started_at, ended_at=segment.ended_at, camera_started_at=segment.camera_started_at)
     return message
@@ -192,6 +220,7 @@ def _policy(policy: RecordingPolicy) -> pb.RecordingPolicy:
         pre_roll_s=policy.pre_roll_s,
         post_roll_s=policy.post_roll_s,
         changed_by=policy.changed_by,
+        keep_sound=policy.keep_sound,
     )
     _stamp(message, changed_at=policy.changed_at)
     return message
@@ -218,6 +247,7 @@ def _deletion(deletion: Deletion) -> pb.FootageDeletion:
         bytes=deletion.size_bytes,
         leaves=deletion.leaves,
         digest=deletion.digest,
+        sounds=deletion.sounds,
     )
     _stamp(message, deleted_at=deletion.deleted_at, oldest_at=deletion.oldest_at, newest_at=deletion.newest_at)
     return message

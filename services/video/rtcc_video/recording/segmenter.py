@@ -7,6 +7,7 @@ from typing import Final
 
 from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream, parse_sps
 from rtcc_video.recording.fmp4 import TIMESCALE, Init, make_init, parameter_sets, write_segment
+from rtcc_video.recording.sound import SegmentSound
 
 # The server's clock against its monotonic clock: more than this between two pictures is a step, not a drift.
 _STEP_US: Final = 500_000
@@ -51,13 +52,24 @@ class RawSegment:
     step_us: int
     init: Init
     pictures: tuple[tuple[tuple[bytes, ...], int, bool], ...]
+    sound: SegmentSound | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """What it holds in memory."""
+        pictures = sum(len(nal) for nals, _, _ in self.pictures for nal in nals)
+        return pictures + (self.sound.size_bytes if self.sound is not None else 0)
 
     @property
     def starts_with_key(self) -> bool:
         return self.pictures[0][2]
 
+    def sound_bytes(self) -> bytes:
+        """The media segment of its sound; empty: it has none."""
+        return self.sound.to_bytes(self.number) if self.sound is not None else b""
+
     def to_bytes(self) -> bytes:
-        """The media segment; its decoding time is the server's time of day in ticks, so that players need no other index."""
+        """That of its pictures; its decoding time is the server's time of day in ticks, so that players need no other index."""
         return write_segment(self.number, media_ticks(self.started_us), self.pictures)
 
 

@@ -1,7 +1,8 @@
 """The local folder through which every segment goes: what is in it survives this process and an object store that is away.
 
-A file is a line of JSON (the index row and the initialisation segment) and then the media bytes. It is written aside and renamed, so what
-has its name is whole. All methods block: call them in a thread. A file that can't be read is set aside, never deleted.
+A file is a line of JSON (the index row and the initialisation segment) and then the media bytes: the pictures, and the sound where there
+is any. It is written aside and renamed, so what has its name is whole. All methods block: call them in a thread. A file that can't be
+read is set aside, never deleted.
 """
 
 import base64
@@ -45,6 +46,7 @@ class Taken:
     segment: Segment
     init: Init
     data: bytes
+    sound: bytes = b""
 
 
 class Spool:
@@ -67,10 +69,10 @@ class Spool:
         self.used_bytes = sum(one.size_bytes for one in found)
         return found
 
-    def put(self, segment: Segment, init: Init, data: bytes) -> Spooled:
+    def put(self, segment: Segment, init: Init, data: bytes, sound: bytes = b"") -> Spooled:
         """Raises `SpoolFull`, `OSError`."""
         head = _head(segment, init)
-        size = len(head) + len(data)
+        size = len(head) + len(data) + len(sound)
         if self.used_bytes + size > self.limit_bytes:
             raise SpoolFull(f"the spool holds {self.used_bytes >> 20} MiB of at most {self.limit_bytes >> 20} MiB")
         name = f"{int(segment.started_at.timestamp() * 1_000_000):020d}.{segment.segment_id}"
@@ -79,6 +81,7 @@ class Spool:
             with aside.open("wb") as file:
                 file.write(head)
                 file.write(data)
+                file.write(sound)
             path = aside.with_suffix(_SUFFIX)
             aside.rename(path)
         except OSError as error:
@@ -123,6 +126,8 @@ def _taken(head: bytes, data: bytes) -> Taken:
     for name in ("started_at", "ended_at", "camera_started_at"):
         row[name] = datetime.fromisoformat(row[name]) if row[name] is not None else None
     segment = Segment(**row)
-    if len(data) != segment.size_bytes or hashlib.sha256(data).hexdigest() != segment.sha256:
+    data, sound = data[: segment.size_bytes], data[segment.size_bytes :]
+    told = (segment.sha256, segment.sound_sha256 or hashlib.sha256().hexdigest())
+    if len(sound) != segment.sound_bytes or tuple(hashlib.sha256(one).hexdigest() for one in (data, sound)) != told:
         raise ValueError("its bytes don't have the hash that they had")
-    return Taken(segment, Init(**(sets | {"data": base64.b64decode(sets["data"], validate=True)})), data)
+    return Taken(segment, Init(**(sets | {"data": base64.b64decode(sets["data"], validate=True)})), data, sound)

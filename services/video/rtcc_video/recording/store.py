@@ -16,7 +16,7 @@ _MOST_SEGMENTS: Final = 25_000
 _LONGEST_SEGMENT: Final = timedelta(seconds=60)
 SEGMENT_COLUMNS: Final = (
     "segment_id, agency_id, camera_id, started_at, ended_at, camera_started_at, clock_difference_ms, init_id, object_key, sha256, "
-    "size_bytes, pictures, continues, starts_with_key"
+    "size_bytes, pictures, continues, starts_with_key, sound_sha256, sound_bytes"
 )
 
 
@@ -40,11 +40,12 @@ class FootageStore:
                 "select * from recording_policy where agency_id = $1 and camera_id = $2 for update", scope.agency_id, policy.camera_id
             )
             await connection.execute(
-                """insert into recording_policy (agency_id, camera_id, mode, keep_s, pre_roll_s, post_roll_s, changed_at, changed_by)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8)
+                """insert into recording_policy (agency_id, camera_id, mode, keep_s, pre_roll_s, post_roll_s, changed_at, changed_by,
+                                                keep_sound)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                    on conflict (agency_id, camera_id) do update set mode = excluded.mode, keep_s = excluded.keep_s,
                        pre_roll_s = excluded.pre_roll_s, post_roll_s = excluded.post_roll_s, changed_at = excluded.changed_at,
-                       changed_by = excluded.changed_by""",
+                       changed_by = excluded.changed_by, keep_sound = excluded.keep_sound""",
                 scope.agency_id,
                 policy.camera_id,
                 policy.mode.value,
@@ -53,6 +54,7 @@ class FootageStore:
                 policy.post_roll_s,
                 policy.changed_at,
                 policy.changed_by,
+                policy.keep_sound,
             )
         return _policy(before) if before is not None else None
 
@@ -66,13 +68,14 @@ class FootageStore:
                     [(agency_id, one.init_id, one.codec, one.width_px, one.height_px, one.data) for agency_id, one in inits],
                 )
             await connection.executemany(
-                f"""insert into footage_segment ({SEGMENT_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                f"""insert into footage_segment ({SEGMENT_COLUMNS})
+                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                     on conflict (segment_id) do nothing""",
                 [
                     (
                         one.segment_id, one.agency_id, one.camera_id, one.started_at, one.ended_at, one.camera_started_at,
                         one.clock_difference_ms, one.init_id, one.object_key, one.sha256, one.size_bytes, one.pictures, one.continues,
-                        one.starts_with_key,
+                        one.starts_with_key, one.sound_sha256, one.sound_bytes,
                     )
                     # in the order in which totals are locked
                     for one in sorted(segments, key=lambda one: (one.agency_id, one.camera_id))
@@ -259,12 +262,12 @@ class Deleting:
         )
         await self._connection.executemany(
             """insert into footage_deletion (deletion_id, agency_id, camera_id, keep_s, deleted_at, segments, size_bytes, oldest_at,
-                                             newest_at, leaves, digest)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+                                             newest_at, leaves, digest, sounds)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)""",
             [
                 (
                     one.deletion_id, self._agency_id, one.camera_id, one.keep_s, one.deleted_at, one.segments, one.size_bytes,
-                    one.oldest_at, one.newest_at, one.leaves, one.digest,
+                    one.oldest_at, one.newest_at, one.leaves, one.digest, one.sounds,
                 )
                 for one in proofs
             ],
@@ -285,6 +288,7 @@ def _policy(row: Any) -> RecordingPolicy:
         row["post_roll_s"],
         row["changed_at"],
         row["changed_by"],
+        row["keep_sound"],
     )
 
 
@@ -307,5 +311,5 @@ def _hold(row: Any) -> FootageHold:
 def _deletion(row: Any) -> Deletion:
     return Deletion(
         row["deletion_id"], row["camera_id"], row["keep_s"], row["deleted_at"], row["segments"], row["size_bytes"], row["oldest_at"],
-        row["newest_at"], row["leaves"], row["digest"],
+        row["newest_at"], row["leaves"], row["digest"], row["sounds"],
     )  # fmt: skip

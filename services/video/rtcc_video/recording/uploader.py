@@ -12,6 +12,7 @@ from rtcc_chassis.errors import RtccError
 from rtcc_chassis.scope import Scope
 from rtcc_video.recording.domain import Segment
 from rtcc_video.recording.fmp4 import Init
+from rtcc_video.recording.sound_fmp4 import MEDIA_TYPE as SOUND_MEDIA_TYPE
 from rtcc_video.recording.spool import Spool, Spooled, Taken
 
 _log = logging.getLogger(__name__)
@@ -64,9 +65,9 @@ class Uploader:
 
     def put(self, spooled: Spooled, taken: Taken | None = None) -> None:
         """Takes what is in the spool; `taken`: what was written there just now."""
-        if taken is not None and self._held_bytes + len(taken.data) > _HELD_LIMIT_BYTES:
+        if taken is not None and self._held_bytes + _held(taken) > _HELD_LIMIT_BYTES:
             taken = None
-        self._held_bytes += len(taken.data) if taken is not None else 0
+        self._held_bytes += _held(taken)
         self._waiting.append((spooled, taken))
         self._wake.set()
 
@@ -90,7 +91,7 @@ class Uploader:
                 await self._wake.wait()
                 continue
             spooled, taken = self._waiting.popleft()
-            self._held_bytes -= len(taken.data) if taken is not None else 0
+            self._held_bytes -= _held(taken)
             self._busy += 1
             try:
                 await self._store(spooled, taken)
@@ -113,6 +114,8 @@ class Uploader:
         segment = taken.segment
         scope = Scope.service("video", segment.agency_id)
         await self._objects.put(scope, segment.agency_id, segment.object_key, taken.data, MEDIA_TYPE, segment.sha256)
+        if taken.sound:
+            await self._objects.put(scope, segment.agency_id, segment.sound_key, taken.sound, SOUND_MEDIA_TYPE, segment.sound_sha256)
         # the bytes are no longer needed, and several wait here at once
         self._indexing.append((spooled, Taken(taken.segment, taken.init, b"")))
         self._wake_index.set()
@@ -158,3 +161,7 @@ class Uploader:
             self.failing_since_s = self._clock()
             _log.warning("recorded segments wait in the spool: %s", why)
         self.failure = why
+
+
+def _held(taken: Taken | None) -> int:
+    return len(taken.data) + len(taken.sound) if taken is not None else 0

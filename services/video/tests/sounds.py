@@ -1,0 +1,36 @@
+"""Tones as a microphone's Opus packets, and what is heard in decoded sound."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from rtcc_video.engine.opus import CLOCK_HZ
+
+PACKET_SAMPLES = 960
+
+
+def tone(frequency_hz: float, seconds: float) -> list[bytes]:
+    """Mono Opus, 20 ms a packet."""
+    encoder = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.format, encoder.layout, encoder.time_base = CLOCK_HZ, "s16", "mono", Fraction(1, CLOCK_HZ)
+    found: list[bytes] = []
+    for number in range(round(seconds * CLOCK_HZ / PACKET_SAMPLES)):
+        at = np.arange(number * PACKET_SAMPLES, (number + 1) * PACKET_SAMPLES)
+        wave = (12_000 * np.sin(2 * np.pi * frequency_hz * at / CLOCK_HZ)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = CLOCK_HZ, number * PACKET_SAMPLES, Fraction(1, CLOCK_HZ)
+        found += [bytes(packet) for packet in encoder.encode(frame)]
+    return found
+
+
+def heard(frames: Iterable[av.AudioFrame]) -> np.ndarray:
+    """The first channel of decoded frames, -1 to 1."""
+    return np.concatenate([frame.to_ndarray()[0].astype(np.float64).ravel() for frame in frames])
+
+
+def loudest_hz(wave: np.ndarray, rate_hz: int = CLOCK_HZ) -> float:
+    """The frequency with the most power."""
+    power = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
+    return float(np.argmax(power)) * rate_hz / len(wave)
