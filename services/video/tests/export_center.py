@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,11 @@ from rtcc_chassis.testing import TestPlatform, person, poll
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.recording.domain import Segment, moment
 from rtcc_video.recording.segmenter import RawSegment, Segmenter, SegmentLimits
+from rtcc_video.recording.sound import SegmentSound
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.service import serve
+
+from .sounds import PACKET_SAMPLES, tone
 
 NOON_US = 1_795_000_000_000_000
 NOON = moment(NOON_US)
@@ -35,18 +39,21 @@ PARTNER = person("west", "investigator", name="West Detective", purpose="robbery
 
 
 def recorded(units: list[AccessUnit]) -> list[tuple[Segment, RawSegment, bytes]]:
-    """Two segments of a second each."""
+    """Two segments of a second each, with a tone of 880 Hz as their sound."""
     raw: list[RawSegment] = []
     segmenter = Segmenter(SegmentLimits(target_s=0.9), raw.append)
     for number, unit in enumerate(units):
         segmenter.take(unit, NOON_US + number * 33_333, number * 33_333)
     segmenter.finish()
     found = []
-    for one in raw:
-        data = one.to_bytes()
+    tones = [(payload, PACKET_SAMPLES) for payload in tone(880, 2)]
+    for number, silent in enumerate(raw):
+        one = replace(silent, sound=SegmentSound(silent.started_us, tuple(tones[50 * number : 50 * number + 50])))
+        data, sound = one.to_bytes(), one.sound_bytes()
         segment = Segment(
             new_id(), "east", "c1", moment(one.started_us), moment(one.ended_us), moment(one.started_us - 250_000), 250, one.init.init_id,
             f"footage/c1/{one.number}.m4s", hashlib.sha256(data).hexdigest(), len(data), len(one.pictures), one.continues, True,
+            hashlib.sha256(sound).hexdigest(), len(sound),
         )  # fmt: skip
         found.append((segment, one, data))
     return found
@@ -126,8 +133,9 @@ async def serving_exports(
     await found.store("camera", "c1", Camera(camera_id="c1", agency_id="east", name="North", enabled=True))
     await small_platform.serve({"ledger": serve_ledger, "video": serve})
     east = Scope.service("video", "east")
-    for segment, _, data in parts:
+    for segment, raw, data in parts:
         await context.objects.put(east, "east", segment.object_key, data, "video/mp4")
+        await context.objects.put(east, "east", segment.sound_key, raw.sound_bytes(), "audio/mp4")
     store = FootageStore(context.database)
     await store.add_segments(east, [segment for segment, _, _ in parts], [("east", parts[0][1].init)])
     yield found

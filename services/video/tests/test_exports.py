@@ -26,6 +26,7 @@ from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, PurposeRequire
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import TestPlatform, person, poll
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.opus import CLOCK_HZ
 from rtcc_video.recording import verify_export
 from rtcc_video.recording.domain import Gap, GapKind
 from rtcc_video.recording.export_archive import (
@@ -34,16 +35,20 @@ from rtcc_video.recording.export_archive import (
     add_clips,
     certificate,
     init_path,
+    init_with_sound_path,
     manifest_of,
     readme,
     segment_path,
     sign_and_finish,
+    sound_path,
     verifier,
 )
 from rtcc_video.recording.export_store import ExportStore
+from rtcc_video.recording.sound_fmp4 import init_with_sound
 from rtcc_video.recording.verify_export import NotIntact, ed25519_verifies, verify
 
 from .export_center import DETECTIVE, NOON, PARTNER, Center, recorded, serving_exports
+from .sounds import heard, loudest_hz
 
 
 def order(**fields: Any) -> Order:
@@ -57,11 +62,13 @@ def order(**fields: Any) -> Order:
 
 def archive_of(units: list[AccessUnit], key: Ed25519PrivateKey) -> bytes:
     file = io.BytesIO()
-    archive, mine, parts = Archive(file), order(), recorded(units)
+    archive, mine, parts = Archive(file), order(with_sound=True), recorded(units)
     init = parts[0][1].init
     archive.add(init_path(init.init_id), init.data)
-    for number, (segment, _, data) in enumerate(parts):
+    archive.add(init_with_sound_path(init.init_id), init_with_sound(init))
+    for number, (segment, raw, data) in enumerate(parts):
         archive.add(segment_path(number, segment), data)
+        archive.add(sound_path(number, segment), raw.sound_bytes())
     segments = [segment for segment, _, _ in parts]
     clips = add_clips(archive, segments, mine)
     archive.add("custody.json", b"[]")
@@ -96,9 +103,12 @@ def test_an_export_is_a_plain_archive_whose_clip_plays_between_its_marks(intact:
     assert manifest["gaps"][0]["reason"] == "The camera was away."
     assert (round(manifest["clips"][0]["mark_in_s"], 3), round(manifest["clips"][0]["mark_out_s"], 3)) == (0.4, 1.6)
     for segment in manifest["segments"]:
-        assert segment["sha256"] in text
+        assert segment["sha256"] in text and segment["sound"]["sha256"] in text
     with av.open(io.BytesIO(clip)) as container:
         assert sum(1 for packet in container.demux(video=0) for _ in packet.decode()) == len(units)
+    with av.open(io.BytesIO(clip)) as container:
+        wave = heard(frame for packet in container.demux(audio=0) for frame in packet.decode())
+    assert len(wave) == 2 * CLOCK_HZ and abs(loudest_hz(wave[CLOCK_HZ // 2 :]) - 880) < 5
 
 
 def test_the_program_in_the_export_says_intact_alone_and_without_our_software(
@@ -118,7 +128,7 @@ def test_the_program_in_the_export_says_intact_alone_and_without_our_software(
 
     code, told = run("--key", public, "--sha256", hashlib.sha256(intact).hexdigest())
     assert code == 0, told
-    assert "intact: 2 segments of camera North gate" in told
+    assert "intact: 2 segments of camera North gate, 2 with sound" in told
     assert public in told
     assert run("--key", "00" * 32)[0] == 1
     assert run("--sha256", "00" * 32)[0] == 1
@@ -186,13 +196,53 @@ async def test_an_export_is_made_handed_out_in_parts_and_verified(center: Center
     manifest, public = verify(io.BytesIO(whole))
     assert public == key.public_key().public_bytes_raw().hex()
     assert (manifest["camera"]["name"], manifest["reason"], len(manifest["segments"])) == ("North", "for court", 2)
+    # recorded with sound, which nobody asked for
+    assert not ready.with_sound and manifest["sound"] == {"included": False}
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         custody = json.loads(archive.read("custody.json"))
+        assert not [name for name in archive.namelist() if "sound" in name]
+        with av.open(io.BytesIO(archive.read("clip-1.mp4"))) as container:
+            assert [stream.type for stream in container.streams] == ["video"]
     # the entries that touched what is exported, and no other
     assert [entry["leaf_index"] for entry in custody] == [0]
     assert center.asked == ["camera:c1"]
     with pytest.raises(NotFound):
         await center.call(DETECTIVE, "GetExportPart", export_id=ready.export_id, part=ready.parts)
+
+
+async def test_sound_is_handed_over_to_who_asks_for_it_and_may_hear_it(center: Center) -> None:
+    ready = await center.finished(DETECTIVE, (await center.order(with_sound=True)).export_id)
+    assert ready.with_sound and ready.state == pb.EXPORT_STATE_READY, ready.problem
+    whole = await center.whole(DETECTIVE, ready)
+    manifest, _ = verify(io.BytesIO(whole))
+    assert manifest["sound"]["included"] and [segment["sound"]["bytes"] > 1000 for segment in manifest["segments"]] == [True, True]
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        for segment in manifest["segments"]:
+            assert hashlib.sha256(archive.read(segment["sound"]["path"])).hexdigest() == segment["sound"]["sha256"]
+        with av.open(io.BytesIO(archive.read("clip-1.mp4"))) as container:
+            wave = heard(frame for packet in container.demux(audio=0) for frame in packet.decode())
+    assert abs(loudest_hz(wave[CLOCK_HZ // 2 :]) - 880) < 5
+    # a partner whose agreement lets copies of pictures go hears nothing all the same
+    agreement = Agreement(agreement_id="a1", grantor_agency_id="east", grantee_agency_id="west", status=AGREEMENT_STATUS_ACTIVE)
+    agreement.camera_ids.append("c1")
+    agreement.cameras_recorded = agreement.cameras_export = True
+    await center.store("agreement", "a1", agreement)
+
+    async def granted() -> pb.Export | None:
+        try:
+            return await center.order(PARTNER)
+        except Refused:
+            return None
+
+    assert await poll(granted) is not None
+    with pytest.raises(Refused):
+        await center.order(PARTNER, with_sound=True)
+    east = Scope.service("video", "east")
+    data = bytearray(await center.context.objects.get(east, "east", "footage/c1/2.sound.m4s"))
+    data[-1] ^= 1
+    await center.context.objects.put(east, "east", "footage/c1/2.sound.m4s", bytes(data), "audio/mp4")
+    failed = await center.finished(DETECTIVE, (await center.order(with_sound=True)).export_id)
+    assert failed.state == pb.EXPORT_STATE_FAILED and failed.problem.startswith("the sound of segment")
 
 
 async def test_a_recording_that_was_changed_in_the_store_is_not_exported(center: Center) -> None:

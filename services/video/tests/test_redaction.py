@@ -144,7 +144,7 @@ def pictures(data: bytes) -> list[Any]:
 
 
 async def test_a_copy_hides_what_it_says_and_leaves_the_original_as_it_is(center: Center, tmp_path: Path) -> None:
-    original = await center.finished(DETECTIVE, (await center.order()).export_id)
+    original = await center.finished(DETECTIVE, (await center.order(with_sound=True)).export_id)
     before = await center.whole(DETECTIVE, original)
     ready = await center.finished(DETECTIVE, (await redacted(center, DETECTIVE, original.export_id)).export_id)
     assert ready.state == EXPORT_STATE_READY, ready.problem
@@ -156,8 +156,12 @@ async def test_a_copy_hides_what_it_says_and_leaves_the_original_as_it_is(center
     with zipfile.ZipFile(io.BytesIO(copy)) as archive:
         names = archive.namelist()
         seen = pictures(archive.read("redacted.mp4"))
+        with av.open(io.BytesIO(archive.read("redacted.mp4"))) as container:
+            assert [stream.type for stream in container.streams] == ["video"]
+    # the original was exported with its sound, which people are known by too
+    assert original.with_sound and not ready.with_sound and manifest["sound"]["included"] is False
     # nothing of the original goes along
-    assert not [name for name in names if name.startswith(("segments/", "clip-"))]
+    assert not [name for name in names if name.startswith(("segments/", "sound/", "clip-"))]
     with zipfile.ZipFile(io.BytesIO(before)) as archive:
         wanted = pictures(archive.read("clip-1.mp4"))
     assert told["pictures"] == len(seen) and len(seen) in (len(wanted), len(wanted) - 1)

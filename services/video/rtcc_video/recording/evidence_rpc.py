@@ -33,7 +33,7 @@ class EvidenceServicer(evidence_pb2_grpc.EvidenceServiceServicer):
 
     async def CreateExport(self, request: pb.CreateExportRequest, context: Any) -> pb.CreateExportResponse:
         window = need_window(moment_of(request, "starts_at"), moment_of(request, "ends_at"))
-        made = await self._exports.create(current_scope(), request.camera_id, *window, request.reason)
+        made = await self._exports.create(current_scope(), request.camera_id, *window, request.reason, with_sound=request.with_sound)
         return pb.CreateExportResponse(export=export_message(made))
 
     async def ListExports(self, request: pb.ListExportsRequest, context: Any) -> pb.ListExportsResponse:
@@ -100,6 +100,7 @@ def export_message(export: Export) -> pb.Export:
         parts=-(-export.size_bytes // PART_BYTES),
         segments=export.segments,
         original_export_id=order.original_export_id,
+        with_sound=order.with_sound,
     )
     message.starts_at.FromDatetime(order.starts_at)
     message.ends_at.FromDatetime(order.ends_at)

@@ -23,6 +23,15 @@ from rtcc_video.redaction.domain import Redaction
 
 _CHUNK: Final = 1 << 20
 SIZE_LIMIT_BYTES: Final = 2_000_000_000
+SOUND_METHOD: Final = (
+    "Opus as it came from the camera; of a camera that sends another kind of sound, what was made of it when it came. Stored beside the "
+    "pictures and hashed when it was recorded. Times are those of arrival by the server's clock."
+)
+_CERTIFIED_SOUND: Final = """
+   Sound is stored beside the pictures in the same way, as Opus: as it came from the camera, or made of the camera's
+   other kind of sound when it came."""
+_SOUND_README: Final = """sound/             the recorded sound of each segment, byte for byte; the clips have it as their second track.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,12 @@ class Order:
     # of a redacted copy alone
     original_export_id: str = ""
     redaction: Redaction | None = None
+    # never of a redacted copy
+    with_sound: bool = False
+
+    def sound_of(self, segment: Segment) -> str:
+        """The hash of the segment's sound, where it has any and the export has it too; else empty."""
+        return segment.sound_sha256 if self.with_sound else ""
 
 
 @dataclass(slots=True)
@@ -134,8 +149,21 @@ def init_path(init_id: str) -> str:
     return f"segments/init-{init_id[:16]}.mp4"
 
 
+def sound_path(number: int, segment: Segment) -> str:
+    """Where the sound of a segment lies."""
+    return f"sound/{number:05d}-{segment.segment_id}.m4s"
+
+
+def init_with_sound_path(init_id: str) -> str:
+    """Where the initialisation segment of pictures and sound lies."""
+    return f"sound/init-{init_id[:16]}.mp4"
+
+
 def add_clips(archive: Archive, segments: Sequence[Segment], order: Order) -> list[dict[str, Any]]:
-    """Playable files: stretches with the same initialisation segment, joined unchanged; with the marks in seconds from their start."""
+    """Playable files: stretches with the same initialisation segment, joined unchanged; with the marks in seconds from their start.
+
+    A stretch with sound has it as a second track: the fragments of both stand one after the other.
+    """
     stretches: list[list[tuple[int, Segment]]] = []
     for number, segment in enumerate(segments):
         if stretches and stretches[-1][-1][1].init_id == segment.init_id:
@@ -145,7 +173,12 @@ def add_clips(archive: Archive, segments: Sequence[Segment], order: Order) -> li
     clips = []
     for number, stretch in enumerate(stretches):
         path = f"clip-{number + 1}.mp4"
-        joins = [init_path(stretch[0][1].init_id), *(segment_path(position, segment) for position, segment in stretch)]
+        init_id, sounds = stretch[0][1].init_id, any(order.sound_of(segment) for _, segment in stretch)
+        joins = [init_with_sound_path(init_id) if sounds else init_path(init_id)]
+        for position, segment in stretch:
+            joins.append(segment_path(position, segment))
+            if order.sound_of(segment):
+                joins.append(sound_path(position, segment))
         archive.join(path, joins)
         first, last = stretch[0][1], stretch[-1][1]
         clips.append(
@@ -202,9 +235,11 @@ def manifest_of(
                 "continues": segment.continues,
                 "starts_with_key": segment.starts_with_key,
             }
+            | _sound_row(number, segment, order)
             for number, segment in enumerate(segments)
         ],
         "inits": [{"path": init_path(one.init_id), "sha256": one.init_id, "codec": one.codec} for one in inits],
+        "sound": {"included": order.with_sound} | ({"method": SOUND_METHOD} if order.with_sound else {}),
         "clips": clips,
         "gaps": [
             {"started_at": time_text(gap.started_at), "ended_at": time_text(gap.ended_at) if gap.ended_at else None, "kind": gap.kind.value,
@@ -213,6 +248,12 @@ def manifest_of(
         ],
         "files": archive.listed,
     }  # fmt: skip
+
+
+def _sound_row(number: int, segment: Segment, order: Order) -> dict[str, Any]:
+    if not order.sound_of(segment):
+        return {}
+    return {"sound": {"path": sound_path(number, segment), "sha256": segment.sound_sha256, "bytes": segment.sound_bytes}}
 
 
 def sign_and_finish(archive: Archive, manifest: Mapping[str, Any], key: Ed25519PrivateKey) -> tuple[str, int]:
@@ -230,7 +271,9 @@ def verifier() -> bytes:
 
 def certificate(order: Order, segments: Sequence[Segment], public_key: bytes) -> bytes:
     """A certificate to be completed and signed by a qualified person (FRE 902(11), (13) and (14)). Counsel has the last word."""
-    rows = "\n".join(f"  {segment.sha256}  {segment_path(number, segment)}" for number, segment in enumerate(segments))
+    digests = [(segment.sha256, segment_path(number, segment)) for number, segment in enumerate(segments)]
+    digests += [(order.sound_of(one), sound_path(number, one)) for number, one in enumerate(segments) if order.sound_of(one)]
+    rows = "\n".join(f"  {digest}  {path}" for digest, path in digests)
     text = files("rtcc_video.recording").joinpath("certificate_template.txt").read_text(encoding="utf-8")
     return (
         Template(text)
@@ -248,6 +291,7 @@ def certificate(order: Order, segments: Sequence[Segment], public_key: bytes) ->
             purpose=order.purpose,
             public_key=public_key.hex(),
             digests=rows,
+            sound=_CERTIFIED_SOUND if order.with_sound else "",
         )
         .encode()
     )
@@ -256,12 +300,13 @@ def certificate(order: Order, segments: Sequence[Segment], public_key: bytes) ->
 def readme(order: Order) -> bytes:
     """What a receiver reads first."""
     starts_at, ends_at = time_text(order.starts_at), time_text(order.ends_at)
+    sounds = _SOUND_README if order.with_sound else ""
     return f"""Recorded video of camera {order.camera.get("name") or order.camera_id}, {starts_at} to {ends_at}.
 
 clip-1.mp4 ...     what was recorded, to be played by any player. It begins and ends at the border of a segment; manifest.json has the exact
                    marks (mark_in_s, mark_out_s).
 segments/          the recorded segments themselves, byte for byte.
-manifest.json      what is here, with hashes, times, clock difference, gaps, and who exported it why. manifest.sig is its signature.
+{sounds}manifest.json      what is here, with hashes, times, clock difference, gaps, and who exported it why. manifest.sig is its signature.
 custody.json       who touched these recordings, from the audit log of the agency.
 certificate.txt    a certificate to be completed by a qualified person.
 verify.py          checks all of it: python3 verify.py <this archive>. It needs Python alone.

@@ -39,12 +39,13 @@ class ExportStore:
             await connection.execute(
                 """insert into footage_export (export_id, agency_id, owner_agency_id, camera_id, camera, starts_at, ends_at, state, reason,
                                                purpose, case_number, agreement_id, created_by, created_by_name, created_at,
-                                               original_export_id, redaction)
-                   values ($1, $2, $3, $4, $5, $6, $7, 'waiting', $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                               original_export_id, redaction, with_sound)
+                   values ($1, $2, $3, $4, $5, $6, $7, 'waiting', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
                    on conflict (export_id) do nothing""",
                 order.export_id, scope.agency_id, order.owner_agency_id, order.camera_id, json.dumps(dict(order.camera)), order.starts_at,
                 order.ends_at, order.reason, order.purpose, order.case_number, order.agreement_id, order.created_by, order.created_by_name,
                 order.created_at, order.original_export_id, json.dumps(order.redaction.as_dict()) if order.redaction else None,
+                order.with_sound,
             )  # fmt: skip
             row = await connection.fetchrow("select * from footage_export where export_id = $1", order.export_id)
         return _export(row)
@@ -126,6 +127,7 @@ def _export(row: Any) -> Export:
         row["export_id"], row["agency_id"], row["owner_agency_id"], row["camera_id"], json.loads(row["camera"]), row["starts_at"],
         row["ends_at"], row["reason"], row["purpose"], row["case_number"], row["agreement_id"], row["created_by"], row["created_by_name"],
         row["created_at"], row["original_export_id"], redaction_from(json.loads(row["redaction"])) if row["redaction"] else None,
+        row["with_sound"],
     )  # fmt: skip
     return Export(
         order, row["state"], row["problem"], row["progress_percent"], row["finished_at"], row["sha256"], row["size_bytes"], row["segments"]

@@ -29,13 +29,17 @@ from rtcc_video.recording.export_archive import (
     add_clips,
     certificate,
     init_path,
+    init_with_sound_path,
     manifest_of,
     readme,
     segment_path,
     sign_and_finish,
+    sound_path,
     verifier,
 )
 from rtcc_video.recording.export_store import Export, ExportStore
+from rtcc_video.recording.footage import LISTEN
+from rtcc_video.recording.sound_fmp4 import init_with_sound
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.redaction.copy import REDACTED_CLIP, make_copy, redacted_manifest, redacted_readme
 from rtcc_video.redaction.domain import Redaction, check_redaction
@@ -108,8 +112,10 @@ class Exports:
         self._wake = asyncio.Event()
         self._holder = new_id()
 
-    async def create(self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime, reason: str) -> Export:
-        """Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Unavailable`."""
+    async def create(
+        self, scope: Scope, camera_id: str, starts_at: datetime, ends_at: datetime, reason: str, *, with_sound: bool = False
+    ) -> Export:
+        """With sound for those alone who may hear it. Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Unavailable`."""
         reason = _checked_reason(reason)
         check_window(starts_at, ends_at)
         if ends_at - starts_at > LONGEST:
@@ -117,12 +123,15 @@ class Exports:
         if ends_at > self._clock():
             raise InvalidInput.one("ends_at", "lies in the future")
         owner: Scope = await self._owner_of(scope, EXPORT, camera_id)
+        if with_sound:
+            await self._owner_of(scope, LISTEN, camera_id)
         if self._place is None:
             raise Unavailable("exports", "the video service has no key to sign them: set RTCC_VIDEO_EVIDENCE_KEY_FILE")
         segments, _ = await self._footage.footage(owner, camera_id, starts_at, ends_at)
         if not segments:
             raise NotFound("recording", f"of camera {camera_id[:80]} in that time")
-        if 2 * sum(segment.size_bytes for segment in segments) > SIZE_LIMIT_BYTES:
+        size = sum(segment.size_bytes + (segment.sound_bytes if with_sound else 0) for segment in segments)
+        if 2 * size > SIZE_LIMIT_BYTES:
             raise InvalidInput.one("ends_at", "makes an export of more than 2 GB: make several shorter ones")
         camera = self._rights.cameras.get(camera_id)
         grant = self._rights.grant(camera, scope.agency_id, recorded=True) if camera is not None else None
@@ -142,6 +151,7 @@ class Exports:
             created_by=scope.principal_id,
             created_by_name=scope.display_name,
             created_at=self._clock(),
+            with_sound=with_sound,
         )
         stored = await self._store.add(scope, order)
         touched(f"export:{stored.order.export_id}", *(f"segment:{one.segment_id}" for one in segments[:150]))
@@ -173,6 +183,8 @@ class Exports:
             created_at=self._clock(),
             original_export_id=original.order.export_id,
             redaction=redaction,
+            # people are known by their voices too
+            with_sound=False,
         )
         stored = await self._store.add(scope, order)
         touched(f"export:{stored.order.export_id}", f"export:{original.order.export_id}", f"camera:{order.camera_id}")
@@ -274,9 +286,14 @@ class Exports:
         inits = await self._footage.inits(owner, sorted({segment.init_id for segment in segments}))
         for init in inits.values():
             await asyncio.to_thread(archive.add, init_path(init.init_id), init.data)
+        for init_id in sorted({segment.init_id for segment in segments if order.sound_of(segment)}):
+            await asyncio.to_thread(archive.add, init_with_sound_path(init_id), init_with_sound(inits[init_id]))
         for number, segment in enumerate(segments):
-            data = await self._original(owner, segment)
+            data = await self._original(owner, segment, segment.object_key, segment.sha256)
             await asyncio.to_thread(archive.add, segment_path(number, segment), data)
+            if sha256 := order.sound_of(segment):
+                data = await self._original(owner, segment, segment.sound_key, sha256)
+                await asyncio.to_thread(archive.add, sound_path(number, segment), data)
             if number % 20 == 0:
                 await self._store.progress(mine, order.export_id, self._holder, 80 * number // len(segments))
         clips = await asyncio.to_thread(add_clips, archive, segments, order)
@@ -313,10 +330,11 @@ class Exports:
         kept = [entry for entry in custody if object_ids & set(entry["object_ids"])]
         archive.add("custody.json", json.dumps(kept, indent=1, ensure_ascii=False).encode())
 
-    async def _original(self, owner: Scope, segment: Segment) -> bytes:
-        data = await self._objects.get(owner, segment.agency_id, segment.object_key)
-        if hashlib.sha256(data).hexdigest() != segment.sha256:
-            raise ValueError(f"segment {segment.segment_id} in the store isn't what was recorded: its SHA-256 is another one")
+    async def _original(self, owner: Scope, segment: Segment, key: str, sha256: str) -> bytes:
+        data = await self._objects.get(owner, segment.agency_id, key)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            what = "the sound of segment" if key == segment.sound_key else "segment"
+            raise ValueError(f"{what} {segment.segment_id} in the store isn't what was recorded: its SHA-256 is another one")
         return data
 
 
@@ -346,7 +364,7 @@ def _entry(order: Order, digest: str, size: int, segments: int, now: datetime) -
     told = {
         "bytes": size, "camera_id": order.camera_id, "segments": segments, "sha256": digest, "made_for": order.created_by,
         "starts_at": order.starts_at.isoformat(), "ends_at": order.ends_at.isoformat(),
-        "original_export_id": order.original_export_id,
+        "original_export_id": order.original_export_id, "with_sound": order.with_sound,
     }  # fmt: skip
     return AuditDraft(
         action="export.made",

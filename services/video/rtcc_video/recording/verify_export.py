@@ -6,7 +6,7 @@
 It reads the whole file and says "intact" (exit code 0) only if
   * every byte of the archive is where the format puts it, and nothing stands between, before or behind;
   * every file in it has the length and the SHA-256 that manifest.json lists, and no file is missing or added;
-  * every segment has the SHA-256 that it had when it was recorded, and the clips are these segments joined, unchanged;
+  * every segment, and the sound of each, has the SHA-256 that it had when it was recorded, and the clips are these joined, unchanged;
   * manifest.sig is a good Ed25519 signature (RFC 8032) of manifest.json.
 Whose key signed is for a person to compare: by --key, or with the key that the installation publishes. --sha256 compares the archive
 itself with the hash that the agency's log holds.
@@ -132,6 +132,8 @@ def _check_segments(file: BinaryIO, found: "dict[str, tuple[int, int, str]]", ma
     for segment in manifest["segments"]:
         if found[segment["path"]][2] != segment["sha256"]:
             raise NotIntact(f"segment {segment['segment_id']} isn't what was recorded")
+        if "sound" in segment and found[segment["sound"]["path"]][2] != segment["sound"]["sha256"]:
+            raise NotIntact(f"the sound of segment {segment['segment_id']} isn't what was recorded")
     for clip in manifest["clips"]:
         digest = hashlib.sha256()
         for name in clip["joins"]:
@@ -234,7 +236,8 @@ def main() -> int:
         print(f"intact: a REDACTED copy of camera {camera}, in which some can't be seen on purpose")
         print(f"made from the export {original['original_export_id']} with the SHA-256 {original['original_sha256']}")
     else:
-        print(f"intact: {len(manifest['segments'])} segments of camera {camera}")
+        sounds = sum("sound" in segment for segment in manifest["segments"])
+        print(f"intact: {len(manifest['segments'])} segments of camera {camera}{f', {sounds} with sound' if sounds else ''}")
     print(f"from {manifest['starts_at']} to {manifest['ends_at']}, {len(manifest['gaps'])} gaps")
     print(f"exported by {manifest['exported_by']['name']}")
     print(f"signed with the key {key}")

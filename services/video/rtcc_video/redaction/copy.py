@@ -77,6 +77,7 @@ def redacted_manifest(order: Order, original: Export, made: Copy, archive: Archi
             "original_sha256": original.sha256,
             "original_segments": segments,
         },
+        "sound": {"included": False, "method": "Sound is left out of every redacted copy."},
         "segments": [],
         "inits": [],
         "clips": [],
@@ -91,6 +92,7 @@ def redacted_readme(order: Order, original: Export) -> bytes:
 {time_text(order.starts_at)} to {time_text(order.ends_at)}.
 
 redacted.mp4       pictures in which some can't be seen, on purpose. They were decoded, changed and coded anew.
+                   It has no sound: that is left out of every redacted copy.
 manifest.json      what was hidden, where and when (redaction), why and by whom; and the hashes of the original, which was not changed:
                    export {original.order.export_id},
                    SHA-256 {original.sha256}.
