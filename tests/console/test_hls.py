@@ -41,7 +41,8 @@ _STATE = """() => {
     const {hls, video, fatal, numbers} = window.player;
     const details = hls.latestLevelDetails;
     return {at: video.currentTime, length: video.duration, frames: video.getVideoPlaybackQuality().totalVideoFrames, live: details?.live,
-            date: hls.playingDate?.getTime() ?? 0, fatal, numbers};
+            date: hls.playingDate?.getTime() ?? 0, fatal, numbers,
+            soundBytes: video.webkitAudioDecodedByteCount, soundTracks: hls.audioTracks.map(({name}) => name)};
 }"""
 _REASONS = {"Rtcc-Purpose": "investigation", "Rtcc-Case-Number": "26-0412"}
 
@@ -88,6 +89,15 @@ async def test_a_recorded_and_a_live_playlist_play_in_hls_js(desk: World, consol
         assert ends_at.timestamp() - 12 < sought["date"] / 1000 < ends_at.timestamp() + 12
         (number,) = await page.evaluate(filmed.NUMBERS, "video.theirs")
         assert 0 <= number < filmed.PICTURES
+
+        window_of = f"starts_at={_text(starts_at)}&ends_at={_text(ends_at)}"
+        await _play(page, hls_js, f"{base}?{window_of}&rendition=FOOTAGE_RENDITION_WITH_SOUND")
+
+        async def sounds() -> dict[str, Any] | None:
+            state = await _state(page)
+            return state if state["at"] > 1 and state["frames"] > 10 and state["soundBytes"] > 1000 else None
+
+        assert (await until(sounds, deadline_s=30))["soundTracks"] == ["Microphone"]
 
         await _play(page, hls_js, base)
 

@@ -1,4 +1,4 @@
-"""Cameras that film one and the same thing, a number that rises with each picture, and are recorded."""
+"""Cameras that film one and the same thing, a number that rises with each picture, and are recorded; the first has a microphone."""
 
 import io
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +18,7 @@ from rtcc.geo.v1 import geo_pb2
 from rtcc.registry.v1 import registry_pb2
 from rtcc.video.v1 import footage_pb2
 from rtcc_demo.rtsp_server import RtspServer
+from rtcc_demo.rtsp_sound import make_sound
 
 PICTURES, PICTURE_MS = 100, 40
 WIDTH_PX, HEIGHT_PX, BARS = 160, 120, 8
@@ -83,10 +84,12 @@ def _write_clip(path: Path) -> None:
 
 @asynccontextmanager
 async def filmed_cameras(world: World, agency_id: str, folder: Path, count: int) -> AsyncIterator[Filmed]:
-    """Recorded continuously from now on."""
+    """Recorded continuously from now on, the first one with the tone that it hears."""
     clip = folder / "numbers.mp4"
     _write_clip(clip)
-    async with RtspServer({f"n{number}": clip for number in range(count)}, "relay", "street-word") as server:
+    await allow_sound(world, agency_id)
+    paths = {f"n{number}": clip for number in range(count)}
+    async with RtspServer(paths, "relay", "street-word", sounds={"n0": make_sound("OPUS")}) as server:
         ids = tuple([await _camera(world, agency_id, server, number) for number in range(count)])
         yield Filmed(server, ids)
         for camera_id in ids:
@@ -96,20 +99,30 @@ async def filmed_cameras(world: World, agency_id: str, folder: Path, count: int)
             await world.platform.ask("SetRecordingPolicy", world.everything(agency_id), request)
 
 
+async def allow_sound(world: World, agency_id: str) -> None:
+    """The agency's word; each camera needs its own."""
+    everything = world.everything(agency_id)
+    (agency,) = (await world.platform.ask("ListAgencies", everything, registry_pb2.ListAgenciesRequest())).agencies
+    agency.sound_allowed = True
+    await world.platform.ask("UpdateAgency", everything, registry_pb2.UpdateAgencyRequest(agency=agency))
+
+
 async def _camera(world: World, agency_id: str, server: RtspServer, number: int) -> str:
     camera = registry_pb2.Camera(
         name=f"Numbers {number + 1}", kind=registry_pb2.CAMERA_KIND_STREET, owner=agency_id, enabled=True, field_of_view_deg=80,
         coordinate=geo_pb2.Coordinate(latitude_deg=60.19, longitude_deg=24.95 + number * 1e-3), stream_url=server.url(f"n{number}"),
+        sound=number == 0,
     )  # fmt: skip
     answer = await world.platform.ask("CreateCamera", world.everything(agency_id), registry_pb2.CreateCameraRequest(camera=camera))
     camera_id = str(answer.camera.camera_id)
-    await record(world, agency_id, camera_id)
+    await record(world, agency_id, camera_id, keep_sound=number == 0)
     return camera_id
 
 
-async def record(world: World, agency_id: str, camera_id: str) -> None:
+async def record(world: World, agency_id: str, camera_id: str, *, keep_sound: bool = False) -> None:
     """Continuously, from now on."""
-    policy = footage_pb2.RecordingPolicy(camera_id=camera_id, mode=footage_pb2.RECORDING_MODE_CONTINUOUS, keep_s=86_400)
+    mode = footage_pb2.RECORDING_MODE_CONTINUOUS
+    policy = footage_pb2.RecordingPolicy(camera_id=camera_id, mode=mode, keep_s=86_400, keep_sound=keep_sound)
     request, metadata = footage_pb2.SetRecordingPolicyRequest(policy=policy), world.platform.metadata(world.everything(agency_id))
 
     async def known() -> bool:

@@ -13,14 +13,19 @@ PACKET_SAMPLES = 960
 
 def tone(frequency_hz: float, seconds: float) -> list[bytes]:
     """Mono Opus, 20 ms a packet."""
+    at = np.arange(round(seconds * CLOCK_HZ))
+    return opus(12_000 * np.sin(2 * np.pi * frequency_hz * at / CLOCK_HZ))
+
+
+def opus(wave: np.ndarray) -> list[bytes]:
+    """Samples of 16 bits as mono Opus, 20 ms a packet."""
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.format, encoder.layout, encoder.time_base = CLOCK_HZ, "s16", "mono", Fraction(1, CLOCK_HZ)
     found: list[bytes] = []
-    for number in range(round(seconds * CLOCK_HZ / PACKET_SAMPLES)):
-        at = np.arange(number * PACKET_SAMPLES, (number + 1) * PACKET_SAMPLES)
-        wave = (12_000 * np.sin(2 * np.pi * frequency_hz * at / CLOCK_HZ)).astype(np.int16)
-        frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = CLOCK_HZ, number * PACKET_SAMPLES, Fraction(1, CLOCK_HZ)
+    for at in range(0, len(wave), PACKET_SAMPLES):
+        samples = wave[at : at + PACKET_SAMPLES].astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = CLOCK_HZ, at, Fraction(1, CLOCK_HZ)
         found += [bytes(packet) for packet in encoder.encode(frame)]
     return found
 

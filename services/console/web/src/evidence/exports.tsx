@@ -85,7 +85,7 @@ function List() {
 }
 
 function What({ row }: { row: Export }) {
-  const kind = row.originalExportId ? "Redacted copy" : `${row.segments} ${row.segments === 1 ? "segment" : "segments"}`;
+  const kind = row.originalExportId ? "Redacted copy" : `${row.segments} ${row.segments === 1 ? "segment" : "segments"}${row.withSound ? " with sound" : ""}`;
   if (row.state === ExportState.FAILED) return <span className="problem">{row.problem}</span>;
   if (row.state !== ExportState.READY) return <progress max={100} value={row.progressPercent} aria-label={`Progress of ${row.originalExportId ? "the redacted copy" : "the export"}`} />;
   return (

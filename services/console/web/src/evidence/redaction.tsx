@@ -148,7 +148,7 @@ function Editor({ original, recorded }: { original: Export; recorded: ListFootag
           order.mutate(undefined);
         }}
       >
-        <p className="secondary">Draw over the picture, or add a region and move it with the arrow keys (Shift: its size). Go on in time and move it again: between both places it follows.</p>
+        <p className="secondary">Draw over the picture, or add a region and move it with the arrow keys (Shift: its size). Go on in time and move it again: between both places it follows. The copy has no sound.</p>
         <Field label="Hide">
           {(attributes) => (
             <select {...attributes} name="mode" value={mode} onChange={(event) => setMode(Number(event.target.value))}>

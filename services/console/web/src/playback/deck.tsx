@@ -14,6 +14,8 @@ import { Strip } from "./strip";
 import { at, nextPicture, stepped, type Hole, type Stretch } from "./timeline";
 import { Timeline } from "./track";
 
+/** The one initialisation segment of every sound. */
+const SOUND = new Map([["init", "opus"]]);
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16] as const;
 
 export interface Recorded {
@@ -35,6 +37,9 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
   const [dialog, setDialog] = useState<"export">();
   const mayExport = useRight("footage.export");
   const mayNote = useRight("incident.add_entry");
+  // One camera at a time, when somebody asks for it; never at speeds at which nobody understands a word.
+  const [heard, setHeard] = useState<string>();
+  const sound = useRef<FootagePlayer>(undefined);
   const players = useRef(new Map<string, FootagePlayer>());
   const off = useRef(new Map<string, number>());
   const moment = useRef(nowMs);
@@ -61,6 +66,7 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
         }
       }
       last = now;
+      sound.current?.follow(moment.current, speed, playing);
       for (const [id, player] of players.current) {
         const apart = player.follow(moment.current, speed, playing);
         if (apart === undefined) off.current.delete(id);
@@ -97,9 +103,10 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
     <div className="stack" data-testid="playback" data-now={Math.round(nowMs)} data-playing={playing} data-spread-ms={Math.round(spread)} data-off-ms={farthest} data-speed={speed}>
       <div className="deck" data-count={cameraIds.length}>
         {cameraIds.map((id) => (
-          <Screen key={id} cameraId={id} name={name(id)} recorded={recorded.get(id) as Recorded} originMs={fromMs} nowMs={nowMs} onRemove={props.onRemove && (() => props.onRemove?.(id))} onBookmark={mayNote ? () => bookmark(id) : undefined} onPlayer={(player) => (player ? players.current.set(id, player) : players.current.delete(id))} onChange={() => repaint((count) => count + 1)} />
+          <Screen key={id} cameraId={id} name={name(id)} recorded={recorded.get(id) as Recorded} originMs={fromMs} nowMs={nowMs} onRemove={props.onRemove && (() => props.onRemove?.(id))} onBookmark={mayNote ? () => bookmark(id) : undefined} heard={heard === id} onHear={() => setHeard(heard === id ? undefined : id)} onPlayer={(player) => (player ? players.current.set(id, player) : players.current.delete(id))} onChange={() => repaint((count) => count + 1)} />
         ))}
       </div>
+      {heard && speed >= 0.5 && speed <= 2 && <Sound key={heard} cameraId={heard} recorded={recorded.get(heard) as Recorded} originMs={fromMs} onPlayer={(player) => (sound.current = player)} />}
       <div className="row playback-bar">
         <Button look="primary" onClick={() => setPlaying(!playing)} data-testid="play">
           {playing ? "Pause" : "Play"} <kbd>Space</kbd>
@@ -137,12 +144,26 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
       <Timeline cameraIds={cameraIds} recorded={recorded} fromMs={fromMs} untilMs={untilMs} nowMs={nowMs} marks={marks} onSeek={seek} />
       <MotionStrip cameraIds={cameraIds} name={name} fromMs={fromMs} untilMs={untilMs} nowMs={nowMs} onSeek={seek} />
       <Strip cameraId={cameraIds[0] as string} stretches={all[0] ?? []} fromMs={fromMs} untilMs={untilMs} onSeek={seek} />
-      {dialog === "export" && marks && <ExportDialog cameraIds={cameraIds} name={name} fromMs={marks[0]} untilMs={marks[1]} onClose={() => setDialog(undefined)} />}
+      {dialog === "export" && marks && <ExportDialog cameraIds={cameraIds} name={name} fromMs={marks[0]} untilMs={marks[1]} sound={all.flat().some((one) => one.sound && one.untilMs > marks[0] && one.fromMs < marks[1])} onClose={() => setDialog(undefined)} />}
     </div>
   );
 }
 
-function Screen(props: { cameraId: string; name: string; recorded: Recorded; originMs: number; nowMs: number; onRemove: (() => void) | undefined; onBookmark: (() => void) | undefined; onPlayer(player: FootagePlayer | undefined): void; onChange(): void }) {
+function Sound(props: { cameraId: string; recorded: Recorded; originMs: number; onPlayer(player: FootagePlayer | undefined): void }) {
+  const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    const stretches = props.recorded.stretches.filter((one) => one.sound).map((one) => ({ ...one, initId: "init", withKey: true }));
+    const made = new FootagePlayer(video.current as HTMLVideoElement, props.cameraId, SOUND, stretches, props.originMs, () => undefined, "sound");
+    props.onPlayer(made);
+    return () => {
+      props.onPlayer(undefined);
+      made.stop();
+    };
+  }, []);
+  return <video ref={video} hidden data-testid="sound" />;
+}
+
+function Screen(props: { cameraId: string; name: string; recorded: Recorded; originMs: number; nowMs: number; onRemove: (() => void) | undefined; onBookmark: (() => void) | undefined; heard: boolean; onHear(): void; onPlayer(player: FootagePlayer | undefined): void; onChange(): void }) {
   const video = useRef<HTMLVideoElement>(null);
   const [player, setPlayer] = useState<FootagePlayer>();
   const { stretches, holes, codecs } = props.recorded;
@@ -163,6 +184,11 @@ function Screen(props: { cameraId: string; name: string; recorded: Recorded; ori
       <figcaption>
         <span className="ellipsis tile-name">{props.name}</span>
         <span className="grow" />
+        {stretches.some((one) => one.sound) && (
+          <Button look="quiet" size="small" aria-label={`Sound of ${props.name}`} title="Sound" aria-pressed={props.heard} onClick={props.onHear}>
+            <Icon name={props.heard ? "sound" : "muted"} size={16} />
+          </Button>
+        )}
         {props.onBookmark && (
           <Button look="quiet" size="small" aria-label={`${props.name} to the incident`} title="To the incident" onClick={props.onBookmark}>
             <Icon name="flag" size={16} />

@@ -1,4 +1,4 @@
-/** One camera's recording in a video element: segments are fetched around the moment that is shown and appended by their own time of day. */
+/** One camera's recording, its pictures or its sound, in a video element: segments are fetched around the moment that is shown and appended by their own time of day. */
 import { exchange } from "../contract/exchange";
 import { besides, pictureTimes } from "./pictures";
 import { aheadMs, at, correction, needed, type Stretch } from "./timeline";
@@ -32,6 +32,7 @@ export class FootagePlayer {
     /** The unix time that is second 0 of the element: floating point has too few digits for microseconds since 1970. */
     private readonly originMs: number,
     private readonly changed: () => void,
+    private readonly kind: "media" | "sound" = "media",
   ) {
     this.wantedMs = originMs;
     video.src = this.url;
@@ -139,7 +140,7 @@ export class FootagePlayer {
   }
 
   private async fetched(mediaId: string): Promise<ArrayBuffer> {
-    const answer = await exchange({ verb: "GET", path: `/v1/cameras/${encodeURIComponent(this.cameraId)}/footage/media/${mediaId}` }, { withPurpose: true });
+    const answer = await exchange({ verb: "GET", path: `/v1/cameras/${encodeURIComponent(this.cameraId)}/footage/${this.kind}/${mediaId}` }, { withPurpose: true });
     return answer.arrayBuffer();
   }
 

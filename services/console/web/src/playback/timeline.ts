@@ -9,6 +9,8 @@ export interface Stretch {
   untilMs: number;
   withKey: boolean;
   pictures: number;
+  /** Told to those alone who may hear it. */
+  sound: boolean;
 }
 
 export interface Hole {
@@ -19,7 +21,7 @@ export interface Hole {
 }
 
 export const stretchesOf = (segments: readonly FootageSegment[]): Stretch[] =>
-  segments.map((one) => ({ id: one.segmentId, initId: one.initId, fromMs: milliseconds(one.startedAt), untilMs: milliseconds(one.endedAt), withKey: one.startsWithKey, pictures: one.pictures }));
+  segments.map((one) => ({ id: one.segmentId, initId: one.initId, fromMs: milliseconds(one.startedAt), untilMs: milliseconds(one.endedAt), withKey: one.startsWithKey, pictures: one.pictures, sound: one.soundBytes > 0 }));
 
 /** Moments without a length (the clock was set) are no holes. */
 export const holesOf = (gaps: readonly FootageGap[]): Hole[] =>
