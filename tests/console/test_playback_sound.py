@@ -118,7 +118,7 @@ async def test_who_may_only_see_finds_no_switch_and_gets_no_export_with_sound(de
         await page.get_by_label("Reason").fill("for court")
         async with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/exports")) as asked:
             await page.get_by_role("button", name="Make the export").click()
-        assert json.loads((await asked.value).post_data or "{}")["withSound"] is True
+        assert json.loads((await asked.value).post_data or "{}")["with_sound"] is True
         await expect(page.get_by_test_id("export-row")).to_have_attribute("data-state", "READY", timeout=60_000)
 
 

@@ -102,7 +102,8 @@ async def filmed_cameras(world: World, agency_id: str, folder: Path, count: int)
 async def allow_sound(world: World, agency_id: str) -> None:
     """The agency's word; each camera needs its own."""
     everything = world.everything(agency_id)
-    (agency,) = (await world.platform.ask("ListAgencies", everything, registry_pb2.ListAgenciesRequest())).agencies
+    agencies = (await world.platform.ask("ListAgencies", everything, registry_pb2.ListAgenciesRequest())).agencies
+    agency = next(one for one in agencies if one.agency_id == agency_id)
     agency.sound_allowed = True
     await world.platform.ask("UpdateAgency", everything, registry_pb2.UpdateAgencyRequest(agency=agency))
 

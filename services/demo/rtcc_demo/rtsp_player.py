@@ -100,7 +100,7 @@ class Player:
 
     def __init__(self, clip: Clip, began_s: float, outlet: Outlet) -> None:
         self._clip = clip
-        self._began_s = began_s
+        self.began_s = began_s
         self._outlet = outlet
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -130,7 +130,7 @@ class Player:
             self._timer = None
 
     def _seek(self) -> None:
-        position = round((self._loop.time() - self._began_s) * RTP_CLOCK_HZ)
+        position = round((self._loop.time() - self.began_s) * RTP_CLOCK_HZ)
         self._turn, ticks = divmod(position, self._clip.ticks)
         frames = self._clip.frames
         self._index = max(index for index, frame in enumerate(frames) if frame.key and frame.ticks <= ticks)
@@ -139,7 +139,7 @@ class Player:
         return (self._time_base + self._turn * self._clip.ticks + self._clip.frames[self._index].ticks) & 0xFFFFFFFF
 
     def _due_s(self) -> float:
-        return self._began_s + (self._turn * self._clip.ticks + self._clip.frames[self._index].ticks) / RTP_CLOCK_HZ
+        return self.began_s + (self._turn * self._clip.ticks + self._clip.frames[self._index].ticks) / RTP_CLOCK_HZ
 
     def _send_due(self) -> None:
         now_s = self._loop.time()

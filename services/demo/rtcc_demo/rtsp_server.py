@@ -168,7 +168,7 @@ class _Connection:
             if request.method == "PLAY" and self._player:
                 self._player.start()
                 if self._sound:
-                    self._sound.start()
+                    self._sound.start(self._player.began_s)
 
     def close(self) -> None:
         if self._sound:

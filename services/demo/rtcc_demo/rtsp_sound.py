@@ -90,12 +90,15 @@ class SoundPlayer:
         self._due_s = 0.0
         self._ssrc = secrets.randbits(32)
         self._sequence = sequence
+        self._first = 0
         self.sent = 0
 
-    def start(self) -> None:
-        """Sends a packet when it is due, until `stop` or the client is gone."""
+    def start(self, began_s: float) -> None:
+        """Sends a packet when it is due, until `stop` or the client is gone; in step with pictures whose endless loop began then."""
         if self._timer is None:
-            self._due_s = self._loop.time()
+            length_s = self._sound.samples / self._sound.clock_hz
+            self._first = int((self._loop.time() - began_s) / length_s)
+            self._due_s = began_s + self._first * length_s
             self._send()
 
     def stop(self) -> None:
@@ -105,7 +108,7 @@ class SoundPlayer:
 
     def _send(self) -> None:
         sound, number = self._sound, self.sent
-        payload = sound.payloads[number % len(sound.payloads)]
+        payload = sound.payloads[(self._first + number) % len(sound.payloads)]
         sequence, timestamp = (self._sequence + number) & 0xFFFF, number * sound.samples & 0xFFFFFFFF
         head = struct.pack("!BBHII", 0x80, 0x80 | sound.payload_type, sequence, timestamp, self._ssrc)
         for outlet in self._outlets:

@@ -183,11 +183,15 @@ def test_bursts_are_smoothed_and_a_microphone_whose_clock_is_off_is_followed() -
             found.append(cutter.cut(NOON_US, NOON_US + burst_us))
     sounds = [one for one in found if one is not None]
     assert sum(len(one.packets) for one in sounds) >= 5990
+    apart_us = []
     for before, after in pairwise(sounds):
         reached_us = before.started_us + sum(time for _, time in before.packets) * 1_000_000 // CLOCK_HZ
-        assert abs(after.started_us - reached_us) <= 5_100
-    wanted_us = NOON_US + round(29 * 200 * PACKET_US * 1.0003)
-    assert abs(sounds[29].started_us - wanted_us) < 80_000
+        apart_us.append(after.started_us - reached_us)
+    # the first packet of all came 60 ms late, which the first cut puts right; nobody hears the others
+    assert -61_000 < apart_us[0] < -55_000 and max(map(abs, apart_us[1:])) <= 5_100
+    # by the quickest of each burst: the fourth, which comes 20 ms after it begins
+    wanted_us = NOON_US + round((29 * 200 + 1) * PACKET_US * 1.0003)
+    assert abs(sounds[29].started_us - wanted_us) < 5_000
 
 
 @pytest.mark.parametrize("step_s", [3600, -3600, 3, -3])
@@ -267,12 +271,13 @@ async def _keep_sound(bench: Bench, run: Any, keep: bool) -> None:
 async def test_sound_is_kept_only_where_policy_and_agency_both_say_so(bench: Bench) -> None:
     run = bench.begin()
     bench.camera.stream.sound.allow(True)
-    await bench.until(lambda found: len(found) >= 2)
+    await bench.until(lambda found: len(found) >= 1)
     # allowed, but the policy keeps none: nobody hears it
     assert not bench.camera.stream.sound.wanted
     bench.camera.stream.sound.allow(False)
     await _keep_sound(bench, run, keep=True)
-    await bench.until(lambda found: len(found) >= 5)
+    silent = len(await bench.segments())
+    await bench.until(lambda found: len(found) >= silent + 2)
     assert not any(one.sound_sha256 for one in await bench.segments())
     assert [hears for _, _, hears in run.recording.states().values()] == [False]
     bench.camera.stream.sound.allow(True)
@@ -288,7 +293,7 @@ async def test_sound_is_kept_only_where_policy_and_agency_both_say_so(bench: Ben
     assert abs(sound.decode_time / CLOCK_HZ - found[first + 1].started_at.timestamp()) < 0.2
     bench.camera.stream.sound.allow(False)
     count = len(found)
-    later = await bench.until(lambda found: len(found) >= count + 3)
+    later = await bench.until(lambda found: len(found) >= count + 2)
     assert not later[-1].sound_sha256
     assert not any("sound" in key for key in run.objects.puts if key in {one.object_key for one in later})
     assert sorted(key for key in run.objects.puts if "sound" in key) == sorted(one.sound_key for one in later if one.sound_sha256)

@@ -125,7 +125,7 @@ class CameraRecorder:
 
     def hear(self, packet: SoundPacket) -> None:
         """The next packet of the stream's sound; see `SoundListener`."""
-        self._sound.hear(packet, self._clocks.unix_us())
+        self._sound.hear(packet, self._clocks.unix_us() - self._segmenter.behind_us)
 
     def end_sound(self) -> None:
         """The agency doesn't allow it any more: what isn't kept yet isn't kept."""

@@ -1,5 +1,6 @@
 """Cuts a camera's pictures into segments with times of day. No I/O, no clock: the times are arguments."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,8 @@ _SILENCE_TICKS: Final = 2 * TIMESCALE
 _FOLLOW_SHARE: Final = 8
 _FOLLOW_LIMIT_US: Final = 40_000
 _USUAL_TICKS: Final = TIMESCALE // 25
+# about a second of pictures: one of them came without delay
+_SEEN_PICTURES: Final = 32
 
 
 def media_ticks(unix_us: int) -> int:
@@ -98,6 +101,15 @@ class Segmenter:
         self._continues = False
         self._step_us = 0
         self._step_ticks = _USUAL_TICKS
+        self._behind_us: deque[int] = deque(maxlen=_SEEN_PICTURES)
+
+    @property
+    def behind_us(self) -> int:
+        """How much later than the time that they get the latest pictures come, the quickest of them; negative: sooner.
+
+        A camera that first sends what it has since its last key picture begins its recording too late; sound goes along with that.
+        """
+        return min(self._behind_us, default=0)
 
     @property
     def pending_bytes(self) -> int:
@@ -116,6 +128,7 @@ class Segmenter:
                 return
             if abs(step_us) > _STEP_US:
                 self._step_us = step_us
+        self._behind_us.append(unix_us - self._time_of(unit.timestamp))
         self._pictures.append(unit)
         self._bytes += sum(map(len, unit.nals))
 
@@ -162,6 +175,7 @@ class Segmenter:
             return False
         if not self._continues or self._anchor_us == 0:
             self._anchor_ticks, self._anchor_us = unit.timestamp, unix_us
+            self._behind_us.clear()
         self._received_us = unix_us
         return True
 

@@ -9,13 +9,14 @@ from rtcc_video.engine.opus import CLOCK_HZ
 from rtcc_video.engine.sound import SoundPacket
 from rtcc_video.recording.sound_fmp4 import write_sound
 
-# Packets come in bursts; where one stands follows the mean. Farther off than the first, at once; the second, where it begins anew.
+# Packets come in bursts; where they stand follows the quickest of them. Farther off than the first, at once; the second, where one begins
+# anew.
 _APART_US: Final = 500_000
 _APART_ANEW_US: Final = 100_000
-_MEAN_OF: Final = 32
+_SEEN_PACKETS: Final = 64
 # At a cut what comes next follows the server's clock: by so much nobody hears it; what is farther off began with an odd packet.
 _FOLLOW_LIMIT_US: Final = 5_000
-_FOLLOW_AT_ONCE_US: Final = 50_000
+_FOLLOW_AT_ONCE_US: Final = 25_000
 # Sound that no picture goes with isn't kept.
 _BEFORE_US: Final = 1_000_000
 _MOST_SAMPLES: Final = 20 * CLOCK_HZ
@@ -61,16 +62,16 @@ class SoundCutter:
         self._pending_samples = 0
         self._anchor_timestamp = 0
         self._anchor_us: int | None = None
-        # how much later than thought packets come, in the mean
-        self._late_us = 0.0
+        # how much later than thought the latest packets came
+        self._late_us: deque[int] = deque(maxlen=_SEEN_PACKETS)
 
     def hear(self, packet: SoundPacket, unix_us: int) -> None:
         """The next packet, received at `unix_us`."""
         apart_us = unix_us - self._time_of(packet.timestamp)
         if self._anchor_us is None or abs(apart_us) > (_APART_ANEW_US if packet.began else _APART_US):
-            self._anchor_timestamp, self._anchor_us, self._late_us = packet.timestamp, unix_us, 0.0
-        else:
-            self._late_us += (apart_us - self._late_us) / _MEAN_OF
+            self._anchor_timestamp, self._anchor_us, apart_us = packet.timestamp, unix_us, 0
+            self._late_us.clear()
+        self._late_us.append(apart_us)
         self._heard.append(_Heard(self._time_of(packet.timestamp), packet.payload, packet.samples))
         self.pending_bytes += len(packet.payload)
         self._pending_samples += packet.samples
@@ -98,7 +99,8 @@ class SoundCutter:
     def forget(self) -> None:
         """Drops what waits."""
         self._heard.clear()
-        self.pending_bytes, self._pending_samples, self._anchor_us, self._late_us = 0, 0, None, 0.0
+        self._late_us.clear()
+        self.pending_bytes, self._pending_samples, self._anchor_us = 0, 0, None
 
     def _is_stale(self, ended_us: int) -> bool:
         """Whether the oldest was heard before the server's clock was set back, and is still to come by the clock of now."""
@@ -111,11 +113,14 @@ class SoundCutter:
         return one
 
     def _follow(self) -> None:
-        if self._anchor_us is not None:
-            far = abs(self._late_us) > _FOLLOW_AT_ONCE_US
-            shift_us = int(self._late_us if far else max(-_FOLLOW_LIMIT_US, min(_FOLLOW_LIMIT_US, self._late_us)))
+        if self._anchor_us is not None and self._late_us:
+            late_us = min(self._late_us)
+            far = abs(late_us) > _FOLLOW_AT_ONCE_US
+            shift_us = late_us if far else max(-_FOLLOW_LIMIT_US, min(_FOLLOW_LIMIT_US, late_us))
             self._anchor_us += shift_us
-            self._late_us -= shift_us
+            self._late_us.clear()
+            # what waits goes along: the step lies between two segments
+            self._heard = deque(one._replace(started_us=one.started_us + shift_us) for one in self._heard)
 
     def _time_of(self, timestamp: int) -> int:
         return (self._anchor_us or 0) + (timestamp - self._anchor_timestamp) * 1_000_000 // CLOCK_HZ
