@@ -190,7 +190,8 @@ async def test_another_agency_is_turned_away_and_the_try_is_audited(
             and entry.outcome in (OUTCOME_DENIED, OUTCOME_FAILED)
         )
     )
-    if rule.method in ("CloseViewer", "UpdateViewer", "SetViewerSound", "ClosePublisher", "UpdatePublisher"):
+    own = ("CloseViewer", "UpdateViewer", "SetViewerSound", "GetHlsPlaylist", "GetHlsMedia", "ClosePublisher", "UpdatePublisher")
+    if rule.method in own:
         return  # a view is its viewer's, and what somebody sends is that person's: colleagues can't touch it either
     # the owner's own people reach it by the same request
     status, kind, _ = await answered(platform, browsers.all[OWNER].client, method, path, {**CHANGES, **REASON}, body)

@@ -20,7 +20,7 @@ from rtcc.geo.v1 import geo_pb2
 from rtcc.intake.v1 import intake_pb2
 from rtcc.ledger.v1 import ledger_pb2
 from rtcc.registry.v1 import registry_pb2
-from rtcc.video.v1 import video_pb2
+from rtcc.video.v1 import hls_pb2, video_pb2
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 
@@ -335,6 +335,15 @@ class World:
         async def opened() -> str:
             request = video_pb2.OpenViewerRequest(camera_id=camera_id, offer_sdp=offer_sdp)
             return str((await self.platform.ask("OpenViewer", self.everything(agency_id), request)).viewer_id)
+
+        return await patiently(opened)
+
+    async def open_hls_viewer(self, agency_id: str, camera_id: str) -> str:
+        """A live view over HTTPS of the agency's own camera; its id."""
+
+        async def opened() -> str:
+            request = hls_pb2.OpenHlsViewerRequest(camera_id=camera_id)
+            return str((await self.platform.ask("OpenHlsViewer", self.everything(agency_id), request)).viewer_id)
 
         return await patiently(opened)
 

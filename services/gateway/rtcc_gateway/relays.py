@@ -22,7 +22,7 @@ _ORIGIN_BONUS: Final = 0.15
 _TRIES: Final = 3
 # of a relay that may just have died, while another could answer
 ANSWER_S: Final = 2.0
-_FOR_A_CAMERA: Final = frozenset({"OpenViewer", "GetSnapshot", "OpenPublisher", "RelayPublisher"})
+_FOR_A_CAMERA: Final = frozenset({"OpenViewer", "OpenHlsViewer", "GetSnapshot", "OpenPublisher", "RelayPublisher"})
 _SESSION_FIELDS: Final = ("viewer_id", "publisher_id")
 
 

@@ -61,6 +61,9 @@ class GatewaySettings:
     # requests per second and burst of one session, of one address without session, of one device source
     session_rate: float = 50.0
     session_burst: int = 200
+    # what of these fetches live pictures over HTTPS is counted by itself: a wall of 16 cameras asks for some 100 a second
+    live_media_rate: float = 200.0
+    live_media_burst: int = 400
     address_rate: float = 50.0
     address_burst: int = 300
     device_rate: float = 2000.0

@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from rtcc.video.v1 import hls_pb2
 from rtcc.video.v1 import video_pb2 as pb
 from rtcc.video.v1.relay_pb2 import RelayLease
 from rtcc_chassis.errors import NotFound
@@ -64,6 +65,8 @@ def test_a_session_is_found_at_its_relay_and_one_of_a_lost_relay_nowhere() -> No
         assert error.kind == "viewer"
     else:
         raise AssertionError("its relay is gone")
+    rule, at_home = rule_of("/rtcc.video.v1.HlsService/GetHlsPlaylist"), f"{IDS[0]}.abc"
+    assert followed.places(rule, hls_pb2.GetHlsPlaylistRequest(camera_id="c1", viewer_id=at_home)).held
     assert Followed().of("CloseViewer", pb.CloseViewerRequest(viewer_id=f"{IDS[0]}.abc")) == []
 
 

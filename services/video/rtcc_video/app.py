@@ -1,6 +1,5 @@
 """The use cases: open and close a view, snapshot, health, who watches; and ending views whose right is gone."""
 
-import json
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
@@ -25,6 +24,7 @@ from rtcc_video.feeds import Feeds
 from rtcc_video.ice_servers import IceServer, ice_servers
 from rtcc_video.ice_updates import update_ice
 from rtcc_video.settings import VideoSettings
+from rtcc_video.listening import switch_sound
 from rtcc_video.snapshots import NoPicture, Snapshot, Snapshots
 
 _log = logging.getLogger(__name__)
@@ -168,6 +168,8 @@ class VideoApp:
         self._told: dict[str, CameraHealth] = {}
         # camera -> how many watch it at other relays
         self.watched_elsewhere: Callable[[], dict[str, int]] = dict
+        # ends a view that doesn't go by the endpoint
+        self.close_elsewhere: Callable[[str, CloseReason], object] = lambda viewer_id, reason: None
         # who moves a camera; "" when nobody does
         self.controlled_by: Callable[[str], str] = lambda camera_id: ""
 
@@ -183,15 +185,10 @@ class VideoApp:
         Raises `NotFound`, `Refused`, `PurposeRequired`, `InvalidInput`, `Conflict`, `Exhausted`, `Unavailable`.
         """
         camera = self._rights.camera(camera_id)
-        resource = self._rights.require(scope, VIEW_LIVE, camera)
+        view, feed = self.admit(scope, camera)
         if sound:
             self._rights.require(scope, LISTEN, camera)
-        feed = self._feed(camera)
-        mine = sum(view.scope.agency_id == scope.agency_id for view in self._views.values())
-        if mine >= self._settings.agency_viewer_limit:
-            raise Exhausted("the number of live views of your agency", self._settings.agency_viewer_limit)
-        # names the relay, so that whoever comes back with it is led here
-        viewer_id = f"{self._placement.relay_id}.{new_id()}"
+        viewer_id = view.viewer_id
         ends_s = self._endpoint.clock() + self._settings.view_limit_s
         try:
             may_hear = feed.stream.sound.allowed and self._rights.may_hear(scope, camera)
@@ -202,41 +199,61 @@ class VideoApp:
             raise Exhausted("the number of live views", error.limit) from error
         viewer.shown_small = 0 < shown_width_px <= SMALL_WIDTH_PX
         feed.want()
-        agreement_id = resource.grant.agreement_id if resource.grant else ""
-        self._views[viewer_id] = View(viewer_id, camera_id, camera.agency_id, scope, agreement_id, self._clock())
+        self.begin(view)
         if sound:
             try:
-                _switch_sound(viewer, camera, on=True)
+                switch_sound(viewer, camera, on=True)
             except Conflict:
                 self._endpoint.close(viewer_id, CloseReason.CLIENT_LEFT)
                 raise
         servers = ice_servers(self._settings, viewer_id, self._clock().timestamp())
         return OpenedView(viewer_id, answer, viewer.credentials.ice_ufrag, servers)
 
+    def admit(self, scope: Scope, camera: Camera) -> tuple[View, Feed]:
+        """A view that the caller may open, and the feed of its camera; `begin` makes it count. Raises as `open_viewer`."""
+        resource = self._rights.require(scope, VIEW_LIVE, camera)
+        feed = self._feed(camera)
+        mine = sum(view.scope.agency_id == scope.agency_id for view in self._views.values())
+        if mine >= self._settings.agency_viewer_limit:
+            raise Exhausted("the number of live views of your agency", self._settings.agency_viewer_limit)
+        # names the relay, so that whoever comes back with it is led here
+        viewer_id = f"{self._placement.relay_id}.{new_id()}"
+        agreement_id = resource.grant.agreement_id if resource.grant else ""
+        return View(viewer_id, camera.camera_id, camera.agency_id, scope, agreement_id, self._clock()), feed
+
+    def begin(self, view: View) -> None:
+        """The view runs from now on."""
+        self._views[view.viewer_id] = view
+
+    def ended(self, viewer_id: str, reason: CloseReason, counters: ViewerCounters) -> None:
+        """The view is over, whatever carried it."""
+        view = self._views.pop(viewer_id, None)
+        if view is not None:
+            self._on_ended(view, reason, counters)
+
     def show_viewer(self, scope: Scope, camera_id: str, viewer_id: str, shown_width_px: int) -> None:
         """The caller's own view is shown larger or smaller. Raises `NotFound` for any other view, `Refused` when the right is gone."""
-        self._still_own(scope, camera_id, viewer_id)
-        self._endpoint.viewer(viewer_id).show(shown_width_px <= SMALL_WIDTH_PX)
+        self._own_viewer(scope, camera_id, viewer_id).show(shown_width_px <= SMALL_WIDTH_PX)
 
     def set_sound(self, scope: Scope, camera_id: str, viewer_id: str, *, on: bool) -> None:
         """Switches the sound of the caller's own view. Raises `NotFound` for any other, `Refused`, and `Conflict` where there is none."""
-        self._still_own(scope, camera_id, viewer_id)
+        viewer = self._own_viewer(scope, camera_id, viewer_id)
         camera = self._rights.camera(camera_id)
         self._rights.require(scope, LISTEN, camera)
-        _switch_sound(self._endpoint.viewer(viewer_id), camera, on=on)
+        switch_sound(viewer, camera, on=on)
 
     def update_viewer(self, scope: Scope, camera_id: str, viewer_id: str, etag: str, fragment: str) -> tuple[str, str]:
         """Candidates or an ICE restart of the caller's own view: our fragment (empty for candidates) and the ICE session's name.
 
         Raises `NotFound` for any other view, `Refused` when the right is gone, `Conflict` for an ended ICE session, `InvalidInput`.
         """
-        self._still_own(scope, camera_id, viewer_id)
+        self._own_viewer(scope, camera_id, viewer_id)
         return update_ice(self._endpoint, viewer_id, etag, fragment)
 
     def close_viewer(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
         """Ends the caller's own view. Raises `NotFound` for any other."""
         self._own_view(scope, camera_id, viewer_id)
-        self._endpoint.close(viewer_id, CloseReason.CLIENT_LEFT)
+        self._close(viewer_id, CloseReason.CLIENT_LEFT)
 
     async def snapshot(self, scope: Scope, camera_id: str) -> tuple[Snapshot, datetime]:
         """The newest key picture as JPEG and when it came. Raises `NotFound`, `Refused`, `PurposeRequired`, `Unavailable`."""
@@ -288,11 +305,11 @@ class VideoApp:
             if not decision.allowed:
                 _log.info("view %s of camera %s ends: %s", view.viewer_id, view.camera_id, decision.reason)
                 gone = self._rights.cameras.get(view.camera_id) is None
-                self._endpoint.close(view.viewer_id, CloseReason.CAMERA_REMOVED if gone else CloseReason.REVOKED)
+                self._close(view.viewer_id, CloseReason.CAMERA_REMOVED if gone else CloseReason.REVOKED)
                 ended.append(view)
                 continue
-            viewer = self._endpoint.viewer(view.viewer_id)
-            if viewer.hears and not self._rights.still_hears(view):
+            viewer = self._viewer(view.viewer_id)
+            if viewer is not None and viewer.hears and not self._rights.still_hears(view):
                 _log.info("view %s of camera %s hears no more: its right has ended", view.viewer_id, view.camera_id)
                 viewer.set_sound(False)
         return ended
@@ -300,7 +317,7 @@ class VideoApp:
     def end_session(self, session_id: str) -> None:
         """Ends every view of a session that was signed out, ended by somebody else, or locked (R3)."""
         for view in [view for view in self._views.values() if view.scope.session_id == session_id]:
-            self._endpoint.close(view.viewer_id, CloseReason.SESSION_ENDED)
+            self._close(view.viewer_id, CloseReason.SESSION_ENDED)
 
     def measure(self) -> list[CameraHealth]:
         """Takes every camera's health; returns those that somebody must be told of at once."""
@@ -320,6 +337,11 @@ class VideoApp:
         """Every camera that this relay takes, as last measured."""
         return self._health.values()
 
+    def failure(self, camera_id: str) -> str:
+        """Why no pictures of the camera can come now; "" while they may."""
+        health = self._health.get(camera_id) or self._told.get(camera_id)
+        return health.reason if health is not None and health.state is CameraState.FAILED else ""
+
     def hear_health(self, health: CameraHealth) -> None:
         """What a camera's relay tells of it."""
         camera = self._rights.cameras.get(health.camera_id)
@@ -334,10 +356,25 @@ class VideoApp:
         elsewhere = [health for camera_id, health in self._told.items() if camera_id not in self._health]
         return [*self._health.values(), *elsewhere]
 
-    def _still_own(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
+    def still_own(self, scope: Scope, camera_id: str, viewer_id: str) -> None:
+        """Raises `NotFound` for any view but the caller's own, `Refused` when the right to it is gone: then it ends."""
         view = self._own_view(scope, camera_id, viewer_id)
         if self.end_views_without_right(lambda known: known is view):
             raise Refused(VIEW_LIVE, "The right to this view has ended.")
+
+    def _own_viewer(self, scope: Scope, camera_id: str, viewer_id: str) -> Viewer:
+        """As `still_own`, and `NotFound` for a view that goes by HTTPS."""
+        self.still_own(scope, camera_id, viewer_id)
+        viewer = self._viewer(viewer_id)
+        if viewer is None:
+            raise NotFound("WebRTC connection of the view", viewer_id[:80])
+        return viewer
+
+    def _viewer(self, viewer_id: str) -> Viewer | None:
+        try:
+            return self._endpoint.viewer(viewer_id)
+        except KeyError:
+            return None
 
     def _own_view(self, scope: Scope, camera_id: str, viewer_id: str) -> View:
         view = self._views.get(viewer_id)
@@ -355,23 +392,14 @@ class VideoApp:
             camera.published and not feed.published and not self._placement.sent(camera.camera_id)
         ):
             raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", "its device isn't sending now")
-        health = self._health.get(camera.camera_id) or self._told.get(camera.camera_id)
-        if health is not None and health.state is CameraState.FAILED:
+        if reason := self.failure(camera.camera_id):
             feed.retry()
-            raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", health.reason)
+            raise Unavailable(f"live video of camera {camera.name or camera.camera_id}", reason)
         return feed
 
     def _closed(self, viewer: Viewer, reason: CloseReason) -> None:
-        view = self._views.pop(viewer.setup.viewer_id, None)
-        if view is not None:
-            self._on_ended(view, reason, viewer.counters)
+        self.ended(viewer.setup.viewer_id, reason, viewer.counters)
 
-
-def _switch_sound(viewer: Viewer, camera: Camera, *, on: bool) -> None:
-    """Raises `Conflict`."""
-    touched(f"camera:{camera.camera_id}", owner_agency_id=camera.agency_id, new_value=json.dumps({"sound": on}))
-    if not viewer.set_sound(on):
-        raise Conflict(
-            "This view can't be heard: its offer had no audio section for Opus beside the pictures (BUNDLE), or the camera's sound was "
-            "allowed after it was opened, or isn't allowed. Open it anew; see docs/operations/sound.md."
-        )
+    def _close(self, viewer_id: str, reason: CloseReason) -> None:
+        if not self._endpoint.close(viewer_id, reason):
+            self.close_elsewhere(viewer_id, reason)

@@ -27,6 +27,7 @@ from rtcc_video.engine.endpoint import Endpoint
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
 from rtcc_video.events import SESSION_SUBJECT, EndedViews, ended_session, health_subject, publish_drone_videos, publish_health
 from rtcc_video.feeds import Feeds, ReadAddresses
+from rtcc_video.hls.service import serve_hls
 from rtcc_video.onvif.service import serve_devices
 from rtcc_video.publications import Publications
 from rtcc_video.recording.service import serve_footage
@@ -117,8 +118,11 @@ async def serve(ctx: ServiceContext) -> None:
 
         await cascade.leave(held, lambda: publications.end_cameras(publications.camera_ids, CloseReason.SHUTDOWN))
 
+    live_hls = serve_hls(ctx, settings, app, rights)
+
     async def stop() -> None:
         await cascade.stop()
+        live_hls.end_all()
         await endpoint.stop()
         await feeds.stop()
         await snapshots.stop()

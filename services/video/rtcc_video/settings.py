@@ -9,6 +9,7 @@ from typing import Literal
 from rtcc_chassis.settings import InvalidSetting
 from rtcc_video.engine.endpoint import EndpointSettings
 from rtcc_video.engine.stream import StreamLimits
+from rtcc_video.hls.limits import HlsLimits, WindowLimits
 from rtcc_video.onvif.device import Reach
 from rtcc_video.publishing.publisher import PublisherSettings
 from rtcc_video.recording.segmenter import SegmentLimits
@@ -44,6 +45,14 @@ class VideoSettings:
     agency_viewer_limit: int = 200
     # a view ends after this long and must be asked for again (R4)
     view_limit_s: int = 12 * 3600
+    # live views over HTTPS (HLS), for networks that let no WebRTC through: in all, of one person, and of how many cameras at once, of which
+    # each keeps up to hls_window_bytes in memory while somebody watches it so
+    hls_viewer_limit: int = 200
+    hls_person_viewer_limit: int = 24
+    hls_camera_limit: int = 64
+    hls_window_bytes: int = 10_000_000
+    # nothing fetched for so long ends such a view
+    hls_idle_s: float = 10.0
     # no sign of life from a browser for so long ends its view
     consent_timeout_s: float = 30.0
     # for cameras whose registration doesn't say: "at_once" keeps them connected, so that joining is instant; "on_demand" connects with
@@ -157,6 +166,13 @@ class VideoSettings:
     def segment_limits(self) -> SegmentLimits:
         """How recordings are cut."""
         return SegmentLimits(self.segment_s, max(12.0, 3 * self.segment_s))
+
+    def hls(self) -> HlsLimits:
+        """What views over HTTPS are held to."""
+        window = WindowLimits(window_bytes=self.hls_window_bytes)
+        return HlsLimits(
+            self.hls_viewer_limit, self.hls_person_viewer_limit, self.hls_camera_limit, self.hls_idle_s, self.view_limit_s, window
+        )
 
     def stream_limits(self) -> StreamLimits:
         """The bounds of one camera's memory."""

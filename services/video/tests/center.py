@@ -13,8 +13,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from rtcc.ledger.v1.ledger_pb2 import AuditEntry
 from rtcc.registry.v1 import registry_pb2, registry_pb2_grpc
 from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, Agency, Agreement, Camera
+from rtcc.video.v1 import hls_pb2_grpc, video_pb2_grpc
 from rtcc.video.v1 import video_pb2 as pb
-from rtcc.video.v1 import video_pb2_grpc
 from rtcc_chassis.consumer import Delivery
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import (
@@ -61,11 +61,13 @@ class Center:
     def __init__(self, platform: TestPlatform, context: ServiceContext) -> None:
         self.platform, self.context = platform, context
         self.stub = video_pb2_grpc.VideoServiceStub(context.channels.channel("video"))
+        self.hls = hls_pb2_grpc.HlsServiceStub(context.channels.channel("video"))
         self.audit: list[AuditEntry] = []
 
     async def call(self, scope: Scope, method: str, request: Any) -> Any:
         try:
-            return await getattr(self.stub, method)(request, metadata=self.platform.metadata(scope))
+            stub = self.stub if hasattr(self.stub, method) else self.hls
+            return await getattr(stub, method)(request, metadata=self.platform.metadata(scope))
         except grpc.RpcError as error:
             raise from_rpc(error) from error
 
@@ -144,6 +146,7 @@ async def serving(small_platform: TestPlatform, make_clip: Any, monkeypatch: pyt
     sounds = {"north": make_sound("OPUS")}
     async with RtspServer({"north": clip, "south": clip}, "viewer", "hidden-secret", sounds=sounds) as server:
         monkeypatch.setenv("RTCC_VIDEO_AGENCY_VIEWER_LIMIT", "3")
+        monkeypatch.setenv("RTCC_VIDEO_HLS_IDLE_S", "3")
         Registry.keys = {}
         Registry.addresses = {"c1": server.url("north"), "c2": server.url("south"), "c3": "rtsp://viewer:hidden-secret@127.0.0.1:1/none"}
         context = await small_platform.context("video")

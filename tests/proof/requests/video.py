@@ -3,7 +3,7 @@
 from proof import wall_things
 from proof.requests.building import Builder, asks, asks_of
 from proof.world import World
-from rtcc.video.v1 import ptz_pb2, relay_pb2, wall_pb2
+from rtcc.video.v1 import hls_pb2, ptz_pb2, relay_pb2, wall_pb2
 from rtcc.video.v1 import video_pb2 as pb
 from rtcc_chassis.identifiers import new_id
 
@@ -54,6 +54,12 @@ async def _viewer(world: World, agency_id: str) -> tuple[str, str]:
     return camera_id, await world.open_viewer(agency_id, camera_id, OFFER)
 
 
+async def _hls_viewer(world: World, agency_id: str) -> tuple[str, str]:
+    """(camera, viewer)"""
+    camera_id = await world.camera(agency_id)
+    return camera_id, await world.open_hls_viewer(agency_id, camera_id)
+
+
 async def _publisher(world: World, agency_id: str) -> tuple[str, str]:
     """(camera, publisher)"""
     camera_id = await world.published_camera(agency_id)
@@ -88,6 +94,9 @@ REQUESTS: dict[str, Builder] = {
     "CloseViewer": asks_of(_viewer, pb.CloseViewerRequest, "camera_id", "viewer_id"),
     "UpdateViewer": _update,
     "SetViewerSound": asks_of(_viewer, pb.SetViewerSoundRequest, "camera_id", "viewer_id"),
+    "OpenHlsViewer": asks(hls_pb2.OpenHlsViewerRequest, camera_id=World.camera),
+    "GetHlsPlaylist": asks_of(_hls_viewer, hls_pb2.GetHlsPlaylistRequest, "camera_id", "viewer_id"),
+    "GetHlsMedia": asks_of(_hls_viewer, hls_pb2.GetHlsMediaRequest, "camera_id", "viewer_id", media_id="p0-" + "0" * 16),
     "OpenPublisher": asks(pb.OpenPublisherRequest, camera_id=World.published_camera, offer_sdp=PUBLISHER_OFFER),
     "UpdatePublisher": _update_publisher,
     "ClosePublisher": asks_of(_publisher, pb.ClosePublisherRequest, "camera_id", "publisher_id"),

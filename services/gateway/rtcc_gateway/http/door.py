@@ -38,6 +38,8 @@ class Limits:
     """One table of buckets per kind of caller."""
 
     session: RateLimit
+    # of a session too: parts of live pictures
+    live_media: RateLimit
     address: RateLimit
     device: RateLimit
     sign_in: RateLimit
@@ -51,6 +53,7 @@ class Limits:
     def of(cls, settings: GatewaySettings) -> "Limits":
         return cls(
             session=RateLimit(settings.session_rate, settings.session_burst),
+            live_media=RateLimit(settings.live_media_rate, settings.live_media_burst),
             address=RateLimit(settings.address_rate, settings.address_burst),
             device=RateLimit(settings.device_rate, settings.device_burst),
             sign_in=RateLimit(settings.sign_in_rate_per_minute / 60, settings.sign_in_burst),
@@ -148,15 +151,16 @@ class Door:
             return None
         return session
 
-    async def caller(self, request: web.Request, *, changes: bool) -> Caller:
-        """The signed-in person, or the reason why not. `changes`: counts as the person's activity and must be same-origin."""
+    async def caller(self, request: web.Request, *, changes: bool, live_media: bool = False) -> Caller:
+        """The signed-in person, or the reason why not. `changes`: counts as the person's activity and must be same-origin. `live_media`:
+        counts with the many requests of those who watch over HTTPS."""
         address = self.address(request)
         session = await self.session_of(request)
         if session is None:
             self._take(self.limits.address, address)
             await self._record_refusal(request, address)
             raise Unauthenticated("Sign in first.")
-        self._take(self.limits.session, session.session_id)
+        self._take(self.limits.live_media if live_media else self.limits.session, session.session_id)
         if changes:
             self.require_same_origin(request)
         person = self.sessions.person_of(session)

@@ -39,7 +39,10 @@ _LONG_CALLS_S = {
     "alert.acknowledge": 10.0,
 }
 # a relay that died with such a session in it leaves nothing behind that another one would have to know of
-_BEGUN_ANEW = frozenset({"OpenViewer", "OpenPublisher", "RelayPublisher"})
+_BEGUN_ANEW = frozenset({"OpenViewer", "OpenHlsViewer", "OpenPublisher", "RelayPublisher"})
+_LIVE_MEDIA = "camera.fetch_view"
+# delivery directives of HLS (RFC 8216bis, 6.2.5); others that begin so are left aside, for players may send what a server doesn't know
+_DIRECTIVES = {"_HLS_msn": "hls_msn", "_HLS_part": "hls_part"}
 _EXPORT_RULES = ("/rtcc.video.v1.EvidenceService/ListExports", "/rtcc.video.v1.EvidenceService/GetExportPart")
 
 
@@ -68,18 +71,25 @@ def _handler(rule: CallRule) -> Any:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         door = request.app[DOOR]
-        caller = await door.caller(request, changes=changes)
+        caller = await door.caller(request, changes=changes, live_media=rule.action == _LIVE_MEDIA)
         body = await read_body(request, limit_bytes) if has_body else b""
         message = request_message(
             rule.request_type,
             path_fields={name: request.match_info[name.replace(".", "__")] for name in path_fields},
-            query=list(request.query.items()),
+            query=_query(request, directives=rule.action == _LIVE_MEDIA),
             body=body,
             has_body=has_body,
         )
         return await _answer(request, await call(door, rule, message, caller.scope))
 
     return handle
+
+
+def _query(request: web.Request, *, directives: bool) -> list[tuple[str, str]]:
+    pairs = list(request.query.items())
+    if not directives:
+        return pairs
+    return [(_DIRECTIVES.get(name, name), text) for name, text in pairs if name in _DIRECTIVES or not name.startswith("_HLS_")]
 
 
 async def _answer(request: web.Request, response: Message) -> web.Response:

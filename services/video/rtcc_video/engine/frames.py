@@ -2,11 +2,12 @@
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
 from rtcc_video.engine.h264 import AccessUnit
-from rtcc_video.engine.packetizer import measure, packetize, runs
+from rtcc_video.engine.packetizer import measure, packetize, runs, unpack
 from rtcc_video.engine.rtp import build_rtp_header
 
 RING_PACKETS: Final = 2048
@@ -79,6 +80,11 @@ class Frame:
             found, self._unit = packetize(self._unit), None
             self._payloads = found
         return found
+
+    @property
+    def nals(self) -> Sequence[bytes]:
+        """The picture's NAL units, for those who send it by other ways than packets."""
+        return self._unit.nals if self._unit is not None else unpack(self.payloads)
 
     @property
     def lone_nal(self) -> bytes | None:

@@ -35,6 +35,29 @@ def packetize(unit: AccessUnit, limit: int = PAYLOAD_LIMIT_BYTES) -> list[bytes]
     return payloads + _aggregate(parameter_sets, limit)
 
 
+def unpack(payloads: list[bytes]) -> list[bytes]:
+    """The NAL units that `packetize` made these payloads of; of its own payloads alone, all of them in order."""
+    nals: list[bytes] = []
+    fragments: list[bytes] = []
+    for payload in payloads:
+        kind = payload[0] & 0x1F
+        if kind == _STAP_A:
+            at = 1
+            while at < len(payload):
+                size = int.from_bytes(payload[at : at + 2], "big")
+                nals.append(payload[at + 2 : at + 2 + size])
+                at += 2 + size
+        elif kind == _FU_A:
+            if payload[1] & 0x80:
+                fragments = [bytes((payload[0] & 0xE0 | payload[1] & 0x1F,))]
+            fragments.append(payload[2:])
+            if payload[1] & 0x40:
+                nals.append(b"".join(fragments))
+        else:
+            nals.append(payload)
+    return nals
+
+
 def measure(unit: AccessUnit, limit: int = PAYLOAD_LIMIT_BYTES) -> tuple[int, int] | None:
     """How many payloads `packetize` makes of a picture without parameter sets, and their bytes in all; None for one with some."""
     count = octets = 0
