@@ -17,7 +17,7 @@ from rtcc.video.v1 import footage_pb2
 from rtcc_chassis.clock import utc_now
 from rtcc_standalone.development.checks import console_player
 
-_PLAY = """async ([url, headers]) => {
+_PLAY = """async ([url, headers, live]) => {
     window.player?.hls.destroy();
     document.querySelector('video.theirs')?.remove();
     const video = document.createElement('video');
@@ -25,7 +25,7 @@ _PLAY = """async ([url, headers]) => {
     video.muted = true;
     document.body.append(video);
     const setup = (xhr) => { for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value); };
-    const hls = new Hls({enableWorker: false, xhrSetup: setup});
+    const hls = new Hls({enableWorker: false, xhrSetup: setup, lowLatencyMode: live});
     window.player = {hls, video, fatal: [], numbers: []};
     const failed = new Promise((_, reject) => hls.on(Hls.Events.ERROR, (_, told) => {
         if (told.fatal) { window.player.fatal.push(told.details); reject(new Error(told.details)); }
@@ -53,11 +53,11 @@ def hls_js() -> str:
     return console_player(Path(__file__).parents[2]).read_text(encoding="utf-8")
 
 
-async def _play(page: Page, source: str, url: str) -> None:
+async def _play(page: Page, source: str, url: str, *, live: bool = False) -> None:
     if not await page.evaluate("'Hls' in window"):
         # through the debugger, so that the page's own policy stays strict
         await page.evaluate(source)
-    await page.evaluate(_PLAY, [url, _REASONS])
+    await page.evaluate(_PLAY, [url, _REASONS, live])
 
 
 async def _state(page: Page) -> dict[str, Any]:
@@ -112,6 +112,62 @@ async def test_a_recorded_and_a_live_playlist_play_in_hls_js(desk: World, consol
         loaded = sorted(set(live["numbers"]))
         assert loaded == list(range(loaded[0], loaded[0] + len(loaded)))
         assert abs(live["date"] / 1000 - utc_now().timestamp()) < 30
+
+
+_OPEN = """async (cameraId) => {
+    const answer = await fetch(`/v1/cameras/${cameraId}/hls`, {method: 'POST', headers: {'Rtcc-Request': '1'}});
+    return (await answer.json()).viewer_id;
+}"""
+_END = "path => fetch(path, {method: 'DELETE', headers: {'Rtcc-Request': '1'}}).then((answer) => answer.status)"
+_ASK = """async (path) => {
+    const answer = await fetch(path);
+    return [answer.status, answer.headers.get('content-type'), (await answer.text()).slice(0, 9)];
+}"""
+_LATENCY = """() => {
+    const {hls, video, fatal} = window.player;
+    const details = hls.latestLevelDetails;
+    return {fatal, target: hls.targetLatency, date: hls.playingDate?.getTime() ?? 0, now: Date.now(), part: details?.partTarget,
+            blocks: details?.canBlockReload, parts: details?.partList?.length ?? 0,
+            frames: video.getVideoPlaybackQuality().totalVideoFrames};
+}"""
+
+
+# R16
+@pytest.mark.timeout(180)
+async def test_a_live_camera_plays_in_hls_js_by_parts(desk: World, console_browser: Browser, four: Filmed, hls_js: str) -> None:
+    camera_id = four.camera_ids[1]
+    async with window(console_browser, desk, await desk.person(OWNER, "operator"), "/wall") as page:
+        viewer_id = await page.evaluate(_OPEN, camera_id)
+        base = f"/v1/cameras/{camera_id}/hls/{viewer_id}"
+        await _play(page, hls_js, f"{base}/playlist", live=True)
+        numbers: set[int] = set()
+
+        async def goes_on() -> dict[str, Any] | None:
+            numbers.update(await page.evaluate(filmed.NUMBERS, "video.theirs"))
+            state: dict[str, Any] = await page.evaluate(_LATENCY)
+            assert state["fatal"] == []
+            return state if state["frames"] > 60 and len(numbers) > 8 and state["date"] else None
+
+        state = await until(goes_on, deadline_s=60)
+        assert state is not None
+        # it follows by parts: the playlist waits for the next, and what it shows was filmed a moment ago
+        assert state["blocks"] and state["parts"] > 3 and state["part"] <= 0.35
+        behind_s = (state["now"] - state["date"]) / 1000
+        print(f"hls.js: {behind_s:.2f} s behind the relay, aims at {state['target']:.2f} s, parts of {state['part']} s")
+        assert 0 < behind_s < 20
+        hostile = {
+            "playlist?_HLS_msn=x": 400, "playlist?_HLS_msn=-1": 400, "playlist?_HLS_msn=99999999999999999999": 400,
+            "playlist?_HLS_part=1": 400, "playlist?_HLS_msn=4000000000&_HLS_part=0": 400, "playlist?_HLS_msn=0&_HLS_part=4294967296": 400,
+            "playlist?hls_msn=1&_HLS_msn=1": 400, "playlist?sound=1": 400, "media/..%2F..%2Fetc": 400, "media/s%00": 400,
+            "media/s123456789012": 404, "playlist?_HLS_skip=YES": 200,
+        }  # fmt: skip
+        for path, status in hostile.items():
+            answered, kind, begins = await page.evaluate(_ASK, f"{base}/{path}")
+            assert answered == status, path
+            assert (begins == "#EXTM3U\n#") == (status == 200), kind
+        ending = f"/v1/cameras/{camera_id}/viewers/{viewer_id}"
+        assert await page.evaluate(_END, ending) == 200
+        assert (await page.evaluate(_ASK, f"{base}/playlist"))[0] == 404
 
 
 async def _stretch(world: World, camera_id: str) -> tuple[datetime, datetime] | None:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -21,10 +21,10 @@ from rtcc_video.engine.sdp import UnusableOffer
 from rtcc_video.engine.viewer import CloseReason, LinkFacts, Viewer, ViewerCounters
 from rtcc_video.feed import Feed
 from rtcc_video.feeds import Feeds
-from rtcc_video.ice_servers import IceServer, ice_servers
+from rtcc_video.ice_servers import OpenedView, ice_servers
 from rtcc_video.ice_updates import update_ice
-from rtcc_video.settings import VideoSettings
 from rtcc_video.listening import switch_sound
+from rtcc_video.settings import VideoSettings
 from rtcc_video.snapshots import NoPicture, Snapshot, Snapshots
 
 _log = logging.getLogger(__name__)
@@ -37,16 +37,6 @@ SMALL_WIDTH_PX: Final = 480
 
 # Told of every view that ended: the view, why, and what was sent.
 type ViewEnded = Callable[[View, CloseReason, ViewerCounters], None]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedView:
-    """A view that was opened: the answer to its offer, its ICE session's name, and the STUN and TURN servers to try."""
-
-    viewer_id: str
-    answer_sdp: str
-    etag: str
-    ice_servers: list[IceServer]
 
 
 class Mirror[M](Protocol):

@@ -16,6 +16,16 @@ class IceServer:
     credential: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedView:
+    """A view that was opened: the answer to its offer, its ICE session's name, and the STUN and TURN servers to try."""
+
+    viewer_id: str
+    answer_sdp: str
+    etag: str
+    ice_servers: list[IceServer]
+
+
 def ice_servers(settings: VideoSettings, viewer_id: str, unix_s: float) -> list[IceServer]:
     """What one viewer is told. The account is made from the servers' shared secret (draft-uberti-behave-turn-rest-00, as coturn takes
     it): it names the view, ends by itself, and TURN servers need no list of viewers."""
