@@ -83,7 +83,10 @@ async function read() {
   const reports = await connection.getStats();
   for (const report of reports.values()) {
     if (report.type === 'inbound-rtp' && report.kind === 'audio') Object.assign(found, { audioPackets: report.packetsReceived,
-      audioLevel: report.audioLevel, audioEnergy: report.totalAudioEnergy, audioLost: report.packetsLost, hz: window.loudestHz?.() });
+      audioLevel: report.audioLevel, audioEnergy: report.totalAudioEnergy, audioLost: report.packetsLost, hz: window.loudestHz?.(),
+      // the sender's time of what is heard and seen now, by its reports
+      heardMs: report.estimatedPlayoutTimestamp });
+    if (report.type === 'inbound-rtp' && report.kind === 'video') found.seenMs = report.estimatedPlayoutTimestamp;
     if (report.type === 'inbound-rtp' && report.kind === 'video') Object.assign(found, { framesDecoded: report.framesDecoded,
       freezes: report.freezeCount, keyFrames: report.keyFramesDecoded, lost: report.packetsLost });
     const pair = report.type === 'transport' && reports.get(report.selectedCandidatePairId);
@@ -250,6 +253,9 @@ async def test_chromium_hears_the_camera_until_it_is_forbidden_and_goes_on_seein
         facts = await facts_when(page, f"{loud} && Math.abs(facts.hz - {TONE_HZ}) < 8")
         assert facts["audioLost"] <= 2
         assert viewer.outlet.in_lane or only_tcp
+        # lips move with the words: later sound is noticed (ITU-R BT.1359)
+        facts = await facts_when(page, "facts.heardMs && facts.seenMs && Math.abs(facts.heardMs - facts.seenMs) < 125")
+        print(f"sound is {facts['heardMs'] - facts['seenMs']:.0f} ms ahead of the picture")
         player.stream.sound.allow(False)
         before = await facts_when(page, "facts.audioLevel < 0.01")
         facts = await facts_when(page, f"facts.framesDecoded > {before['framesDecoded']} + 45")

@@ -225,6 +225,17 @@ def test_pictures_and_sound_never_have_one_ssrc(player_stream: LiveStream) -> No
     assert player_stream.ssrc % 2 == 1
 
 
+def test_who_hears_keeps_the_camera_connected(player_stream: LiveStream) -> None:
+    """Its pictures may be shown so small that they come from the camera's smaller stream."""
+    player_stream.sound.allow(True)
+    outlet = SoundOutlet(player_stream.sound, 111)
+    assert not player_stream.watched
+    outlet.switch(True)
+    assert player_stream.watched
+    outlet.switch(False)
+    assert not player_stream.watched
+
+
 @pytest.fixture
 def player_stream() -> LiveStream:
     return Player([]).stream

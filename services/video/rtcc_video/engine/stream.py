@@ -107,8 +107,8 @@ class LiveStream:
 
     @property
     def watched(self) -> bool:
-        """Whether anybody takes its pictures: viewers, recorders, other relays."""
-        return bool(self._viewers or self.taps or self.patient_taps)
+        """Whether anybody takes its pictures or its sound: viewers, recorders, other relays."""
+        return bool(self._viewers or self.taps or self.patient_taps or self.sound.listeners)
 
     @property
     def watched_live(self) -> bool:
