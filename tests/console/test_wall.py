@@ -1,5 +1,6 @@
 """Many cameras on one screen: walls arranged by key and by drag, fed from the map's window and by alerts, read by everybody."""
 
+import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,13 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from proof import live_cameras, wall_things
-from proof.browser import picture, window
+from proof.browser import picture, pictures, window
 from proof.desk import OWNER, PARTNER
 from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.world import World
 from rtcc.registry.v1 import registry_pb2
-from rtcc.video.v1 import wall_pb2
+from rtcc.video.v1 import video_pb2, wall_pb2
 
 SMALL_WIDTH, LARGE_WIDTH = live_cameras.SMALL_PX[0], live_cameras.LARGE_PX[0]
 
@@ -171,6 +172,15 @@ async def test_tiles_that_follow_alerts_show_the_best_camera_of_the_newest(desk:
             await expect(page.get_by_test_id("wall-strip")).to_contain_text(alert.title)
 
 
+# what a video shows, in few digits
+_PAINTED = """video => {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [16, 9];
+    const context = canvas.getContext('2d');
+    context.drawImage(video, 0, 0, 16, 9);
+    return context.getImageData(0, 0, 16, 9).data.join();
+}"""
+_END = "path => fetch(path, {method: 'DELETE', headers: {'Rtcc-Request': '1'}})"
 # no candidate of the relay reaches the browser: as behind a firewall that lets HTTPS through alone
 _NO_MEDIA = """() => {
     const set = RTCPeerConnection.prototype.setRemoteDescription;
@@ -180,9 +190,12 @@ _NO_MEDIA = """() => {
 }"""
 
 
+_NO_PLAYER = "delete window.MediaSource; delete window.ManagedMediaSource;"
+
+
 # R16
 @pytest.mark.timeout(240)
-async def test_where_no_live_video_comes_through_pictures_come_over_https_until_the_right_ends(
+async def test_where_no_webrtc_comes_through_cameras_play_over_https_or_as_stills_until_the_right_ends(
     desk: World, console_browser: Browser, tmp_path: Path
 ) -> None:
     world = desk
@@ -191,11 +204,43 @@ async def test_where_no_live_video_comes_through_pictures_come_over_https_until_
         agreement_id = await world.agreement(PARTNER, OWNER, camera_ids=[theirs], cameras_live=True)
         shown = [wall_pb2.WallSlot(cell=0, span=1, camera_id=theirs)]
         wall_id = await wall_things.saved_wall(world, OWNER, "Behind a firewall", 1, shown)
-        async with window(console_browser, world, await world.person(OWNER, "operator"), "/wall") as page:
-            await page.add_init_script(f"({_NO_MEDIA})()")
-            await page.goto(f"{world.platform.url}/wall/{wall_id}")
-            await give_purpose(page, "stolen vehicle", "26-0412")
-            far = tile(page, 0, theirs)
+        person = await world.person(OWNER, "operator")
+        async with window(console_browser, world, person, "/wall") as page, window(console_browser, world, person, "/wall") as old:
+            for one, script in ((page, f"({_NO_MEDIA})()"), (old, f"({_NO_MEDIA})(); {_NO_PLAYER}")):
+                await one.add_init_script(script)
+                await one.goto(f"{world.platform.url}/wall/{wall_id}")
+                await give_purpose(one, "stolen vehicle", "26-0412")
+            live = tile(page, 0, theirs)
+            await expect(live).to_have_attribute("data-way", "https", timeout=40_000)
+            await expect(live).to_have_attribute("data-state", "live")
+            mark = live.get_by_text("HTTPS", exact=True)
+            await expect(mark).to_be_visible()
+            await expect(mark).to_have_attribute("title", re.compile(r"about \d\.\d s behind"))
+            painted: set[str] = set()
+
+            async def moves() -> bool:
+                painted.add(await live.get_by_test_id("over-https").evaluate(_PAINTED))
+                return len(painted) >= 5
+
+            await until(moves, deadline_s=30)
+            # its view ends, as with a relay that goes: it opens another one, and the picture goes on
+            watching = await world.platform.ask("ListViewers", world.everything(PARTNER), video_pb2.ListViewersRequest())
+            ended = [viewer.viewer_id for viewer in watching.viewers if viewer.camera_id == theirs]
+            assert ended
+            frames = [int(await live.get_attribute("data-frames") or 0)]
+            for viewer_id in ended:
+                await page.evaluate(_END, f"/v1/cameras/{theirs}/viewers/{viewer_id}")
+
+            async def goes_on() -> bool:
+                frames.append(int(await live.get_attribute("data-frames") or 0))
+                return frames[-1] > frames[0] + 45
+
+            await until(goes_on, deadline_s=30)
+            await expect(live).to_have_attribute("data-state", "live")
+            print("over HTTPS:", await mark.get_attribute("title"))
+            await pictures(page, "wall-over-https")
+
+            far = tile(old, 0, theirs)
             await expect(far).to_have_attribute("data-state", "stills", timeout=40_000)
             still = far.get_by_test_id("still")
             seen: set[str] = set()
@@ -207,7 +252,8 @@ async def test_where_no_live_video_comes_through_pictures_come_over_https_until_
                 return len(seen) >= 3
 
             await until(changes, deadline_s=30)
-            await picture(page, "wall-stills")
+            await picture(old, "wall-stills")
             request = registry_pb2.RevokeAgreementRequest(agreement_id=agreement_id, reason="over")
             await world.platform.ask("RevokeAgreement", world.everything(PARTNER), request)
             await expect(still).to_have_count(0, timeout=5_000)
+            await expect(live.get_by_test_id("over-https")).to_have_count(0, timeout=5_000)

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
 import { span } from "../contract/time";
 import { CameraState } from "../generated/rtcc/video/v1/video_pb";
 import { toIncident } from "../incidents/moment";
@@ -11,9 +11,12 @@ import { notifyProblem } from "../ui/notices";
 import { Button, PartnerBadge } from "../ui/parts";
 import { useNow } from "../ui/use-now";
 import { useSeen } from "./on-screen";
+import type { HttpsView } from "./over-https";
 import { releaseViewer, takeViewer } from "./pool";
 import { Stills } from "./stills";
 import { BLOCKED_AFTER_FAILURES, type ViewerState, type WhepViewer } from "./whep";
+
+const OverHttps = lazy(() => import("./over-https"));
 
 type TileState = ViewerState | "gone" | "paused" | "stills";
 
@@ -72,18 +75,23 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
   usePlaying(video, viewer);
 
   const healthReason = health && (health.state === CameraState.FAILED || health.state === CameraState.STALLED) ? health.reason : "";
-  const blocked = view.mediaFailures >= BLOCKED_AFTER_FAILURES && view.state !== "live" && health?.state === CameraState.LIVE;
+  const webrtcBlocked = view.mediaFailures >= BLOCKED_AFTER_FAILURES && view.state !== "live";
+  const { https, httpsVideo, onView } = useHttps(webrtcBlocked && !full, attempt);
   const [stillProblem, setStillProblem] = useState("");
-  const state: TileState = !known ? (arrived ? "gone" : "connecting") : !seen ? "paused" : full || blocked ? "stills" : view.state;
+  const flows = health?.state === CameraState.LIVE;
+  const overHttps = https !== undefined && https.state !== "failed" && (flows || https.frames > 0);
+  const still = full || (https?.state === "failed" && flows);
+  const shown = overHttps ? https : view;
+  const state: TileState = !known ? (arrived ? "gone" : "connecting") : !seen ? "paused" : still ? "stills" : shown.state;
   const now = useNow(1000, state === "stalled" || state === "reconnecting");
-  const ageS = (now - performance.timeOrigin - view.lastFrameAtMs) / 1000;
+  const ageS = (now - performance.timeOrigin - shown.lastFrameAtMs) / 1000;
   const reason = {
     live: "",
-    connecting: view.reason && `Connecting again: ${healthReason || view.reason}`,
-    stalled: healthReason || view.reason,
-    reconnecting: healthReason || view.reason,
-    forbidden: view.reason,
-    failed: view.reason || healthReason,
+    connecting: shown.reason && `Connecting again: ${healthReason || shown.reason}`,
+    stalled: healthReason || shown.reason,
+    reconnecting: healthReason || shown.reason,
+    forbidden: shown.reason,
+    failed: shown.reason || healthReason,
     gone: "This camera is no longer granted to you.",
     paused: "Nobody sees this tile: it goes on when it is on the screen.",
     stills: stillProblem || (full ? "As many live views as this device takes: a picture a second." : "The network lets no live video through: a picture a second."),
@@ -95,10 +103,16 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
       data-camera-id={cameraId}
       data-state={state}
       data-first-frame-ms={view.firstFrameMs?.toFixed(0)}
-      data-frames={view.frames}
+      data-frames={shown.frames}
+      data-way={overHttps && seen ? "https" : undefined}
       data-enlarged={enlarged || undefined}
     >
       <video ref={video} muted playsInline autoPlay aria-label={`Live: ${name}`} />
+      {overHttps && seen && (
+        <Suspense>
+          <OverHttps key={attempt} cameraId={cameraId} partner={partner} name={name} video={httpsVideo} onView={onView} />
+        </Suspense>
+      )}
       {state === "stills" && <Stills cameraId={cameraId} partner={partner} name={name} onProblem={setStillProblem} />}
       {partner && <span className="watermark" aria-hidden="true">{`${viewerName} · `.repeat(4)}</span>}
       <figcaption>
@@ -106,10 +120,15 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
         <span className="ellipsis tile-name">{name}</span>
         {told && <span className="ellipsis tile-told">{told}</span>}
         <span className="grow" />
+        {state === "live" && overHttps && (
+          <span className="tile-way" title={`Over HTTPS, for the network lets no WebRTC through: about ${https.delayS.toFixed(1)} s behind the camera.`}>
+            HTTPS
+          </span>
+        )}
         <span className="tile-state" data-state={state}>
           {STATE_WORDS[state]}
         </span>
-        {own && health?.soundAllowed && mayHear && viewer && (
+        {own && health?.soundAllowed && mayHear && viewer && !overHttps && (
           <Button
             look="quiet"
             size="small"
@@ -126,7 +145,7 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
         {own && <PtzButton cameraId={cameraId} name={name} />}
         {extra}
         {mayNote && (
-          <Button look="quiet" size="small" className="tile-more" aria-label={`${name} to the incident`} title="To the incident (B)" onClick={() => void toIncident(cameraId, name, video.current)}>
+          <Button look="quiet" size="small" className="tile-more" aria-label={`${name} to the incident`} title="To the incident (B)" onClick={() => void toIncident(cameraId, name, httpsVideo.current ?? video.current)}>
             <Icon name="flag" size={16} />
           </Button>
         )}
@@ -198,6 +217,16 @@ function useViewerOf(cameraId: string, partner: boolean, name: string, wanted: b
     // The name only labels the purpose dialog; a renamed camera keeps its connection.
   }, [cameraId, partner, wanted, attempt]);
   return held;
+}
+
+const begun: HttpsView = { state: "connecting", reason: "", frames: 0, lastFrameAtMs: 0, delayS: 0 };
+
+/** The way over HTTPS, while WebRTC is blocked: undefined while it isn't; "failed" at once where the browser can't. */
+function useHttps(wanted: boolean, attempt: number): { https: HttpsView | undefined; httpsVideo: React.RefObject<HTMLVideoElement | null>; onView(view: HttpsView): void } {
+  const httpsVideo = useRef<HTMLVideoElement>(null);
+  const [view, setView] = useState<HttpsView>(begun);
+  useEffect(() => setView("MediaSource" in window ? begun : { ...begun, state: "failed" }), [wanted, attempt]);
+  return { https: wanted ? view : undefined, httpsVideo, onView: setView };
 }
 
 /** Tells the connection how wide it is shown. */

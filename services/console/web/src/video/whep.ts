@@ -21,8 +21,10 @@ const CONNECTS_WITHIN_MS = 4_000;
 /** After so many answers without a picture the network is taken to let none through; live video is asked for again now and then. */
 export const BLOCKED_AFTER_FAILURES = 2;
 const BLOCKED_TRIES_EVERY_MS = 60_000;
+/** What this network did to the last views: the next one needn't find out by itself. */
+let networkBlocks = false;
 /** Refusals that a new try won't change. */
-const FORBIDDEN = new Set(["refused", "unauthenticated", "session-locked", "purpose-required"]);
+export const FORBIDDEN = new Set(["refused", "unauthenticated", "session-locked", "purpose-required"]);
 const FINAL = new Set([...FORBIDDEN, "not-found", "invalid-input"]);
 /** Shown no wider than this, a picture needs no more than the smaller stream. */
 export const SMALL_WIDTH_PX = 480;
@@ -37,7 +39,7 @@ export class WhepViewer {
   firstFrameMs: number | undefined;
   lastFrameAtMs = 0;
   /** How often in a row the service took the offer and no picture came: the network may let none through. */
-  mediaFailures = 0;
+  mediaFailures = networkBlocks ? BLOCKED_AFTER_FAILURES : 0;
   /** Its sound is switched on; `silent`: but none came for a second. */
   hears = false;
   silent = false;
@@ -241,6 +243,7 @@ export class WhepViewer {
     this.firstFrameMs ??= performance.now() - this.startedMs;
     this.attempts = 0;
     this.mediaFailures = 0;
+    networkBlocks = false;
     if (this.state !== "live") this.become("live", "");
     else this.tell();
   }
@@ -248,6 +251,7 @@ export class WhepViewer {
   private tryAgain(reason: string): void {
     if (this.closed) return;
     if (this.location) this.mediaFailures += 1;
+    if (this.mediaFailures === BLOCKED_AFTER_FAILURES) networkBlocks = true;
     this.hangUp();
     this.become(this.firstFrameMs === undefined ? "connecting" : "reconnecting", reason);
     const usual = this.mediaFailures < BLOCKED_AFTER_FAILURES ? Math.min(15_000, 500 * 2 ** this.attempts) : BLOCKED_TRIES_EVERY_MS;
