@@ -95,6 +95,16 @@ async def test_a_camera_is_added_by_asking_and_moved_by_one_at_a_time(furnished:
                     return "GotoPreset" in device.calls
 
                 await until(at_the_door)
+                places = page.get_by_label("Go to a stored place")
+                await places.select_option(label="Store this place…")
+                await page.get_by_label("Name of this place").fill("Bay 4")
+                await page.get_by_label("Name of this place").press("Enter")
+                await expect(places.get_by_role("option", name="Bay 4", exact=True)).to_have_count(1)
+                assert "Bay 4" in device.presets.values()
+                page.once("dialog", lambda dialog: dialog.accept())
+                await places.select_option(label="Remove Gate")
+                await expect(places.get_by_role("option", name="Gate", exact=True)).to_have_count(0)
+                assert sorted(device.presets.values()) == ["Bay 4", "Yard & door"]
                 await expect(other.get_by_test_id("ptz-holder")).to_have_text(f"Moved by {first.display_name}")
                 await other.get_by_role("button", name="Move Yard, by asking").click()
                 await give_purpose(other, "Active incident", "26-0701")

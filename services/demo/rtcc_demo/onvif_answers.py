@@ -14,6 +14,7 @@ NAMESPACES = {
     "s": "http://www.w3.org/2003/05/soap-envelope",
     "tds": "http://www.onvif.org/ver10/device/wsdl",
     "trt": "http://www.onvif.org/ver10/media/wsdl",
+    "tr2": "http://www.onvif.org/ver20/media/wsdl",
     "tptz": "http://www.onvif.org/ver20/ptz/wsdl",
     "tt": "http://www.onvif.org/ver10/schema",
     "ter": "http://www.onvif.org/ver10/error",
@@ -66,6 +67,50 @@ def capabilities(host: str) -> str:
         f"<tt:PTZ><tt:XAddr>http://{host}/onvif/ptz_service</tt:XAddr></tt:PTZ>"
         "</tds:Capabilities></tds:GetCapabilitiesResponse>"
     )
+
+
+def services(host: str, *, media2: bool) -> str:
+    listed = [("tds", "device_service", 2, 60), ("trt", "media_service", 2, 60), ("tptz", "ptz_service", 2, 60)]
+    if media2:
+        listed.append(("tr2", "media2_service", 2, 60))
+    told = "".join(
+        f"<tds:Service><tds:Namespace>{NAMESPACES[prefix]}</tds:Namespace><tds:XAddr>http://{host}/onvif/{path}</tds:XAddr>"
+        f"<tds:Version><tt:Major>{major}</tt:Major><tt:Minor>{minor}</tt:Minor></tds:Version></tds:Service>"
+        for prefix, path, major, minor in listed
+    )
+    return _envelope(f"<tds:GetServicesResponse>{told}</tds:GetServicesResponse>")
+
+
+def profiles2(pictures: Sequence[Picture], asked: Sequence[str]) -> str:
+    """Media2: of each profile only the configurations of the types that were asked for."""
+    return _envelope(f"<tr2:GetProfilesResponse>{''.join(_profile2(picture, asked) for picture in pictures)}</tr2:GetProfilesResponse>")
+
+
+def _profile2(picture: Picture, asked: Sequence[str]) -> str:
+    wanted = {"VideoEncoder", "PTZ"} if "All" in asked else set(asked)
+    encoder = (
+        f'<tr2:VideoEncoder token={quoteattr("encoder-" + picture.token)} GovLength="50" Profile="Main"><tt:Name>encoder</tt:Name>'
+        f"<tt:UseCount>1</tt:UseCount><tt:Encoding>{picture.codec}</tt:Encoding><tt:Resolution><tt:Width>{picture.width_px}</tt:Width>"
+        f'<tt:Height>{picture.height_px}</tt:Height></tt:Resolution><tt:RateControl ConstantBitRate="false">'
+        f"<tt:FrameRateLimit>29.97</tt:FrameRateLimit><tt:BitrateLimit>{picture.kbps}</tt:BitrateLimit></tt:RateControl>"
+        "<tt:Multicast><tt:Address><tt:Type>IPv4</tt:Type><tt:IPv4Address>0.0.0.0</tt:IPv4Address></tt:Address><tt:Port>0</tt:Port>"
+        "<tt:TTL>0</tt:TTL><tt:AutoStart>false</tt:AutoStart></tt:Multicast><tt:Quality>4</tt:Quality></tr2:VideoEncoder>"
+    )
+    moves = '<tr2:PTZ token="ptz"><tt:Name>ptz</tt:Name><tt:UseCount>1</tt:UseCount><tt:NodeToken>node</tt:NodeToken></tr2:PTZ>'
+    inside = (encoder if "VideoEncoder" in wanted else "") + (moves if "PTZ" in wanted and picture.movable else "")
+    configurations = f"<tr2:Configurations>{inside}</tr2:Configurations>" if inside else ""
+    return (
+        f'<tr2:Profiles token={quoteattr(picture.token)} fixed="true"><tr2:Name>{escape(picture.token)}</tr2:Name>{configurations}'
+        "</tr2:Profiles>"
+    )
+
+
+def stream_uri2(url: str) -> str:
+    return _envelope(f"<tr2:GetStreamUriResponse><tr2:Uri>{escape(url)}</tr2:Uri></tr2:GetStreamUriResponse>")
+
+
+def preset_set(token: str) -> str:
+    return _envelope(f"<tptz:SetPresetResponse><tptz:PresetToken>{escape(token)}</tptz:PresetToken></tptz:SetPresetResponse>")
 
 
 def profiles(pictures: Sequence[Picture]) -> str:

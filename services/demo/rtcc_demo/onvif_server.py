@@ -1,4 +1,5 @@
-"""A camera's ONVIF side (Profile S): device, media and PTZ services over SOAP 1.2, WS-UsernameToken or HTTP digest, WS-Discovery.
+"""A camera's ONVIF side (Profiles S and T): device, media, Media2 and PTZ services over SOAP 1.2, WS-UsernameToken or HTTP digest,
+WS-Discovery.
 
 `async with OnvifServer({"main": "rtsp://..."}, "admin", "secret") as device: device.address`. It moves as it is told: `pan`, `tilt`, `zoom`
 follow the speeds that it was given until they are stopped or time out.
@@ -11,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +24,26 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from rtcc_demo.onvif_answers import NAMESPACES, capabilities, date_and_time, fault, information, presets, profiles, stream_uri
+from rtcc_demo.onvif_answers import (
+    NAMESPACES,
+    capabilities,
+    date_and_time,
+    fault,
+    information,
+    preset_set,
+    presets,
+    profiles,
+    profiles2,
+    services,
+    stream_uri,
+    stream_uri2,
+)
 from rtcc_demo.rtsp_messages import DigestCheck, Request
 
 SERVICE_PATH = "/onvif/device_service"
 _BODY_BYTES_MOST = 64 * 1024
 _TOKEN_AGE = timedelta(seconds=30)
+_PRESETS_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +60,11 @@ class Picture:
 
 
 class OnvifServer:
-    """`sign_in`: "token" or "digest". `clock_ahead_s`: how wrong the device's clock is."""
+    """`sign_in`: "token" or "digest". `clock_ahead_s`: how wrong the device's clock is. `media`: the newest of its media services; 1: it
+    has Media 1.0 alone, 0: it is so old that it doesn't know GetServices. What is H.265 only Media2 shows.
+
+    `host`: where it stands; `discovery_group`: a multicast group, as "239.255.255.250:3702", in which it listens for probes there.
+    """
 
     def __init__(
         self,
@@ -56,7 +76,13 @@ class OnvifServer:
         clock_ahead_s: float = 0.0,
         told_host: str = "",
         tls: ssl.SSLContext | None = None,
+        media: int = 1,
+        host: str = "127.0.0.1",
+        discovery_group: str = "",
     ) -> None:
+        self._media = media
+        self._host = host
+        self._group = discovery_group
         self._pictures = pictures
         self._username, self._password = username, password
         self._sign_in = sign_in
@@ -71,6 +97,7 @@ class OnvifServer:
         self._moved_s = self._ends_s = 0.0
         self._place = [0.0, 0.0, 0.0]
         self.presets = {"1": "Gate", "2": "Yard & door"}
+        self._preset_places = {"1": [0.1, 0.0, 0.0], "2": [0.2, 0.0, 0.0]}
         self.calls: list[str] = []
         self.address = ""
         self.discovery_port = 0
@@ -80,10 +107,14 @@ class OnvifServer:
         app.router.add_post("/onvif/{service}", self._handle)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
-        self.address = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._runner.addresses[0][1]}{SERVICE_PATH}"
+        await web.TCPSite(self._runner, self._host, 0, ssl_context=self._tls).start()
+        self.address = f"{'https' if self._tls else 'http'}://{self._host}:{self._runner.addresses[0][1]}{SERVICE_PATH}"
         loop = asyncio.get_running_loop()
-        self._discovery, _ = await loop.create_datagram_endpoint(lambda: _Discovery(self), local_addr=("127.0.0.1", 0))
+        if self._group:
+            heard = _join(self._group, self._host)
+            self._discovery, _ = await loop.create_datagram_endpoint(lambda: _Discovery(self), sock=heard)
+        else:
+            self._discovery, _ = await loop.create_datagram_endpoint(lambda: _Discovery(self), local_addr=(self._host, 0))
         self.discovery_port = self._discovery.get_extra_info("sockname")[1]
         return self
 
@@ -154,9 +185,15 @@ class OnvifServer:
         return hmac.compare_digest(base64.b64encode(wanted), digest.encode())
 
     def _answer(self, method: str, call: ElementTree.Element) -> str:
-        told = self._told_host or f"127.0.0.1:{self.port}"
+        told = self._told_host or f"{self._host}:{self.port}"
+        if self._media >= 2 and call.tag.startswith("{" + NAMESPACES["tr2"]):
+            return self._answer_media2(method, call)
         chosen = call.findtext("trt:ProfileToken", "", NAMESPACES)
+        # Media 1.0 has no word for H.265
+        pictures = [picture for picture in self._pictures if picture.codec != "H265"]
         match method:
+            case "GetServices" if self._media >= 1:
+                return services(told, media2=self._media >= 2)
             case "GetSystemDateAndTime":
                 return date_and_time(datetime.now(UTC) + self._ahead)
             case "GetDeviceInformation":
@@ -164,12 +201,25 @@ class OnvifServer:
             case "GetCapabilities":
                 return capabilities(told)
             case "GetProfiles":
-                return profiles(self._pictures)
+                return profiles(pictures)
             case "GetStreamUri":
-                url = next((picture.url for picture in self._pictures if picture.token == chosen), "")
+                url = next((picture.url for picture in pictures if picture.token == chosen), "")
                 return stream_uri(url) if url else fault("s:Sender", "ter:InvalidArgVal", "no such profile")
             case _:
                 return self._move(method, call)
+
+    def _answer_media2(self, method: str, call: ElementTree.Element) -> str:
+        match method:
+            case "GetProfiles":
+                return profiles2(self._pictures, [asked.text or "" for asked in call.findall("tr2:Type", NAMESPACES)])
+            case "GetStreamUri":
+                if call.findtext("tr2:Protocol", "", NAMESPACES) not in ("RTSP", "RtspUnicast"):
+                    return fault("s:Sender", "ter:InvalidArgVal", "the protocol isn't supported")
+                chosen = call.findtext("tr2:ProfileToken", "", NAMESPACES)
+                url = next((picture.url for picture in self._pictures if picture.token == chosen), "")
+                return stream_uri2(url) if url else fault("s:Sender", "ter:InvalidArgVal", "no such profile")
+            case _:
+                return ""
 
     def _move(self, method: str, call: ElementTree.Element) -> str:
         token = call.findtext("tptz:ProfileToken", "", NAMESPACES)
@@ -191,10 +241,30 @@ class OnvifServer:
                 wanted = call.findtext("tptz:PresetToken", "", NAMESPACES)
                 if wanted not in self.presets:
                     return fault("s:Sender", "ter:InvalidArgVal", "no such preset")
-                self._velocity, self._place = (0.0, 0.0, 0.0), [0.1 * int(wanted), 0.0, 0.0]
+                self._velocity, self._place = (0.0, 0.0, 0.0), list(self._preset_places[wanted])
+            case "SetPreset":
+                return self._set_preset(call)
+            case "RemovePreset":
+                wanted = call.findtext("tptz:PresetToken", "", NAMESPACES)
+                if self.presets.pop(wanted, None) is None:
+                    return fault("s:Sender", "ter:InvalidArgVal", "no such preset")
+                del self._preset_places[wanted]
             case _:
                 return ""
         return f'<?xml version="1.0"?><s:Envelope {_declared()}><s:Body><tptz:{method}Response/></s:Body></s:Envelope>'
+
+    def _set_preset(self, call: ElementTree.Element) -> str:
+        """ONVIF PTZ, 5.6.1: a token that is named must be known; a name may stand once."""
+        name, token = (call.findtext(f"tptz:{part}", "", NAMESPACES) for part in ("PresetName", "PresetToken"))
+        if token and token not in self.presets:
+            return fault("s:Sender", "ter:InvalidArgVal", "no such preset")
+        if any(known == name and number != token for number, known in self.presets.items()):
+            return fault("s:Sender", "ter:InvalidArgVal", "the name is taken already")
+        if not token and len(self.presets) >= _PRESETS_MOST:
+            return fault("s:Receiver", "ter:Action", "the device remembers no more places")
+        token = token or str(max(map(int, self.presets), default=0) + 1)
+        self.presets[token], self._preset_places[token] = name or self.presets.get(token, ""), list(self._place)
+        return preset_set(token)
 
     def _advance(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -203,6 +273,21 @@ class OnvifServer:
         self._moved_s = now_s
         if now_s >= self._ends_s:
             self._velocity = (0.0, 0.0, 0.0)
+
+
+def _join(group: str, interface: str) -> socket.socket:
+    """A socket in a multicast group, "address:port", at one interface. Raises OSError where the machine carries none."""
+    address, _, port = group.rpartition(":")
+    heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        heard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        heard.bind((address, int(port)))
+        heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(address) + socket.inet_aton(interface))
+    except OSError:
+        heard.close()
+        raise
+    heard.setblocking(False)
+    return heard
 
 
 def _vector(call: ElementTree.Element, name: str) -> tuple[float, float, float]:

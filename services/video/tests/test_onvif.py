@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onvif import ONVIFCamera
 
+from rtcc_chassis.testing import free_port
 from rtcc_demo.onvif_server import OnvifServer, Picture
 from rtcc_standalone.certificates import ensure_certificates
 from rtcc_video.onvif.address import DeviceAddress, parse_device_address
-from rtcc_video.onvif.device import OnvifDevice, Reach, Vector
+from rtcc_video.onvif.device import DEVICE, PTZ, OnvifDevice, Reach, Vector
 from rtcc_video.onvif.discovery import discover, probe, read_matches
-from rtcc_video.onvif.markup import BadMarkup, read_markup
+from rtcc_video.onvif.markup import BadMarkup, Element, read_markup
+from rtcc_video.onvif.media import MEDIA, MEDIA2, read_profiles
 from rtcc_video.onvif.soap import SignInRefused, clock_offset, password_digest, username_token
 from rtcc_video.sources.source import SourceFailed
 
@@ -36,9 +39,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def device_of(server: OnvifServer, username: str = "admin", password: str = "s&<ret", profile: str = "main", **reach: Any) -> OnvifDevice:
-    address = parse_device_address(f"{server.address}?profile={profile}", username, password)
-    return OnvifDevice(address, Reach(**reach), now)
+def device_of(
+    server: OnvifServer, username: str = "admin", password: str = "s&<ret", profile: str = "main", address: str = "", **reach: Any
+) -> OnvifDevice:
+    asked = parse_device_address(f"{address or server.address}?profile={profile}", username, password)
+    return OnvifDevice(asked, Reach(**reach), now)
 
 
 @pytest.mark.parametrize(("sign_in", "clock_ahead_s"), [("token", 0.0), ("token", -7 * 86_400.0), ("digest", 3_600.0)])
@@ -53,6 +58,55 @@ async def test_a_device_tells_what_it_is_and_which_pictures_it_has(sign_in: str,
     # on the device that was asked, whatever host it told, and without the account
     assert main.stream_url == "rtsp://127.0.0.1:8554/main?a=1&b=2" and low.stream_url == "rtsp://127.0.0.1/low"
     assert (low.token, low.movable, lost.stream_url) == ("low & small", False, "")
+
+
+MODERN = [Picture("main", "rtsp://192.168.255.1/main", "H265", 3840, 2160, 6000), *PICTURES[1:]]
+
+
+async def test_what_only_media2_shows_is_told_by_a_device_that_has_it() -> None:
+    async with OnvifServer(MODERN, "admin", "s&<ret", media=2) as server:
+        main, low, lost = (await device_of(server).describe()).profiles
+        assert "GetCapabilities" not in server.calls, "Media2 and what it tells are enough"
+    assert (main.codec, main.width_px, main.frames_per_second, main.kilobits_per_second) == ("H265", 3840, 29.97, 6000)
+    assert (main.movable, main.stream_url) == (True, "rtsp://127.0.0.1/main")
+    assert (low.token, low.codec, low.movable, lost.stream_url) == ("low & small", "H264", False, "")
+
+
+@pytest.mark.parametrize("media", [0, 1])
+async def test_an_older_device_is_asked_by_the_older_service(media: int) -> None:
+    async with OnvifServer(MODERN, "admin", "s&<ret", media=media) as server:
+        told = await device_of(server).describe()
+    assert [(profile.token, profile.codec) for profile in told.profiles] == [("low & small", "H264"), ("lost", "JPEG")]
+
+
+class Pretender(OnvifServer):
+    """Announces Media2 and knows nothing of it, as some firmware does."""
+
+    def _answer_media2(self, method: str, call: Any) -> str:
+        return ""
+
+
+async def test_a_device_that_announces_media2_and_refuses_it_is_asked_by_the_older_service() -> None:
+    async with Pretender(PICTURES, "admin", "s&<ret", media=2) as server:
+        told = await device_of(server).describe()
+    assert [profile.token for profile in told.profiles] == ["main", "low & small", "lost"]
+
+
+names = st.sampled_from(
+    ["Profiles", "Configurations", "VideoEncoder", "PTZ", "Encoding", "Resolution", "Width", "RateControl", "FrameRateLimit"]
+)
+elements = st.recursive(
+    st.builds(Element, names, st.just({"token": "t"}), st.just([]), st.text(max_size=12)),
+    lambda inner: st.builds(Element, names, st.just({"token": "t"}), st.lists(inner, max_size=5), st.text(max_size=12)),
+    max_leaves=20,
+)
+
+
+@given(st.lists(elements, max_size=40), st.sampled_from([MEDIA, MEDIA2]))
+def test_profiles_of_any_kind_are_read_within_bounds(children: list[Element], namespace: str) -> None:
+    found = read_profiles(namespace, Element("GetProfilesResponse", {}, children))
+    assert len(found) <= 32
+    assert all(profile.width_px < 1_000_000 and 0.0 <= profile.frames_per_second < 1e8 for profile in found)
 
 
 async def test_the_test_device_is_one_for_the_official_wsdl() -> None:
@@ -75,6 +129,10 @@ async def test_the_test_device_is_one_for_the_official_wsdl() -> None:
             assert server.moving
             await ptz.Stop({"ProfileToken": "main", "PanTilt": True, "Zoom": True})
             assert not server.moving
+            token = await ptz.SetPreset({"ProfileToken": "main", "PresetName": "Bay"})
+            await ptz.RemovePreset({"ProfileToken": "main", "PresetToken": token})
+            services = await management.GetServices({"IncludeCapability": False})
+            assert [service.Namespace for service in services] == [DEVICE, MEDIA, PTZ]
         finally:
             await peer.close()
 
@@ -95,6 +153,19 @@ async def test_a_device_is_moved_and_stops() -> None:
             await device.go_to_preset("</x>")
         with pytest.raises(SourceFailed, match="can't be moved"):
             await device_of(server, profile="lost").stop()
+        # it remembers where it looks, anew or in place of another, and forgets it
+        await device.go_to(Vector(0.7, 0.1, 0.0))
+        assert await device.set_preset("Bay <3>") == "3"
+        await device.go_to(Vector(0.0, 0.0, 0.0))
+        await device.go_to_preset("3")
+        assert server.place[:2] == (0.7, 0.1)
+        assert await device.set_preset("Gate, wider", "1") == "1"
+        await device.remove_preset("3")
+        assert await device.presets() == [("1", "Gate, wider"), ("2", "Yard & door")]
+        with pytest.raises(SourceFailed, match="no such preset"):
+            await device.remove_preset("3")
+        with pytest.raises(SourceFailed, match="taken already"):
+            await device.set_preset("Yard & door")
         # clock and services are asked once
         assert server.calls.count("GetSystemDateAndTime") == 2 and server.calls.count("GetCapabilities") == 2
 
@@ -228,3 +299,22 @@ async def test_devices_are_found_and_speak_for_themselves_alone() -> None:
         outside = [ipaddress.ip_network("10.0.0.0/8")]
         assert await discover(("127.0.0.1", server.discovery_port), outside, 0.2) == []
     assert b"NetworkVideoTransmitter" in probe("urn:uuid:1")
+
+
+async def test_devices_are_found_by_multicast() -> None:
+    """Over the machine's own interface and the real group: a port of our own, as another program may listen at 3702."""
+    group = ("239.255.255.250", free_port())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probing:
+        try:
+            probing.connect(group)
+            interface = probing.getsockname()[0]
+            server = await OnvifServer(PICTURES, "admin", "s&<ret", host=interface, discovery_group=f"{group[0]}:{group[1]}").__aenter__()
+        except OSError as error:
+            pytest.skip(f"this machine carries no multicast: {error}")
+    try:
+        found = await discover(group, (), 1.0)
+        assert [(one.address, one.name) for one in found] == [(server.address, "Yard camera")]
+        (profile, *_) = (await device_of(server, address=found[0].address).describe()).profiles
+        assert profile.stream_url == f"rtsp://{interface}:8554/main?a=1&b=2"
+    finally:
+        await server.__aexit__(None, None, None)

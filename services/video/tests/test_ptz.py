@@ -11,6 +11,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from rtcc.ledger.v1.ledger_pb2 import OUTCOME_ALLOWED
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
 from rtcc.video.v1 import onvif_pb2, onvif_pb2_grpc, ptz_pb2, ptz_pb2_grpc
 from rtcc.video.v1 import video_pb2 as pb
@@ -153,6 +154,50 @@ async def test_one_person_moves_a_camera_and_everybody_sees_who(yard: Yard) -> N
     assert (taking.purpose, taking.case_number, list(taking.object_ids)) == ("search", "E-1", ["camera:yard"])
     ended = await yard.center.audited("camera.control_ended", principal_id=yard.first.principal_id)
     assert "given back; 4 movements" in ended.reason and (ended.case_number, ended.owner_agency_id) == ("E-1", "east")
+
+
+async def test_who_moves_a_camera_stores_a_place_and_takes_one_away(yard: Yard) -> None:
+    def storing(lease_id: str, name: str, token: str = "") -> ptz_pb2.SetPresetRequest:
+        return ptz_pb2.SetPresetRequest(camera_id="yard", lease_id=lease_id, name=name, token=token)
+
+    lease_id = (await yard.take(yard.first)).control.lease_id
+    await yard.move(yard.first, lease_id, absolute=ptz_pb2.PtzVector(pan=0.4, tilt=0.3))
+    stored = await yard.ask(yard.first, "SetPreset", storing(lease_id, " Bay 4 "))
+    assert [preset.name for preset in stored.presets] == ["Gate", "Yard & door", "Bay 4"]
+    await yard.move(yard.first, lease_id, absolute=ptz_pb2.PtzVector())
+    await yard.move(yard.first, lease_id, preset=stored.token)
+    assert yard.device.place[:2] == pytest.approx((0.4, 0.3))
+    renamed = await yard.ask(yard.first, "SetPreset", storing(lease_id, "Bay 5", stored.token))
+    assert [preset.name for preset in renamed.presets] == ["Gate", "Yard & door", "Bay 5"]
+    # nobody else while the lease lasts, and nobody without the right
+    removing = ptz_pb2.RemovePresetRequest(camera_id="yard", lease_id=lease_id, token=stored.token)
+    for method, request in (("SetPreset", storing(lease_id, "Mine")), ("RemovePreset", removing)):
+        with pytest.raises(Conflict, match="is over"):
+            await yard.ask(yard.second, method, request)
+        for stranger in (STRANGER, person("east", "auditor", purpose="search", case_number="1")):
+            with pytest.raises(Refused):
+                await yard.ask(stranger, method, request)
+    for name, token, error in (
+        ("", "", InvalidInput), ("x" * 65, "", InvalidInput), ("a\nb", "", InvalidInput), ("New", "77", Conflict), ("Gate", "", Conflict),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            await yard.ask(yard.first, "SetPreset", storing(lease_id, name, token))
+    left = await yard.ask(yard.first, "RemovePreset", removing)
+    assert [preset.name for preset in left.presets] == ["Gate", "Yard & door"]
+    with pytest.raises(Conflict, match="no such preset"):
+        await yard.ask(yard.first, "RemovePreset", removing)
+    # R8: what the device remembers is changed for everybody, and the log says by whom and what
+
+    def told(action: str) -> list[tuple[Any, ...]]:
+        entries = [entry for entry in yard.center.audit if (entry.action, entry.principal_id) == (action, yard.first.principal_id)]
+        changes = [entry for entry in entries if entry.outcome == OUTCOME_ALLOWED]
+        assert all(list(entry.object_ids) == ["camera:yard"] for entry in changes)
+        return [tuple(json.loads(value)["preset"] for value in (entry.old_value, entry.new_value)) for entry in changes]
+
+    async def all_told() -> bool:
+        return (told("camera.set_preset"), told("camera.remove_preset")) == ([("", "Bay 4"), ("Bay 4", "Bay 5")], [("Bay 5", "")])
+
+    await poll(all_told, deadline_s=20)
 
 
 async def test_a_supervisor_takes_over_and_what_moved_stands_still(yard: Yard) -> None:

@@ -106,6 +106,8 @@ REQUESTS: dict[str, Builder] = {
     "TakeOverControl": asks(ptz_pb2.TakeOverControlRequest, camera_id=World.movable_camera),
     "RenewControl": asks_of(_controlled, ptz_pb2.RenewControlRequest, "camera_id", "lease_id"),
     "ReleaseControl": asks_of(_controlled, ptz_pb2.ReleaseControlRequest, "camera_id", "lease_id"),
+    "SetPreset": asks_of(_controlled, ptz_pb2.SetPresetRequest, "camera_id", "lease_id", name="Gate"),
+    "RemovePreset": asks_of(_controlled, ptz_pb2.RemovePresetRequest, "camera_id", "lease_id", token="1"),
     "MoveCamera": asks_of(_controlled, ptz_pb2.MoveCameraRequest, "camera_id", "lease_id", stop=True),
     "SaveWall": asks(wall_pb2.SaveWallRequest, wall=_wall),
     "RemoveWall": asks(wall_pb2.RemoveWallRequest, wall_id=_saved_wall),

@@ -1,6 +1,7 @@
 """Moving cameras: take, renew, move, give back; and stopping what moves when the lease, the session or the right ends."""
 
 import asyncio
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from prometheus_client import Counter, Gauge
 
 from rtcc.registry.v1.registry_pb2 import Camera
-from rtcc_chassis.access import Access, AuditDraft, Outcome
+from rtcc_chassis.access import Access, AuditDraft, Outcome, touched
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound, RtccError, Unavailable
 from rtcc_chassis.identifiers import new_id
@@ -26,6 +27,7 @@ from rtcc_video.sources.source import SourceFailed
 _log = logging.getLogger(__name__)
 
 TAKE, TAKE_OVER, MOVE = "camera.take_control", "camera.take_over_control", "camera.move"
+SET_PRESET, REMOVE_PRESET = "camera.set_preset", "camera.remove_preset"
 _ENDED = "camera.control_ended"
 _DEVICES_MOST = 64
 _WAITING_MOST = 4
@@ -151,14 +153,47 @@ class Control:
                     await device.stop()
 
         try:
-            await self._act(camera.agency_id, camera_id, carry_out, always=isinstance(movement, Stop))
-        except DeviceRefuses as error:
+            await self._told(camera, carry_out, always=isinstance(movement, Stop))
+        except (Conflict, Unavailable):
             MOVEMENTS.labels("failed").inc()
-            raise Conflict(error.reason) from error
-        except SourceFailed as error:
-            MOVEMENTS.labels("failed").inc()
-            raise Unavailable(f"the control of camera {camera.name or camera_id}", error.reason) from error
+            raise
         MOVEMENTS.labels("carried_out").inc()
+
+    async def set_preset(self, scope: Scope, camera_id: str, lease_id: str, name: str, token: str) -> tuple[str, list[tuple[str, str]]]:
+        """The device remembers where it looks now: (token, all presets). With a token, in place of that preset. Raises as `move`."""
+        camera = self._rights.camera(camera_id)
+        self._rights.require(scope, SET_PRESET, camera)
+        found = ""
+        presets: list[tuple[str, str]] = []
+
+        async def carry_out(device: OnvifDevice) -> None:
+            nonlocal found
+            await self._extended(scope, camera_id, lease_id, movements=0)
+            before = dict(await device.presets())
+            if token and token not in before:
+                raise DeviceRefuses("The device remembers no such place.", lasting=True)
+            found = await device.set_preset(name, token)
+            presets.extend(await device.presets())
+            _changed(camera, before.get(token, ""), name)
+
+        await self._told(camera, carry_out)
+        return found, presets
+
+    async def remove_preset(self, scope: Scope, camera_id: str, lease_id: str, token: str) -> list[tuple[str, str]]:
+        """The device forgets a place; the presets that are left. Raises as `move`."""
+        camera = self._rights.camera(camera_id)
+        self._rights.require(scope, REMOVE_PRESET, camera)
+        presets: list[tuple[str, str]] = []
+
+        async def carry_out(device: OnvifDevice) -> None:
+            await self._extended(scope, camera_id, lease_id, movements=0)
+            before = dict(await device.presets())
+            await device.remove_preset(token)
+            presets.extend(await device.presets())
+            _changed(camera, before.get(token, token), "")
+
+        await self._told(camera, carry_out)
+        return presets
 
     async def run(self) -> None:
         """For ever: ends what ran out and learns who moves what. A database that is away ends nothing; the devices stop by themselves."""
@@ -224,6 +259,15 @@ class Control:
         except RtccError as error:
             _log.error("the end of %s's control of camera %s has no audit entry: %s", lease.principal_id, lease.camera_id, error.message)
 
+    async def _told(self, camera: Camera, act: Act, *, always: bool = False) -> None:
+        """`_act`, with the device's refusals as errors of the contract."""
+        try:
+            await self._act(camera.agency_id, camera.camera_id, act, always=always)
+        except DeviceRefuses as error:
+            raise Conflict(error.reason) from error
+        except SourceFailed as error:
+            raise Unavailable(f"the control of camera {camera.name or camera.camera_id}", error.reason) from error
+
     async def _act(self, agency_id: str, camera_id: str, act: Act, *, always: bool = False) -> None:
         """When the camera's turn comes. `always`: however many wait; what stops a camera is never turned away."""
         kept = await self._device(agency_id, camera_id)
@@ -252,3 +296,13 @@ class Control:
             while len(self._kept) > _DEVICES_MOST:
                 self._kept.popitem(last=False)
         return kept
+
+
+def _changed(camera: Camera, before: str, after: str) -> None:
+    """What of the device's memory was changed, for the call's audit entry: names of places."""
+    touched(
+        f"camera:{camera.camera_id}",
+        owner_agency_id=camera.agency_id,
+        old_value=json.dumps({"preset": before}),
+        new_value=json.dumps({"preset": after}),
+    )

@@ -1,29 +1,37 @@
-"""One ONVIF device: what it is, its pictures (Profile S, media service 1.0), and how it is moved (PTZ service 2.0)."""
+"""One ONVIF device: what it is, its pictures (Media2 where it has that, else media service 1.0), and how it is moved (PTZ service 2.0)."""
 
 import asyncio
 import ipaddress
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
 from rtcc_video.onvif.address import DeviceAddress
 from rtcc_video.onvif.http import post
 from rtcc_video.onvif.markup import Element
+from rtcc_video.onvif.media import (
+    MEDIA,
+    MEDIA2,
+    PROFILES_ASKED,
+    SCHEMA,
+    Profile,
+    read_profiles,
+    read_stream_url,
+    stream_asked,
+    text,
+)
 from rtcc_video.onvif.soap import DeviceRefuses, clock_offset, envelope, new_token, read_answer
 from rtcc_video.sources.rtsp_messages import Authentication
 from rtcc_video.sources.source import SourceFailed
 
 DEVICE: Final = "http://www.onvif.org/ver10/device/wsdl"
-MEDIA: Final = "http://www.onvif.org/ver10/media/wsdl"
 PTZ: Final = "http://www.onvif.org/ver20/ptz/wsdl"
-_SCHEMA: Final = "http://www.onvif.org/ver10/schema"
-_PROFILES_MOST: Final = 32
 _PRESETS_MOST: Final = 64
+_SERVICES_MOST: Final = 64
 _CALL_S: Final = 6.0
 
 
@@ -55,21 +63,6 @@ class Reach:
             if self.networks and not any(place in network for network in self.networks):
                 raise SourceFailed("The device stands outside the networks that camera_networks allows.", lasting=True)
         return addresses[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A media profile: 0 and "" where the device doesn't tell."""
-
-    token: str
-    name: str = ""
-    codec: str = ""
-    width_px: int = 0
-    height_px: int = 0
-    frames_per_second: float = 0.0
-    kilobits_per_second: int = 0
-    movable: bool = False
-    stream_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +101,13 @@ class OnvifDevice:
     async def describe(self) -> Description:
         """Everything that choosing pictures needs."""
         told = await self._ask(DEVICE, "GetDeviceInformation")
-        media = await self._ask(MEDIA, "GetProfiles")
-        profiles = [_profile(element) for element in media.all("Profiles")[:_PROFILES_MOST]]
-        addressed = [await self._with_stream(profile) for profile in profiles if profile.token]
+        profiles = await self._profiles()
         return Description(
             told.value("Manufacturer", limit=80),
             told.value("Model", limit=80),
             told.value("FirmwareVersion", limit=80),
             told.value("SerialNumber", limit=80),
-            tuple(addressed),
+            tuple(profiles),
         )
 
     async def presets(self) -> list[tuple[str, str]]:
@@ -134,30 +125,46 @@ class OnvifDevice:
         await self._ask(PTZ, "AbsoluteMove", f"{self._token()}<p:Position>{_vector(place)}</p:Position>")
 
     async def go_to_preset(self, token: str) -> None:
-        await self._ask(PTZ, "GotoPreset", f"{self._token()}<p:PresetToken>{_text(token)}</p:PresetToken>")
+        await self._ask(PTZ, "GotoPreset", f"{self._token()}<p:PresetToken>{text(token)}</p:PresetToken>")
+
+    async def set_preset(self, name: str, token: str = "") -> str:
+        """Remembers where the device looks now, anew or, with a token, in place of what it remembered there. Returns the token."""
+        known = f"<p:PresetToken>{text(token)}</p:PresetToken>" if token else ""
+        answer = await self._ask(PTZ, "SetPreset", f"{self._token()}<p:PresetName>{text(name)}</p:PresetName>{known}")
+        return answer.value("PresetToken", limit=64)
+
+    async def remove_preset(self, token: str) -> None:
+        await self._ask(PTZ, "RemovePreset", f"{self._token()}<p:PresetToken>{text(token)}</p:PresetToken>")
 
     async def stop(self) -> None:
         await self._ask(PTZ, "Stop", f"{self._token()}<p:PanTilt>true</p:PanTilt><p:Zoom>true</p:Zoom>")
 
     def _token(self) -> str:
-        return f"<p:ProfileToken>{_text(self._address.profile)}</p:ProfileToken>"
+        return f"<p:ProfileToken>{text(self._address.profile)}</p:ProfileToken>"
 
-    async def _with_stream(self, profile: Profile) -> Profile:
-        body = (
-            f'<p:StreamSetup><t:Stream xmlns:t="{_SCHEMA}">RTP-Unicast</t:Stream><t:Transport xmlns:t="{_SCHEMA}">'
-            f"<t:Protocol>RTSP</t:Protocol></t:Transport></p:StreamSetup><p:ProfileToken>{_text(profile.token)}</p:ProfileToken>"
-        )
+    async def _profiles(self) -> list[Profile]:
+        """By Media2, which tells H.265 too, where the device has it and it tells something; else by the older service."""
+        await self._find_media2()
+        if MEDIA2 in self._services:
+            try:
+                found = await self._profiles_by(MEDIA2)
+            except DeviceRefuses:
+                found = []
+            if found:
+                return found
+        return await self._profiles_by(MEDIA)
+
+    async def _profiles_by(self, namespace: str) -> list[Profile]:
+        profiles = read_profiles(namespace, await self._ask(namespace, "GetProfiles", PROFILES_ASKED[namespace]))
+        return [await self._with_stream(namespace, profile) for profile in profiles]
+
+    async def _with_stream(self, namespace: str, profile: Profile) -> Profile:
         try:
-            answer = await self._ask(MEDIA, "GetStreamUri", body)
+            answer = await self._ask(namespace, "GetStreamUri", stream_asked(namespace, profile.token))
         except DeviceRefuses:
             # this profile has none: others may
             return profile
-        told = answer.anywhere("Uri")
-        url = "" if told is None else _stream_url(told.text.strip(), self._address)
-        return Profile(
-            profile.token, profile.name, profile.codec, profile.width_px, profile.height_px, profile.frames_per_second,
-            profile.kilobits_per_second, profile.movable, url,
-        )  # fmt: skip
+        return replace(profile, stream_url=read_stream_url(answer, self._address))
 
     async def _ask(self, namespace: str, method: str, body: str = "") -> Element:
         """One call of one of the device's services."""
@@ -177,6 +184,17 @@ class OnvifDevice:
             if address:
                 self._services[namespace] = self._address.service(address)
 
+    async def _find_media2(self) -> None:
+        """GetServices alone tells of services that came after GetCapabilities; devices that are older than it refuse."""
+        try:
+            answer = await self._ask(DEVICE, "GetServices", "<p:IncludeCapability>false</p:IncludeCapability>")
+        except DeviceRefuses:
+            return
+        for service in answer.all("Service")[:_SERVICES_MOST]:
+            address = service.value("XAddr", limit=2048)
+            if service.value("Namespace", limit=200) == MEDIA2 and address:
+                self._services[MEDIA2] = self._address.service(address)
+
     async def _exchange(self, namespace: str, method: str, body: str, *, signed: bool) -> Element:
         self._ip = self._ip or await self._reach.find(self._address.host, self._address.port)
         address = self._services[namespace]
@@ -194,46 +212,6 @@ class OnvifDevice:
         return read_answer(response.status, response.body, f"{method}Response")
 
 
-def _profile(element: Element) -> Profile:
-    encoder = element.find("VideoEncoderConfiguration")
-    token, name = element.attributes.get("token", "")[:64], element.value("Name", limit=64)
-    movable = element.find("PTZConfiguration") is not None
-    if encoder is None:
-        return Profile(token, name, movable=movable)
-    return Profile(
-        token,
-        name,
-        encoder.value("Encoding", limit=16).upper(),
-        _whole(encoder.value("Resolution", "Width", limit=6)),
-        _whole(encoder.value("Resolution", "Height", limit=6)),
-        float(_whole(encoder.value("RateControl", "FrameRateLimit", limit=4))),
-        _whole(encoder.value("RateControl", "BitrateLimit", limit=7)),
-        movable,
-    )
-
-
-def _whole(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
-
-
-def _stream_url(told: str, address: DeviceAddress) -> str:
-    """The stream on the device itself, without an account: a device may tell another host, which nobody asked for."""
-    try:
-        parts = urlsplit(told[:2048])
-        port = parts.port
-    except ValueError:
-        return ""
-    if parts.scheme not in ("rtsp", "rtsps") or not told.isascii() or not told.isprintable() or " " in told:
-        return ""
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    authority = host if port is None else f"{host}:{port}"
-    return f"{parts.scheme}://{authority}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
-
-
 def _vector(vector: Vector) -> str:
-    pan_tilt = f'<t:PanTilt xmlns:t="{_SCHEMA}" x={quoteattr(f"{vector.pan:.4f}")} y={quoteattr(f"{vector.tilt:.4f}")}/>'
-    return pan_tilt + f'<t:Zoom xmlns:t="{_SCHEMA}" x={quoteattr(f"{vector.zoom:.4f}")}/>'
-
-
-def _text(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    pan_tilt = f'<t:PanTilt xmlns:t="{SCHEMA}" x={quoteattr(f"{vector.pan:.4f}")} y={quoteattr(f"{vector.tilt:.4f}")}/>'
+    return pan_tilt + f'<t:Zoom xmlns:t="{SCHEMA}" x={quoteattr(f"{vector.zoom:.4f}")}/>'

@@ -11,14 +11,17 @@ from rtcc_chassis.errors import Exhausted, InvalidInput, Unavailable
 from rtcc_chassis.scope import current_scope
 from rtcc_video.onvif.address import parse_device_address
 from rtcc_video.onvif.control import Control, Movement, Place, PresetPlace, Stop
-from rtcc_video.onvif.device import OnvifDevice, Profile, Reach, Vector
+from rtcc_video.onvif.device import OnvifDevice, Reach, Vector
 from rtcc_video.onvif.discovery import discover
 from rtcc_video.onvif.leases import Lease
+from rtcc_video.onvif.media import Profile
 from rtcc_video.onvif.soap import SignInRefused
 from rtcc_video.sources.source import SourceFailed
 
 _ADDRESS_MOST = 512
 _ACCOUNT_MOST = 128
+_PRESET_NAME_MOST = 64
+_PRESET_TOKEN_MOST = 64
 _DISCOVERY_S = 3.0
 _READINGS_AT_ONCE = 4
 
@@ -105,6 +108,21 @@ class PtzServicer(ptz_pb2_grpc.PtzServiceServicer):
         await self._control.move(current_scope(), request.camera_id, request.lease_id, movement_of(request))
         return ptz_pb2.MoveCameraResponse()
 
+    async def SetPreset(self, request: ptz_pb2.SetPresetRequest, context: Any) -> ptz_pb2.SetPresetResponse:
+        name = request.name.strip()
+        if not 1 <= len(name) <= _PRESET_NAME_MOST or not name.isprintable():
+            raise InvalidInput.one("name", f"must be 1 to {_PRESET_NAME_MOST} printable characters")
+        if len(request.token) > _PRESET_TOKEN_MOST:
+            raise InvalidInput.one("token", "must be the token of a preset, or empty for a new one")
+        token, presets = await self._control.set_preset(current_scope(), request.camera_id, request.lease_id, name, request.token)
+        return ptz_pb2.SetPresetResponse(token=token, presets=_presets(presets))
+
+    async def RemovePreset(self, request: ptz_pb2.RemovePresetRequest, context: Any) -> ptz_pb2.RemovePresetResponse:
+        if not 1 <= len(request.token) <= _PRESET_TOKEN_MOST:
+            raise InvalidInput.one("token", "must be the token of a preset")
+        presets = await self._control.remove_preset(current_scope(), request.camera_id, request.lease_id, request.token)
+        return ptz_pb2.RemovePresetResponse(presets=_presets(presets))
+
 
 def movement_of(request: ptz_pb2.MoveCameraRequest) -> Movement:
     """Raises `InvalidInput`."""
@@ -114,7 +132,7 @@ def movement_of(request: ptz_pb2.MoveCameraRequest) -> Movement:
         case "absolute":
             return Place(_vector("absolute", request.absolute, 0.0))
         case "preset":
-            if not 1 <= len(request.preset) <= 64:
+            if not 1 <= len(request.preset) <= _PRESET_TOKEN_MOST:
                 raise InvalidInput.one("preset", "must be the token of a preset")
             return PresetPlace(request.preset)
         case "stop":

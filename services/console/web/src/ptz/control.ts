@@ -72,6 +72,26 @@ export function goToPreset(token: string): void {
   void act({ case: "preset", value: token });
 }
 
+/** The device remembers where it looks now under this name, in place of a place that has it already. */
+export function storePlace(name: string): Promise<void> {
+  const token = usePtz.getState().presets.find((preset) => preset.name === name)?.token ?? "";
+  return changePlaces(PtzService.method.setPreset, { name, token });
+}
+
+export function removePlace(token: string): Promise<void> {
+  return changePlaces(PtzService.method.removePreset, { token });
+}
+
+async function changePlaces(method: typeof PtzService.method.setPreset | typeof PtzService.method.removePreset, change: { name?: string; token: string }): Promise<void> {
+  const { cameraId, leaseId } = usePtz.getState();
+  try {
+    const { presets } = await send(method as typeof PtzService.method.setPreset, { cameraId, leaseId, ...change });
+    if (usePtz.getState().leaseId === leaseId) usePtz.setState({ presets, problem: undefined });
+  } catch (error) {
+    failed(cameraId, error);
+  }
+}
+
 type Movement = { case: "continuous"; value: Speed } | { case: "stop"; value: true } | { case: "preset"; value: string };
 
 let last: Promise<void> = Promise.resolve();

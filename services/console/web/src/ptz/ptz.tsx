@@ -1,8 +1,8 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useLive } from "../live/store";
 import { useRight } from "../session/store";
 import { Button } from "../ui/parts";
-import { giveBack, goToPreset, halt, move, speedOfKey, takeControl, usePtz, type Speed } from "./control";
+import { giveBack, goToPreset, halt, move, removePlace, speedOfKey, storePlace, takeControl, usePtz, type Speed } from "./control";
 import "./ptz.css";
 
 const PAD: readonly (readonly [name: string, sign: string, speed: Speed | undefined])[] = [
@@ -58,9 +58,57 @@ export function PtzPanel({ cameraId, name }: { cameraId: string; name: string })
   );
 }
 
+/** The places that the device remembers: to go to, and, since they are everybody's, to store and to remove by name. */
+function Places() {
+  const presets = usePtz((state) => state.presets);
+  const [naming, setNaming] = useState(false);
+  if (naming)
+    return (
+      <form
+        className="ptz-naming"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setNaming(false);
+          const name = String(new FormData(event.currentTarget).get("place")).trim();
+          if (name) void storePlace(name);
+        }}
+      >
+        <input className="ptz-presets" name="place" aria-label="Name of this place" maxLength={64} autoFocus onKeyDown={(event) => (event.stopPropagation(), event.key === "Escape" && setNaming(false))} />
+        <button className="ptz-target" aria-label="Store">
+          ✓
+        </button>
+      </form>
+    );
+  const choose = (value: string) => {
+    const token = value.slice(1);
+    if (value === "+") setNaming(true);
+    else if (value.startsWith("g")) goToPreset(token);
+    else if (value && confirm(`Remove the stored place ${presets.find((preset) => preset.token === token)?.name} for everybody?`)) void removePlace(token);
+  };
+  return (
+    <select className="ptz-presets" aria-label="Go to a stored place" value="" onChange={(event) => choose(event.target.value)}>
+      <option value="">Stored places</option>
+      {presets.map(({ token, name }) => (
+        <option key={token} value={`g${token}`}>
+          {name}
+        </option>
+      ))}
+      <option value="+">Store this place…</option>
+      {presets.length > 0 && (
+        <optgroup label="Remove">
+          {presets.map(({ token, name }) => (
+            <option key={token} value={`r${token}`}>
+              {`Remove ${name}`}
+            </option>
+          ))}
+        </optgroup>
+      )}
+    </select>
+  );
+}
+
 /** Held buttons and held keys move; letting go stops. The arrows and + and - work while the pad has the focus. */
 function Pad({ name }: { name: string }) {
-  const presets = usePtz((state) => state.presets);
   const pad = useRef<HTMLDivElement>(null);
   const held = useRef("");
   useEffect(() => {
@@ -105,16 +153,7 @@ function Pad({ name }: { name: string }) {
   });
   return (
     <div ref={pad} className="ptz-pad" role="group" tabIndex={-1} aria-label={`Move ${name}: arrows, + and -`} data-testid="ptz-pad" onKeyDown={onKeyDown} onKeyUp={onKeyUp} onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && halt()}>
-      {presets.length > 0 && (
-        <select className="ptz-presets" aria-label="Go to a stored place" value="" onChange={(event) => event.target.value && goToPreset(event.target.value)}>
-          <option value="">Stored places</option>
-          {presets.map((preset) => (
-            <option key={preset.token} value={preset.token}>
-              {preset.name}
-            </option>
-          ))}
-        </select>
-      )}
+      <Places />
       <div className="ptz-ways">
         {PAD.map(([way, sign, speed]) =>
           speed ? (
