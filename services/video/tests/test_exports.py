@@ -243,6 +243,10 @@ async def test_sound_is_handed_over_to_who_asks_for_it_and_may_hear_it(center: C
     await center.context.objects.put(east, "east", "footage/c1/2.sound.m4s", bytes(data), "audio/mp4")
     failed = await center.finished(DETECTIVE, (await center.order(with_sound=True)).export_id)
     assert failed.state == pb.EXPORT_STATE_FAILED and failed.problem.startswith("the sound of segment")
+    # nothing says that there is sound where none was recorded
+    async with center.context.database.transaction(east) as connection:
+        await connection.execute("update footage_segment set sound_sha256 = '', sound_bytes = 0")
+    assert not (await center.order(with_sound=True)).with_sound
 
 
 async def test_a_recording_that_was_changed_in_the_store_is_not_exported(center: Center) -> None:

@@ -151,7 +151,7 @@ class Exports:
             created_by=scope.principal_id,
             created_by_name=scope.display_name,
             created_at=self._clock(),
-            with_sound=with_sound,
+            with_sound=with_sound and any(segment.sound_sha256 for segment in segments),
         )
         stored = await self._store.add(scope, order)
         touched(f"export:{stored.order.export_id}", *(f"segment:{one.segment_id}" for one in segments[:150]))

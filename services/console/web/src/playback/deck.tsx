@@ -151,16 +151,26 @@ export function Deck(props: StageProps & { recorded: ReadonlyMap<string, Recorde
 
 function Sound(props: { cameraId: string; recorded: Recorded; originMs: number; onPlayer(player: FootagePlayer | undefined): void }) {
   const video = useRef<HTMLVideoElement>(null);
+  const [problem, setProblem] = useState("");
   useEffect(() => {
     const stretches = props.recorded.stretches.filter((one) => one.sound).map((one) => ({ ...one, initId: "init", withKey: true }));
-    const made = new FootagePlayer(video.current as HTMLVideoElement, props.cameraId, SOUND, stretches, props.originMs, () => undefined, "sound");
+    const made: FootagePlayer = new FootagePlayer(video.current as HTMLVideoElement, props.cameraId, SOUND, stretches, props.originMs, () => setProblem(made.problem), "sound");
     props.onPlayer(made);
     return () => {
       props.onPlayer(undefined);
       made.stop();
     };
   }, []);
-  return <video ref={video} hidden data-testid="sound" />;
+  return (
+    <>
+      <video ref={video} hidden data-testid="sound" />
+      {problem && (
+        <p className="problem" role="status">
+          {problem}
+        </p>
+      )}
+    </>
+  );
 }
 
 function Screen(props: { cameraId: string; name: string; recorded: Recorded; originMs: number; nowMs: number; onRemove: (() => void) | undefined; onBookmark: (() => void) | undefined; heard: boolean; onHear(): void; onPlayer(player: FootagePlayer | undefined): void; onChange(): void }) {
