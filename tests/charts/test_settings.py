@@ -44,9 +44,10 @@ CHOICES = (
     "secretSettings.cot_key_file=cot.key",
     "secretSettings.cot_authority_file=cot-ca.crt",
     "secretSettings.turn_secret=turn-secret",
+    f"detector.model=m.onnx,detector.declaration=m.json,detector.sha256={'0f' * 32},detector.volume.configMap.name=model",
 )
 # whose chart takes the choice; any, when its name isn't here
-OF_ONE = {"oidc": "gateway", "cot": "intake", "turn": "video"}
+OF_ONE = {"oidc": "gateway", "cot": "intake", "turn": "video", "detector": "video"}
 NEVER = {"files_folder"}
 OF_THE_OBJECT_STORE = {"s3_endpoint", "s3_access_key", "s3_secret_key", "s3_secure", "s3_authority", "s3_bucket_prefix"}
 

@@ -124,6 +124,16 @@
   value: 0.0.0.0:{{ .port }}
 {{- end }}
 {{- end }}
+{{- if include "service.detects" . }}
+{{- with .Values.detector }}
+- name: {{ $prefix }}_DETECTOR_MODEL_FILE
+  value: /etc/rtcc/detector/{{ required "detector.model: the name of the model's file in detector.volume" .model }}
+- name: {{ $prefix }}_DETECTOR_MODEL_SHA256
+  value: {{ required "detector.sha256: the SHA-256 of the model's file; another one isn't loaded" .sha256 | quote }}
+- name: {{ $prefix }}_DETECTOR_DECLARATION_FILE
+  value: /etc/rtcc/detector/{{ required "detector.declaration: the name of the file in detector.volume that declares the model" .declaration }}
+{{- end }}
+{{- end }}
 {{- with .Values.media }}
 - name: NODE_ADDRESS
   valueFrom:

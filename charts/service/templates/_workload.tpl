@@ -170,6 +170,11 @@ spec:
               mountPath: /etc/rtcc/door
               readOnly: true
             {{- end }}
+            {{- if include "service.detects" . }}
+            - name: detector
+              mountPath: /etc/rtcc/detector
+              readOnly: true
+            {{- end }}
       {{- with .Values.nodeSelector }}
       nodeSelector:
         {{- toYaml . | nindent 8 }}
@@ -210,6 +215,45 @@ spec:
             secretName: {{ .certificate | default (printf "%s-door" (include "service.name" $)) }}
             defaultMode: 0440
         {{- end }}
+        {{- if include "service.detects" . }}
+        - name: detector
+          {{- include "service.detectorVolume" .Values.detector.volume | nindent 10 }}
+        {{- end }}
+{{- end }}
+
+{{/* "true" where a model is to look at recordings. */}}
+{{- define "service.detects" -}}
+{{- with .Values.detector -}}
+{{- if or .model .volume -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* What holds the model's files, whatever it is: it is read only. */}}
+{{- define "service.detectorVolume" -}}
+{{- if ne (len .) 1 -}}
+{{- fail "detector.volume: name one of persistentVolumeClaim, configMap, secret and image, which holds the files detector.model and detector.declaration" -}}
+{{- end -}}
+{{- with .persistentVolumeClaim -}}
+persistentVolumeClaim:
+  claimName: {{ .claimName }}
+  readOnly: true
+{{- end -}}
+{{- with .configMap -}}
+configMap:
+  name: {{ .name }}
+{{- end -}}
+{{- with .secret -}}
+secret:
+  secretName: {{ .secretName }}
+  defaultMode: 0440
+{{- end -}}
+{{- with .image -}}
+image:
+  reference: {{ .reference }}
+  pullPolicy: {{ .pullPolicy | default "IfNotPresent" }}
+{{- end -}}
 {{- end }}
 
 {{- define "service.account" -}}

@@ -137,13 +137,20 @@ def references(found: Installation) -> Iterator[str]:
                 continue
             folder, _, key = value.rpartition("/")
             volume = mounts.get(folder)
+            if volume is None and any(value.startswith(f"{path}/") for path, other in mounts.items() if other and _operators_own(other)):
+                continue
             if volume is None:
                 yield f"{called(item)}: {variable['name']} names {value}, and nothing is mounted there"
-            elif key not in _declared(item, volume):
+            elif key not in _declared(item, volume) and not _operators_own(volume):
                 yield f"{called(item)}: {variable['name']} reads the key {key}, which {_source(volume)} isn't declared to have"
         for volume in volumes.values():
-            if _source(volume) and not _declared(item, volume):
+            if _source(volume) and not _declared(item, volume) and not _operators_own(volume):
                 yield f"{called(item)} mounts {_source(volume)}, which nobody makes"
+
+
+def _operators_own(volume: dict[str, Any]) -> bool:
+    """What the operator fills, and what stands in it only they know: a detection model."""
+    return bool(volume["name"] == "detector")
 
 
 def _source(volume: dict[str, Any]) -> str:

@@ -59,12 +59,17 @@ _GIVEN_TO = {
         "spool_folder",
         "cascade_listen",
         "relay_address",
+        "detector_model_file",
+        "detector_model_sha256",
+        "detector_declaration_file",
     },
     "intake": {"cot_listen", "cot_certificate_file", "cot_key_file", "cot_authority_file"},
     "ledger": {"checkpoint_key_file"},
     "registry": {"sealing_secret"},
     "operator": {"namespace", "nats_operator_seed", "nats_platform_seed"},
 }
+# what only some services' charts have
+_PARTS = (("door", "gateway"), ("media", "video"), ("detector", "video"), ("devices", "intake"), ("devices", "airspace"))
 _SINGLE = ("airspace", "ledger", "exchange")
 _LIBRARY = CHARTS / "service" / "values.schema.json"
 
@@ -78,12 +83,12 @@ def schema_text(root: Path, service: str) -> str:
     """The whole schema of one thin chart."""
     library = json.loads((root / _LIBRARY).read_text())
     parts = {name: part for name, part in library["properties"].items() if name not in ("global", "settings")}
-    definitions = {name: part for name, part in library["$defs"].items() if name not in ("devices", "door", "media")}
+    definitions = {name: part for name, part in library["$defs"].items() if name not in ("detector", "devices", "door", "media")}
     if service in _SINGLE:
         parts["single"] = {"const": True}
         parts["replicas"] = {**parts["replicas"], "maximum": 1}
         parts["autoscaling"] = {**parts["autoscaling"], "properties": {"enabled": {"const": False}}}
-    for part, owner in (("door", "gateway"), ("media", "video"), ("devices", "intake"), ("devices", "airspace")):
+    for part, owner in _PARTS:
         if service == owner:
             parts[part] = library["$defs"][part]
     schema = {
