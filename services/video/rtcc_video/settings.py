@@ -82,7 +82,7 @@ class VideoSettings:
     transcoder_limit: int = 4
     transcoder_kbps: int = 2_500
     transcoder_height_px: int = 1080
-    # cameras whose sound is made Opus at once while somebody hears it (G.711, AAC): AAC takes a process of some 35 MB for each
+    # processes that make Opus of cameras' sound while somebody hears it, 15 MB each: one for each stream of AAC, one for 64 of G.711
     sound_converter_limit: int = 8
     snapshot_age_s: float = 3.0
     snapshot_width_px: int = 960

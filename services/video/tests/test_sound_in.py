@@ -84,7 +84,7 @@ async def test_each_codecs_tone_is_heard_as_opus_and_what_nobody_hears_isnt_conv
 
 def children(feeds: Feeds) -> list[int]:
     """Process ids of the converters, the shared one first."""
-    found = sorted(feeds._sound_converters._children, key=lambda child: child is not feeds._sound_converters._shared)
+    found = sorted(feeds._sound_converters._children, key=lambda child: not child.shared)
     return [child._process.get_pid() for child in found if child._process is not None and child._ready]
 
 
@@ -165,17 +165,19 @@ async def test_sound_that_cant_be_decoded_costs_no_picture_and_says_so(make_clip
 
 
 async def test_more_than_the_converters_take_is_told_and_a_freed_one_is_taken(make_clip: Any) -> None:
-    sounds = {"one": make_sound("PCMU"), "two": make_sound("PCMA")}
+    sounds = {"one": make_sound("PCMU"), "more": make_sound("PCMA"), "two": make_sound("AAC")}
     async with (
         RtspServer(dict.fromkeys(sounds, make_clip(frames=30, gop=15)), "viewer", "secret", sounds=sounds) as server,
         listened({name: server.url(name) for name in sounds}, sound_converter_limit=1) as (feeds, found),
     ):
-        first = listening(found["one"].stream.sound)
-        await first.until(5)
+        first = {name: listening(found[name].stream.sound) for name in ("one", "more")}
+        for one in first.values():
+            await one.until(5)
         second = listening(found["two"].stream.sound)
         await until(lambda: "All 1 converters of sound" in health_of(feeds, "two").sound_reason)
         assert not second.heard
-        found["one"].stream.sound.detach(first)
+        for name, one in first.items():
+            found[name].stream.sound.detach(one)
         await second.until(5)
         assert not health_of(feeds, "two").sound_reason
 

@@ -43,6 +43,9 @@ class RtspSound:
     def begin(self, track: SoundTrack, response: RtspResponse, video_channel: int) -> bool:
         """The camera's answer to SETUP; whether its sound is taken."""
         if response.status >= 300:
+            if self.udp is not None:
+                self.udp.close()
+                self.udp = None
             self._way.refuse(f"The camera refuses to send its sound beside its pictures (SETUP: {response.status}).")
             return False
         if self.udp is None:

@@ -1,4 +1,4 @@
-"""G.711 and AAC made Opus, in processes of their own, while somebody hears it; how many streams at once is bounded."""
+"""G.711 and AAC made Opus, in processes of their own, while somebody hears it; how many processes at once is bounded."""
 
 import asyncio
 import contextlib
@@ -27,8 +27,13 @@ _BEGIN_S: Final = 20.0
 _END_S: Final = 2.0
 # so long a process may take units without giving a packet
 _STUCK_S: Final = 10.0
-# units that wait for a process: beyond it they are left out
+# units that wait for a process: beyond it they are left out; and so much more for each of its streams
 _BACKLOG_BYTES: Final = 32_768
+_STREAM_BACKLOG_BYTES: Final = 4_096
+# so many streams of G.711 share a process, which takes a quarter of a core for them
+_SHARED_BY: Final = 64
+# what several streams give in this time goes to their process at once: to wake up costs both sides more than the work itself
+_TOGETHER_S: Final = 0.01
 # packets of one stream in a second: 50, and what had waited
 _PACKETS_PER_LOOK: Final = 250
 _REASON_MOST: Final = 300
@@ -40,20 +45,20 @@ BROKEN = Counter("rtcc_video_sound_converters_broken", "Processes converting sou
 
 
 class SoundConverters:
-    """At most `limit` streams at once. AAC gets a process for each stream, all G.711 shares one. Everything runs on the event loop."""
+    """At most `limit` processes at once: AAC gets one for each stream, G.711 shares them. Everything runs on the event loop."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
         self._conversions: dict[int, SoundConversion] = {}
         self._children: set[_Child] = set()
-        self._shared: _Child | None = None
         self._numbers = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, kind: SoundKind, intake: SoundIntake, report: SoundReport) -> "SoundConversion | None":
         """A conversion that begins as soon as its process does; None: all are in use, and the report says so."""
-        if len(self._conversions) >= self._limit:
+        child = self._child(kind)
+        if child is None:
             report.reason = (
                 f"All {self._limit} converters of sound are in use. Set the camera's sound to Opus, listen to fewer cameras, "
                 "or raise sound_converter_limit."
@@ -61,7 +66,7 @@ class SoundConverters:
             return None
         report.reason = ""
         self._numbers += 1
-        conversion = SoundConversion(self, self._child(kind), self._numbers, kind, intake, report)
+        conversion = SoundConversion(self, child, self._numbers, kind, intake, report)
         self._conversions[conversion.number] = conversion
         CONVERTED.set(len(self._conversions))
         if self._timer is None:
@@ -90,18 +95,18 @@ class SoundConverters:
     def lose(self, child: "_Child") -> None:
         """Its process is gone, and so is what it did."""
         self._children.discard(child)
-        if self._shared is child:
-            self._shared = None
         for conversion in tuple(child.streams.values()):
             conversion.end(_BROKE)
 
-    def _child(self, kind: SoundKind) -> "_Child":
-        if kind.codec == "AAC":
-            child = _Child(self.lose, self._clock)
-        elif self._shared is not None and not self._shared.closing:
-            return self._shared
-        else:
-            child = self._shared = _Child(self.lose, self._clock)
+    def _child(self, kind: SoundKind) -> "_Child | None":
+        working = [child for child in self._children if not child.closing]
+        shared = kind.codec != "AAC"
+        for child in working:
+            if shared and child.shared and len(child.streams) < _SHARED_BY:
+                return child
+        if len(working) >= self._limit:
+            return None
+        child = _Child(self.lose, self._clock, shared)
         self._children.add(child)
         child.start()
         return child
@@ -172,7 +177,8 @@ class SoundConversion:
 class _Child(asyncio.SubprocessProtocol):
     """One process. Its words are acted on as they come, without a task switch each."""
 
-    def __init__(self, lose: Callable[["_Child"], None], clock: Callable[[], float]) -> None:
+    def __init__(self, lose: Callable[["_Child"], None], clock: Callable[[], float], shared: bool) -> None:
+        self.shared = shared
         self.streams: dict[int, SoundConversion] = {}
         self.cores = 0.0
         self.closing = False
@@ -185,6 +191,7 @@ class _Child(asyncio.SubprocessProtocol):
         self._started_s = clock()
         self._fed_s: float | None = None
         self._packets = 0
+        self._together: list[bytes] = []
         self._cpu: tuple[float, float] | None = None
         self._gone = asyncio.get_running_loop().create_future()
         self._starting: asyncio.Task[None] | None = None
@@ -235,15 +242,27 @@ class _Child(asyncio.SubprocessProtocol):
 
     def write(self, message: bytes) -> None:
         """Left out when the process isn't there or doesn't keep up."""
-        if not self._ready or self._input is None or self._input.is_closing() or self._input.get_write_buffer_size() > _BACKLOG_BYTES:
+        if not self._ready or self._input is None or self._input.is_closing():
             return
-        self._input.write(message)
+        if self._input.get_write_buffer_size() <= _BACKLOG_BYTES + _STREAM_BACKLOG_BYTES * len(self.streams):
+            self._input.write(message)
 
     def feed(self, message: bytes) -> None:
         """A unit: some packet is to follow."""
-        self.write(message)
-        if self._ready and self._fed_s is None:
+        if not self._ready:
+            return
+        if self._fed_s is None:
             self._fed_s = self._clock()
+        if len(self.streams) == 1 and not self._together:
+            self.write(message)
+            return
+        if not self._together:
+            asyncio.get_running_loop().call_later(_TOGETHER_S, self._write_together)
+        self._together.append(message)
+
+    def _write_together(self) -> None:
+        together, self._together = self._together, []
+        self.write(b"".join(together))
 
     def look(self, now_s: float) -> None:
         """Once a second."""
