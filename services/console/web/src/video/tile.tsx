@@ -73,6 +73,11 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
   const video = useRef<HTMLVideoElement>(null);
   useShownWidth(figure, viewer);
   usePlaying(video, viewer);
+  const soundEnds = view.hears && health?.soundAllowed === false;
+  useEffect(() => {
+    // Cut by the relay already; allowed again, it waits for a press.
+    if (soundEnds) void viewer?.hear(false);
+  }, [soundEnds, viewer]);
 
   const healthReason = health && (health.state === CameraState.FAILED || health.state === CameraState.STALLED) ? health.reason : "";
   const webrtcBlocked = view.mediaFailures >= BLOCKED_AFTER_FAILURES && view.state !== "live";
