@@ -181,6 +181,12 @@ _PAINTED = """video => {
     return context.getImageData(0, 0, 16, 9).data.join();
 }"""
 _END = "path => fetch(path, {method: 'DELETE', headers: {'Rtcc-Request': '1'}})"
+
+
+async def _is_wide(video: Locator, wide_px: int) -> bool:
+    return bool(await video.evaluate("video => video.videoWidth") == wide_px)
+
+
 # no candidate of the relay reaches the browser: as behind a firewall that lets HTTPS through alone
 _NO_MEDIA = """() => {
     const set = RTCPeerConnection.prototype.setRemoteDescription;
@@ -239,6 +245,11 @@ async def test_where_no_webrtc_comes_through_cameras_play_over_https_or_as_still
             await expect(live).to_have_attribute("data-state", "live")
             print("over HTTPS:", await mark.get_attribute("title"))
             await pictures(page, "wall-over-https")
+            # a small picture is the smaller stream
+            over_https = live.get_by_test_id("over-https")
+            for width, wide_px in ((470, SMALL_WIDTH), (1600, LARGE_WIDTH)):
+                await page.set_viewport_size({"width": width, "height": 1000})
+                await until(lambda wide_px=wide_px: _is_wide(over_https, wide_px), deadline_s=30)
 
             far = tile(old, 0, theirs)
             await expect(far).to_have_attribute("data-state", "stills", timeout=40_000)

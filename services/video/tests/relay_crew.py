@@ -21,6 +21,7 @@ from rtcc.registry.v1.registry_pb2 import Camera
 from rtcc.video.v1 import relay_pb2_grpc, video_pb2_grpc
 from rtcc.video.v1 import video_pb2 as pb
 from rtcc.video.v1.footage_pb2_grpc import FootageServiceStub
+from rtcc.video.v1.hls_pb2_grpc import HlsServiceStub
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.errors import RtccError, from_rpc
 from rtcc_chassis.identifiers import new_id
@@ -162,7 +163,10 @@ class Crew:
     async def call(self, relay_id: str, scope: Scope, method: str, request: Any, service: str = "Video") -> Any:
         relay = self.members.get(relay_id)
         assert relay is not None, f"{relay_id} doesn't live"
-        stubs = {"Video": video_pb2_grpc.VideoServiceStub, "Relay": relay_pb2_grpc.RelayServiceStub, "Footage": FootageServiceStub}
+        stubs = {
+            "Video": video_pb2_grpc.VideoServiceStub, "Relay": relay_pb2_grpc.RelayServiceStub, "Footage": FootageServiceStub,
+            "Hls": HlsServiceStub,
+        }  # fmt: skip
         stub = stubs[service](self.context.channels.at(relay.rpc_address))
         try:
             return await getattr(stub, method)(request, metadata=self.platform.metadata(scope), wait_for_ready=False)

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from rtcc.registry.v1.registry_pb2 import AGREEMENT_STATUS_ACTIVE, AGREEMENT_STATUS_REVOKED, Agreement
-from rtcc.video.v1 import footage_pb2, relay_pb2
+from rtcc.video.v1 import footage_pb2, hls_pb2, relay_pb2
 from rtcc.video.v1 import video_pb2 as pb
 from rtcc_chassis.clock import utc_now
 from rtcc_chassis.errors import InvalidInput, NotFound, Refused, RtccError, Unavailable
@@ -68,6 +68,14 @@ async def test_a_camera_is_pulled_once_and_seen_at_every_relay(crew: Crew) -> No
         with pytest.raises(NotFound):
             await crew.call(origin, OPERATOR, "CloseViewer", pb.CloseViewerRequest(camera_id="c1", viewer_id=far.viewer_id))
         await crew.call(edge, OPERATOR, "CloseViewer", pb.CloseViewerRequest(camera_id="c1", viewer_id=far.viewer_id))
+        # over HTTPS too, from the relay where the view was opened
+        opened = await crew.call(edge, OPERATOR, "OpenHlsViewer", hls_pb2.OpenHlsViewerRequest(camera_id="c1"), "Hls")
+        assert opened.viewer_id.startswith(f"{edge}.")
+        wanted = hls_pb2.GetHlsPlaylistRequest(camera_id="c1", viewer_id=opened.viewer_id, hls_msn=1)
+        assert b"#EXTINF" in (await crew.call(edge, OPERATOR, "GetHlsPlaylist", wanted, "Hls")).media
+        with pytest.raises(NotFound):
+            await crew.call(origin, OPERATOR, "GetHlsPlaylist", wanted, "Hls")
+        await crew.call(edge, OPERATOR, "CloseViewer", pb.CloseViewerRequest(camera_id="c1", viewer_id=opened.viewer_id))
         assert crew.servers["c1"].connections == 1
 
 

@@ -1,15 +1,18 @@
 """The use cases of views over HTTPS: open one, fetch its playlist and its media; and ending those that nobody fetches any more."""
 
+import asyncio
 from collections import Counter as Tally
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from rtcc_chassis.errors import Exhausted, NotFound, Unavailable
 from rtcc_chassis.scope import Scope
-from rtcc_video.app import Rights, VideoApp
+from rtcc_video.app import SMALL_WIDTH_PX, Rights, VideoApp
 from rtcc_video.engine.stream import LiveStream
 from rtcc_video.engine.viewer import CloseReason, ViewerCounters
+from rtcc_video.feed import Feed
 from rtcc_video.hls.limits import HlsLimits
 from rtcc_video.hls.packager import Packager
 from rtcc_video.hls.playlist import MediaId, Wanted, read_media_id, segment_bytes
@@ -19,6 +22,8 @@ from rtcc_video.hls.window import INIT_DIGITS, TARGET_S
 _LONGEST_WAIT_S: Final = 3.0 * TARGET_S
 # a player waits for the playlist and for the part that it hints at; some open both twice
 _WAITS_AT_ONCE: Final = 6
+# so long a camera's smaller stream is waited for
+_SMALLER_COMES_S: Final = 2.0
 # a part that is hinted at, or follows that
 _PARTS_AHEAD: Final = 2
 
@@ -28,6 +33,8 @@ class _Session:
     """One view. Seconds are of the monotonic clock."""
 
     packager: Packager
+    # of the camera's main stream
+    feed: Feed
     person: tuple[str, str]
     opened_s: float
     heard_s: float
@@ -72,24 +79,30 @@ class LiveHls:
         """What their windows hold."""
         return sum(packager.window.size_bytes for packager in self._packagers.values())
 
-    def open(self, scope: Scope, camera_id: str) -> str:
-        """A live view of a camera over HTTPS; its id. Raises as `VideoApp.open_viewer`."""
-        view, feed = self._views.admit(scope, self._rights.camera(camera_id))
+    async def open(self, scope: Scope, camera_id: str, shown_width_px: int = 0) -> tuple[str, bool]:
+        """A live view of a camera over HTTPS: its id, and whether the camera has a smaller stream, which one that is shown small is given.
+        Raises as `VideoApp.open_viewer`."""
+        camera = self._rights.camera(camera_id)
+        view, feed = self._views.admit(scope, camera)
+        stream = feed.stream
+        if 0 < shown_width_px <= SMALL_WIDTH_PX and stream.smaller is not None:
+            stream = await self._flowing(stream.smaller()) or stream
+            view, feed = self._views.admit(scope, camera)
         person = (scope.agency_id, scope.principal_id)
         if len(self._sessions) >= self._limits.viewers:
             raise Exhausted("the number of live views over HTTPS", self._limits.viewers)
         if Tally(session.person for session in self._sessions.values())[person] >= self._limits.person_viewers:
             raise Exhausted("the number of your live views over HTTPS", self._limits.person_viewers)
-        packager = self._packagers.get(feed.stream)
+        packager = self._packagers.get(stream)
         if packager is None:
             if len(self._packagers) >= self._limits.cameras:
                 raise Exhausted("the number of cameras shown over HTTPS at once", self._limits.cameras)
-            packager = self._packagers[feed.stream] = Packager(feed.stream, self._limits.window, self._unix_us, self._on_part)
+            packager = self._packagers[stream] = Packager(stream, self._limits.window, self._unix_us, self._on_part)
         feed.want()
         now_s = self._clock()
-        self._sessions[view.viewer_id] = _Session(packager, person, now_s, now_s)
+        self._sessions[view.viewer_id] = _Session(packager, feed, person, now_s, now_s)
         self._views.begin(view)
-        return view.viewer_id
+        return view.viewer_id, feed.stream.smaller is not None
 
     async def playlist(self, scope: Scope, camera_id: str, viewer_id: str, wanted: Wanted) -> bytes:
         """The playlist of the caller's own view, as soon as it has what is wanted.
@@ -136,6 +149,9 @@ class LiveHls:
         for packager in self._packagers.values():
             packager.wake()
         for viewer_id, session in list(self._sessions.items()):
+            if session.packager.stream is not session.feed.stream:
+                # nobody may watch the main stream, which says how the camera is
+                session.feed.want()
             if now_s - session.opened_s > self._limits.view_s:
                 self.close(viewer_id, CloseReason.EXPIRED)
             elif not session.waiting and now_s - session.heard_s > self._limits.idle_s:
@@ -145,6 +161,14 @@ class LiveHls:
         """The service stops."""
         for viewer_id in list(self._sessions):
             self.close(viewer_id, CloseReason.SHUTDOWN)
+
+    async def _flowing(self, stream: LiveStream | None) -> LiveStream | None:
+        """The stream, if it gives pictures now or in a moment."""
+        if stream is None:
+            return None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stream.first_key_picture.wait(), _SMALLER_COMES_S)
+        return stream if stream.first_key_picture.is_set() else None
 
     def _session(self, scope: Scope, camera_id: str, viewer_id: str) -> _Session:
         """The caller's own view while the right lasts."""

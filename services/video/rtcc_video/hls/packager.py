@@ -22,7 +22,7 @@ class Packager:
 
     def __init__(self, stream: LiveStream, limits: WindowLimits, unix_us: Callable[[], int], on_part: Callable[[int], None]) -> None:
         self.window = Window(limits)
-        self._stream = stream
+        self.stream = stream
         self._unix_us = unix_us
         self._on_part = on_part
         self._last_timestamp: int | None = None
@@ -65,7 +65,7 @@ class Packager:
 
     def stop(self) -> None:
         """Nobody watches so any more."""
-        self._stream.detach(self)
+        self.stream.detach(self)
         self.wake()
 
     def _take(self, frame: Frame, unix_us: int) -> None:

@@ -22,7 +22,8 @@ class HlsServicer(hls_pb2_grpc.HlsServiceServicer):
 
     async def OpenHlsViewer(self, request: pb.OpenHlsViewerRequest, context: Any) -> pb.OpenHlsViewerResponse:
         _need(request.camera_id, "camera_id")
-        return pb.OpenHlsViewerResponse(viewer_id=self._live.open(current_scope(), request.camera_id))
+        viewer_id, has_smaller = await self._live.open(current_scope(), request.camera_id, request.shown_width_px)
+        return pb.OpenHlsViewerResponse(viewer_id=viewer_id, has_smaller=has_smaller)
 
     async def GetHlsPlaylist(self, request: pb.GetHlsPlaylistRequest, context: Any) -> pb.GetHlsPlaylistResponse:
         _need(request.viewer_id, "viewer_id")

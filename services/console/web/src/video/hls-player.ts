@@ -6,7 +6,7 @@ import { DeclinedError, exchange } from "../contract/exchange";
 import { explain, ProblemError, problemFrom } from "../contract/problem";
 import { relayEndings } from "../live/store";
 import { codecOf, entrance, listedParts, pace, partAddress, startOf } from "./hls-playlist";
-import { FORBIDDEN, type ViewerState } from "./whep";
+import { FORBIDDEN, SMALL_WIDTH_PX, type ViewerState } from "./whep";
 
 const STALLED_AFTER_MS = 3_000;
 const LOOK_EVERY_MS = 250;
@@ -47,6 +47,8 @@ export class HlsPlayer {
   private buffer: SourceBuffer | undefined;
   private init = "";
   private viewerId = "";
+  private hasSmaller = false;
+  private openedSmall = false;
   private view = new AbortController();
   private targetS = FIRST_TARGET_S;
   private readonly startedMs = performance.now();
@@ -66,6 +68,15 @@ export class HlsPlayer {
     this.look = setInterval(() => this.steer(), LOOK_EVERY_MS);
     relayEndings.add(this.relayEnds);
     void this.run();
+  }
+
+  /** It is shown larger or smaller: a small picture is the camera's smaller stream, where it has one. */
+  resized(): void {
+    if (this.viewerId && this.hasSmaller && this.small !== this.openedSmall) this.view.abort();
+  }
+
+  private get small(): boolean {
+    return this.video.clientWidth > 0 && this.video.clientWidth <= SMALL_WIDTH_PX;
   }
 
   stop(): void {
@@ -109,9 +120,14 @@ export class HlsPlayer {
 
   private async open(): Promise<void> {
     this.view = new AbortController();
-    const answer = await exchange({ verb: "POST", path: `${this.path}/hls` }, { withPurpose: this.partner, what: `Live view of ${this.cameraName}` });
-    this.viewerId = ((await answer.json()) as { viewer_id: string }).viewer_id;
+    this.openedSmall = this.small;
+    const body = JSON.stringify({ shown_width_px: Math.max(1, this.video.clientWidth) });
+    const answer = await exchange({ verb: "POST", path: `${this.path}/hls`, body, contentType: "application/json" }, { withPurpose: this.partner, what: `Live view of ${this.cameraName}` });
+    const opened = (await answer.json()) as { viewer_id: string; has_smaller: boolean };
+    this.viewerId = opened.viewer_id;
+    this.hasSmaller = opened.has_smaller;
     if (this.ended) this.leave();
+    else this.resized();
   }
 
   /** Ends the view; what is buffered plays on. */

@@ -28,7 +28,12 @@ export default function OverHttps({ cameraId, partner, name, video, onView }: { 
       telling.current({ state, reason, frames, lastFrameAtMs, delayS });
     };
     const player = new HlsPlayer(element, cameraId, partner, name, tell);
-    return () => player.stop();
+    const watch = new ResizeObserver(() => player.resized());
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      player.stop();
+    };
   }, [cameraId, partner]);
   return <video ref={video} className="tile-still" muted playsInline autoPlay aria-label={`Live over HTTPS: ${name}`} data-testid="over-https" />;
 }
