@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from rtcc_demo.rtsp_server import RtspServer
+from rtcc_demo.rtsp_sound import make_sound
 from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.sources.rtsp import RtspSettings, RtspSource
 from rtcc_video.sources.rtsp_messages import parse_address
+
+from .ears import listening
+from .test_sound_in import listened
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -33,6 +37,19 @@ async def play_first_unit(clip: Path) -> None:
             await sink.arrived.wait()
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
+
+
+async def hear_a_converted_tone(clip: Path) -> None:
+    sounds = {"north": make_sound("PCMU")}
+    async with (
+        RtspServer({"north": clip}, "viewer", "secret", sounds=sounds) as server,
+        listened({"c1": server.url("north")}) as (_, found),
+    ):
+        await listening(found["c1"].stream.sound).until(10)
+
+
+async def test_a_camera_is_heard_through_a_converter_on_uvloop(make_clip: Callable[..., Path]) -> None:
+    await asyncio.to_thread(uvloop.run, hear_a_converted_tone(make_clip()))
 
 
 async def test_a_camera_plays_on_uvloop(make_clip: Callable[..., Path]) -> None:

@@ -58,8 +58,6 @@ class LiveSound:
         self._next_timestamp = secrets.randbits(31)
         self._next_sequence = secrets.randbits(14)
         self._last_source_timestamp = 0
-        # told when somebody begins to hear it and when the last one leaves: what has to be converted is converted only meanwhile
-        self.on_wanted: Callable[[], None] | None = None
         # even, where those of pictures are odd: a viewer has one key for both, and GCM must never meet a number twice
         self.ssrc = (secrets.randbits(30) + 1) << 1
         self.last_packet_s: float | None = None
@@ -93,7 +91,6 @@ class LiveSound:
             listeners, self._listeners = tuple(self._listeners.values()), {}
             for listener in listeners:
                 listener.end_sound()
-            self._tell_wanted(before=bool(listeners))
 
     def open(self) -> "SoundIntake | None":
         """For a source that is about to be opened; None: it must not ask for sound. Its first packet ends what those before it give."""
@@ -106,15 +103,12 @@ class LiveSound:
         """Whether the listener gets every packet from now on; False: the sound isn't allowed."""
         if not self._allowed:
             return False
-        before = bool(self._listeners)
         self._listeners[id(listener)] = listener
-        self._tell_wanted(before)
         return True
 
     def detach(self, listener: SoundListener) -> None:
         """Removes a listener; unknown ones are ignored."""
-        if self._listeners.pop(id(listener), None) is not None:
-            self._tell_wanted(before=True)
+        self._listeners.pop(id(listener), None)
 
     def take(self, number: int, payload: bytes, timestamp: int) -> None:
         """What an intake gives."""
@@ -157,10 +151,6 @@ class LiveSound:
         output = self._next_timestamp + int(silence_s * CLOCK_HZ)
         self._offset = output - timestamp
         return output, True
-
-    def _tell_wanted(self, before: bool) -> None:
-        if self.on_wanted is not None and before != bool(self._listeners):
-            self.on_wanted()
 
 
 class SoundIntake:
