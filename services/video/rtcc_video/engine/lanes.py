@@ -5,6 +5,7 @@ A viewer sits in a lane while nothing sets it apart: UDP, AES-GCM, no backlog, t
 """
 
 import ctypes
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,27 +95,27 @@ class Lane:
     def _send_runs(self, runs: list[Run]) -> None:
         """Seat by seat, so that who sits in the middle has the whole picture when half of the work is done."""
         sender, base = self._key.sender, self._key.roll_over_base
-        sendmsg = sender.sendmsg
+        sendmsg, encrypted = sender.sendmsg, deque[int](maxlen=0).extend
         prepared = [
             (
-                run.count, 12 * run.count, run.numbers(base), nonce_splitter(run.count), run.buffers, run.payloads, run.headers,
+                run.count, 12 * run.count, run.numbers(base), nonce_splitter(run.count), run.payloads, run.headers, *_sealed(run),
                 sender.control(run.size + _OVERHEAD_BYTES) if run.count > 1 else (),
             )
             for run in runs
         ]  # fmt: skip
         for seat in self._seats.values():
             protector, address = seat.protector, seat.address
-            for count, length, numbers, split, buffers, payloads, headers, control in prepared:
+            for count, length, numbers, split, payloads, headers, places, packets, whole, control in prepared:
                 nonces = split((protector.salts(count) ^ numbers).to_bytes(length, "big"))
-                buffers[1::2] = map(protector.encrypt, nonces, payloads, headers)
+                encrypted(map(protector.encrypt_into, nonces, payloads, headers, places))
                 try:
-                    sendmsg(buffers, control, 0, address)
+                    sendmsg(whole, control, 0, address)
                 except OSError as error:
                     if count == 1 or error.errno not in OFFLOAD_REFUSED:
                         seat.packets_dropped += count
                         continue
                     sender.offload = False
-                    if not sender.send_run(buffers, count, 0, address):
+                    if not sender.send_run(packets, count, 0, address):
                         seat.packets_dropped += count
 
     def _send_singly(self, runs: list[Run]) -> None:
@@ -135,6 +136,17 @@ class Lane:
             for seat in self._seats.values():
                 if seat.native is not None:
                     seat.packets_dropped += seat.native.dropped
+
+
+def _sealed(run: Run) -> tuple[list[memoryview], list[memoryview], tuple[memoryview]]:
+    """One buffer for the packets of all seats, one seat after the other, with the headers in it: where each payload is to be encrypted to,
+    each packet, and the whole."""
+    each = run.size + _OVERHEAD_BYTES
+    whole = memoryview(bytearray((run.count - 1) * each + len(run.payloads[-1]) + _OVERHEAD_BYTES))
+    packets = [whole[start : start + each] for start in range(0, len(whole), each)]
+    for packet, header in zip(packets, run.headers, strict=True):
+        packet[:12] = header
+    return [packet[12:] for packet in packets], packets, (whole,)
 
 
 class Lanes:

@@ -66,7 +66,7 @@ class UdpSender:
         except OSError:
             return
 
-    def send_run(self, buffers: Sequence[bytes], packets: int, segment_bytes: int, address: Address) -> bool:
+    def send_run(self, buffers: Sequence[bytes | memoryview], packets: int, segment_bytes: int, address: Address) -> bool:
         """See `Path.send_run`."""
         try:
             if packets == 1:
@@ -81,7 +81,7 @@ class UdpSender:
             self.offload = False
         return self._send_singly(buffers, packets, address)
 
-    def _send_singly(self, buffers: Sequence[bytes], packets: int, address: Address) -> bool:
+    def _send_singly(self, buffers: Sequence[bytes | memoryview], packets: int, address: Address) -> bool:
         each = len(buffers) // packets
         try:
             for start in range(0, len(buffers), each):

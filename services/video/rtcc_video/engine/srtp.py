@@ -107,7 +107,8 @@ class GcmProtector:
     def __init__(self, master_key: bytes, master_salt: bytes) -> None:
         self.session_key = derive_session_key(master_key, master_salt, _LABEL_CIPHER, 16)
         self.session_salt = derive_session_key(master_key, master_salt, _LABEL_SALT, 12)
-        self.encrypt = AESGCM(self.session_key).encrypt
+        cipher = AESGCM(self.session_key)
+        self.encrypt, self.encrypt_into = cipher.encrypt, cipher.encrypt_into
         self._salt = int.from_bytes(self.session_salt, "big")
         self._salts: dict[int, int] = {}
 
