@@ -1,6 +1,7 @@
 """Cameras that nobody watches live: read now and then, with the very pictures that they would give at once."""
 
 import asyncio
+import contextlib
 import itertools
 import ssl
 import struct
@@ -20,6 +21,7 @@ from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.packetizer import packetize
 from rtcc_video.engine.rtp import MalformedPacket, build_rtp_header, parse_rtp
 from rtcc_video.sources.leisure import Leisure, LeisurelyReader
+from rtcc_video.sources.reorder import Reorder
 from rtcc_video.sources.rtsp import RtspSettings, RtspSource
 from rtcc_video.sources.rtsp_messages import Interleaved, RtspReader, parse_address
 from rtcc_video.sources.source import SourceFailed
@@ -123,8 +125,8 @@ accidents = st.lists(
 )
 
 
-def wire_of(units: list[tuple[bool, list[int]]], mishaps: list[tuple[str, int, int]]) -> bytes:
-    """Pictures as a camera interleaves them, some packets damaged."""
+def packets_of(units: list[tuple[bool, list[int]]], mishaps: list[tuple[str, int, int]]) -> list[bytes]:
+    """Pictures as a camera sends them, some packets damaged."""
     packets, sequence = [], 65_530
     for number, (key, sizes) in enumerate(units):
         nals = ((nal(7, 20), nal(8, 4)) if key else ()) + tuple(nal(5 if key else 1, size) for size in sizes)
@@ -147,7 +149,12 @@ def wire_of(units: list[tuple[bool, list[int]]], mishaps: list[tuple[str, int, i
             packets[at] = data[: what % 16]
         elif how == "later":
             packets.append(packets.pop(at))
-    framed = [struct.pack("!BBH", 0x24, 0, len(packet)) + packet for packet in packets if packet]
+    return [packet for packet in packets if packet]
+
+
+def wire_of(units: list[tuple[bool, list[int]]], mishaps: list[tuple[str, int, int]]) -> bytes:
+    """The same inside an RTSP connection."""
+    framed = [struct.pack("!BBH", 0x24, 0, len(packet)) + packet for packet in packets_of(units, mishaps)]
     framed.insert(len(framed) // 2, b"$\x01\x00\x04rtcpRTSP/1.0 200 OK\r\nCSeq: 5\r\n\r\n")
     return b"".join(framed)
 
@@ -179,3 +186,32 @@ def test_fragments_taken_in_bulk_give_what_they_give_one_by_one(
 ) -> None:
     wire = wire_of([(True, [50]), *units], mishaps)
     assert played(wire, cuts, limit_bytes, at_once=True) == played(wire, cuts, limit_bytes, at_once=False)
+
+
+@settings(deadline=None, max_examples=120)
+@given(pictures, accidents, st.lists(st.integers(0, 100_000), max_size=3), st.sampled_from([4_000, 1_000_000]))
+def test_datagrams_taken_without_a_packet_give_what_they_give_as_packets(
+    units: list[tuple[bool, list[int]]], mishaps: list[tuple[str, int, int]], others: list[int], limit_bytes: int
+) -> None:
+    datagrams = packets_of([(True, [50]), *units], mishaps)
+    # the camera begins to count anew, as another sender
+    for where in others:
+        at = where % (len(datagrams) + 1)
+        datagrams[at:at] = [data[:8] + (9).to_bytes(4, "big") + data[12:] for data in datagrams[at : at + 40]]
+
+    def played_by(quickly: bool) -> tuple[list[AccessUnit], object, tuple[int, int] | None]:
+        reorder, depacketizer, done, taken = Reorder(), Depacketizer(limit_bytes), list[AccessUnit](), 0
+        for number, data in enumerate(datagrams):
+            following = reorder.next
+            if quickly and following is not None and depacketizer.take_datagram(data, *following):
+                reorder.skip()
+                taken += 1
+                continue
+            with contextlib.suppress(MalformedPacket):
+                for ordered in reorder.push(parse_rtp(data), number / 1000):
+                    done += depacketizer.push(ordered)
+        if quickly and not mishaps and not others and limit_bytes > 100_000:
+            assert taken == sum(data[12] & 0x1F == 28 and not data[13] & 0xC0 for data in datagrams)
+        return done, depacketizer, reorder.next
+
+    assert played_by(True) == played_by(False)

@@ -12,6 +12,8 @@ _FU_A = 28
 _RESTART_AFTER = 32
 # "$", channel, length; RTP header without CSRC; indicator and header of a fragment
 _FRAGMENT = struct.Struct("!HHHHIIBB")
+# the same of a datagram
+_DATAGRAM = struct.Struct("!HHIIBB")
 _SHORTEST_FRAGMENT = 15
 _START, _END, _BOTH = 0x80, 0x40, 0xC0
 
@@ -86,6 +88,22 @@ class Depacketizer:
             return False
         self._sequence, self._behind, self._size = packet.sequence, 0, size
         self._fragments.append(payload[2:])
+        return True
+
+    def take_datagram(self, data: bytes, sequence: int, ssrc: int) -> bool:
+        """Takes a datagram with this number of this sender, if it is the next middle fragment of the picture at hand, and makes no packet
+        of it; False: it is something else, for `parse_rtp`."""
+        size = self._size + len(data) - 12
+        if len(data) < _SHORTEST_FRAGMENT or not self._fragments or self._damaged or size > self.limit_bytes or self._sequence is None:
+            return False
+        head, number, timestamp, sender, indicator, kind = _DATAGRAM.unpack_from(data)
+        if (
+            head & 0xFF80 != 0x8000 or number != sequence or sender != ssrc or number != (self._sequence + 1) & 0xFFFF
+            or timestamp != self._timestamp or indicator & 0x1F != _FU_A or kind & 0xC0
+        ):  # fmt: skip
+            return False
+        self._sequence, self._behind, self._size = number, 0, size
+        self._fragments.append(data[14:])
         return True
 
     def take_interleaved(self, buffer: bytes, at: int, mark: int, done: list[AccessUnit]) -> int:

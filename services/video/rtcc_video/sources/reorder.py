@@ -33,6 +33,16 @@ class Reorder:
         self._behind = 0
         self._expected = (packet.sequence + 1) & 0xFFFF
 
+    @property
+    def next(self) -> tuple[int, int] | None:
+        """Number and SSRC of the packet whose turn it is; None while some wait, and before the first."""
+        return None if self._waiting or self._expected is None else (self._expected, self._ssrc)
+
+    def skip(self) -> None:
+        """The packet whose turn it is was taken."""
+        assert self._expected is not None  # or there would have been no `next`
+        self._behind, self._expected = 0, (self._expected + 1) & 0xFFFF
+
     def push(self, packet: RtpPacket, now_s: float) -> list[RtpPacket]:
         """The packets whose turn it is; `now_s` is monotonic."""
         if self._expected is None or packet.ssrc != self._ssrc:

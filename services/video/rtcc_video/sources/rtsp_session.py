@@ -212,6 +212,11 @@ class RtspSession(asyncio.BufferedProtocol):
         return replace(unit, captured_us=unix_us + ticks * 1_000_000 // CLOCK_HZ)
 
     def _on_datagram(self, data: bytes) -> None:
+        following = self._reorder.next
+        if following is not None and self._depacketizer.take_datagram(data, *following):
+            self._reorder.skip()
+            self._octets += len(data)
+            return
         try:
             packet = parse_rtp(data)
         except MalformedPacket:

@@ -45,6 +45,8 @@ class UdpPair:
         self._on_rtcp = on_rtcp
         self._leisure = leisure
         self._resting = False
+        # from where the last packet came
+        self._known: tuple[object, ...] = ()
         self._camera_rtcp: tuple[str, int] | None = None
         self._rtp, self._rtcp = _bind_pair(local_host)
         self.port = int(self._rtp.getsockname()[1])
@@ -132,7 +134,8 @@ class UdpPair:
             except OSError:
                 # an ICMP answer to what we sent: the camera's port isn't open yet
                 continue
-            if _plain(address[0]) in self._hosts:
+            if address == self._known or _plain(address[0]) in self._hosts:
+                self._known = address
                 take(data)
                 if receiver.fileno() < 0:
                     return count
