@@ -116,18 +116,21 @@ class Rights:
             return False
         return self.may_hear(view.with_roles(frozenset(person.roles)).scope if person is not None else view.scope, camera)
 
-    def still(self, view: View) -> Decision:
-        """Whether a running view would be allowed if it were asked for now, with the roles that the person has now."""
-        camera = self.cameras.get(view.camera_id)
+    def still(self, view: View, decided: dict[object, Decision]) -> Decision:
+        """Whether a running view would be allowed if asked for now, with the roles of now; `decided`: of others at this very moment."""
+        camera, person, scope = self.cameras.get(view.camera_id), self._people.get(view.scope.principal_id), view.scope
         if camera is None or not camera.enabled or camera.agency_id != view.owner_agency_id:
             return Decision(False, (), "The camera was removed, disabled or given to another agency.")
-        person = self._people.get(view.scope.principal_id)
-        if person is not None:
-            if not person.enabled:
-                return Decision(False, (), "The account is disabled.")
-            view = view.with_roles(frozenset(person.roles))
-        grant = self.grant(camera, view.scope.agency_id)
-        return self._access.decide(view.scope, VIEW_LIVE, Resource("camera", camera.camera_id, camera.agency_id, grant))
+        if person is not None and not person.enabled:
+            return Decision(False, (), "The account is disabled.")
+        roles = scope.roles if person is None else frozenset(person.roles)
+        # all of a scope that may decide; who the caller is counts for services alone
+        caller = scope.principal_id if scope.principal_kind == "service" else ""
+        asked = (view.camera_id, scope.agency_id, scope.principal_kind, caller, roles, scope.purpose, scope.case_number)
+        if asked not in decided:
+            resource = Resource("camera", camera.camera_id, camera.agency_id, self.grant(camera, scope.agency_id))
+            decided[asked] = self._access.decide(view.with_roles(roles).scope, VIEW_LIVE, resource)
+        return decided[asked]
 
 
 class VideoApp:
@@ -286,10 +289,10 @@ class VideoApp:
 
     def end_views_without_right(self, concerned: Callable[[View], bool]) -> list[View]:
         """Asks again for every view that `concerned` picks, and ends those that would be refused. Returns the ended."""
-        ended: list[View] = []
+        ended, decided = list[View](), dict[object, Decision]()
         for view in [view for view in self._views.values() if concerned(view)]:
             try:
-                decision = self._rights.still(view)
+                decision = self._rights.still(view, decided)
             except RtccError as error:
                 decision = Decision(False, (), error.message)
             if not decision.allowed:

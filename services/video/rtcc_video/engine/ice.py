@@ -3,6 +3,7 @@
 import hmac
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.fragments import UnusableFragment, parse_fragment
@@ -13,7 +14,7 @@ class OtherIceSession(Exception):
     """The update names an ICE session that a restart has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IceCredentials:
     """Our half of an ICE session, and the peer's user fragment that its checks must name."""
 
@@ -21,12 +22,12 @@ class IceCredentials:
     ice_pwd: str
     peer_ufrag: str
 
-    @property
+    @cached_property
     def username(self) -> bytes:
         """USERNAME of the peer's checks (RFC 8445, 7.2.2)."""
         return f"{self.ice_ufrag}:{self.peer_ufrag}".encode()
 
-    @property
+    @cached_property
     def password(self) -> bytes:
         """The key of MESSAGE-INTEGRITY."""
         return self.ice_pwd.encode()
@@ -67,10 +68,10 @@ class IceSession:
 
     def answer(self, message: stun.StunMessage, path: Path) -> bool:
         """Answers a connectivity check on its path; True when it was authentic and the address may be learnt."""
-        username = message.username
+        username = message.attributes.get(stun.ATTRIBUTE_USERNAME)
         if message.kind != stun.BINDING_REQUEST or username is None:
             return False
-        credentials = next((known for known in self._known if hmac.compare_digest(username.encode(), known.username)), None)
+        credentials = next((known for known in self._known if hmac.compare_digest(username, known.username)), None)
         if credentials is None or not message.is_authentic(credentials.password):
             return False
         if stun.ATTRIBUTE_CONTROLLED in message.attributes:

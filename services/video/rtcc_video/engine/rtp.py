@@ -62,8 +62,7 @@ def build_rtp_header(payload_type: int, marker: bool, sequence: int, timestamp: 
     return _HEADER.pack(0x80, (0x80 if marker else 0) | payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
 
 
-@dataclass(frozen=True, slots=True)
-class ReceptionReport:
+class ReceptionReport(NamedTuple):
     """What a receiver says of our stream: share lost since its last report (0..1), total lost, jitter in ticks."""
 
     ssrc: int

@@ -4,10 +4,11 @@ import binascii
 import hmac
 import ipaddress
 import struct
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 MAGIC_COOKIE: Final = 0x2112A442
+_COOKIE: Final = MAGIC_COOKIE.to_bytes(4, "big")
 BINDING_REQUEST: Final = 0x0001
 BINDING_SUCCESS: Final = 0x0101
 BINDING_ERROR: Final = 0x0111
@@ -23,6 +24,7 @@ ATTRIBUTE_CONTROLLED: Final = 0x8029
 ATTRIBUTE_CONTROLLING: Final = 0x802A
 
 _HEADER = struct.Struct("!HHI12s")
+_ATTRIBUTE = struct.Struct("!HH")
 _FINGERPRINT_MASK = 0x5354554E
 _LIMIT_BYTES = 1500
 
@@ -31,8 +33,7 @@ class MalformedStun(ValueError):
     """Bytes that aren't a STUN message: drop them without an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class StunMessage:
+class StunMessage(NamedTuple):
     """A parsed message; `attributes` holds the first of each type, `raw` the bytes that integrity is computed over."""
 
     kind: int
@@ -74,7 +75,7 @@ def parse_stun(data: bytes) -> StunMessage:
     integrity_offset: int | None = None
     offset = 20
     while offset < len(data):
-        attribute, size = struct.unpack_from("!HH", data, offset)
+        attribute, size = _ATTRIBUTE.unpack_from(data, offset)
         value = data[offset + 4 : offset + 4 + size]
         if len(value) < size:
             raise MalformedStun(f"attribute {attribute:#06x} is cut off")
@@ -95,22 +96,29 @@ def parse_stun(data: bytes) -> StunMessage:
 
 def build_stun(kind: int, transaction: bytes, attributes: list[tuple[int, bytes]], password: bytes | None) -> bytes:
     """A message with the attributes in order, then integrity when there is a password, then the fingerprint."""
-    body = b"".join(struct.pack("!HH", number, len(value)) + value + bytes(-len(value) % 4) for number, value in attributes)
+    body = b"".join(_ATTRIBUTE.pack(number, len(value)) + value + bytes(-len(value) % 4) for number, value in attributes)
     if password is not None:
         signed = _HEADER.pack(kind, len(body) + 24, MAGIC_COOKIE, transaction) + body
-        body += struct.pack("!HH", ATTRIBUTE_INTEGRITY, 20) + hmac.digest(password, signed, "sha1")
+        body += _ATTRIBUTE.pack(ATTRIBUTE_INTEGRITY, 20) + hmac.digest(password, signed, "sha1")
     message = _HEADER.pack(kind, len(body) + 8, MAGIC_COOKIE, transaction) + body
     return message + struct.pack("!HHI", ATTRIBUTE_FINGERPRINT, 4, binascii.crc32(message) ^ _FINGERPRINT_MASK)
 
 
 def encode_address(host: str, port: int, transaction: bytes) -> bytes:
     """XOR-MAPPED-ADDRESS (RFC 8489, 14.2); an IPv4 address that came mapped into IPv6 is written as IPv4."""
+    packed = _packed(host)
+    mask = _COOKIE + transaction if len(packed) == 16 else _COOKIE
+    covered = int.from_bytes(packed, "big") ^ int.from_bytes(mask, "big")
+    return struct.pack("!BBH", 0, 1 if len(packed) == 4 else 2, port ^ (MAGIC_COOKIE >> 16)) + covered.to_bytes(len(packed), "big")
+
+
+@lru_cache(4096)
+def _packed(host: str) -> bytes:
+    """Viewers ask every few seconds, each from where it asked before."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if address.version == 6 and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    mask = struct.pack("!I", MAGIC_COOKIE) + transaction
-    covered = bytes(a ^ b for a, b in zip(address.packed, mask, strict=False))
-    return struct.pack("!BBH", 0, 1 if address.version == 4 else 2, port ^ (MAGIC_COOKIE >> 16)) + covered
+    return address.packed
 
 
 def decode_address(value: bytes, transaction: bytes) -> tuple[str, int]:
