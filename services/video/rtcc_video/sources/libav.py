@@ -34,6 +34,7 @@ from rtcc_video.sources.source import Conversion, Sink, SourceFailed
 _MESSAGE_LIMIT_BYTES: Final = 16_000_000
 _SILENCE_LIMIT_S: Final = 20.0
 _END_S: Final = 2.0
+_CORES_MOST: Final = 64.0
 
 
 # what the libav of our wheel opens beside RTSP; it has no SRT
@@ -242,13 +243,14 @@ class LibavSource:
     def _measure(self, used_s: float) -> None:
         now_s = time.monotonic()
         if self._cpu is not None and now_s > self._cpu[0]:
-            self._conversion.cores = max(0.0, (used_s - self._cpu[1]) / (now_s - self._cpu[0]))
+            # whatever it says, infinity included
+            self._conversion.cores = min(_CORES_MOST, max(0.0, (used_s - self._cpu[1]) / (now_s - self._cpu[0])))
         self._cpu = (now_s, used_s)
 
     def _measure_sound(self, used_s: float) -> None:
         now_s = time.monotonic()
         if self._sound is not None and self._sound_cpu is not None and now_s > self._sound_cpu[0] and self._told_wanted:
-            self._sound.report.cores = max(0.0, (used_s - self._sound_cpu[1]) / (now_s - self._sound_cpu[0]))
+            self._sound.report.cores = min(_CORES_MOST, max(0.0, (used_s - self._sound_cpu[1]) / (now_s - self._sound_cpu[0])))
         self._sound_cpu = (now_s, used_s)
 
 

@@ -34,8 +34,9 @@ _STREAM_BACKLOG_BYTES: Final = 4_096
 _SHARED_BY: Final = 64
 # what several streams give in this time goes to their process at once: to wake up costs both sides more than the work itself
 _TOGETHER_S: Final = 0.01
-# packets of one stream in a second: 50, and what had waited
-_PACKETS_PER_LOOK: Final = 250
+# packets of one stream in a second: 50, and the ten seconds that may come at once
+_PACKETS_PER_LOOK: Final = 750
+_CORES_MOST: Final = 64.0
 _REASON_MOST: Final = 300
 _BROKE: Final = "The converter of its sound broke off; it is started anew."
 
@@ -170,7 +171,7 @@ class SoundConversion:
             return
         self.ended = True
         self._report.reason, self._report.cores = reason, 0.0
-        self.child.write(pack(CLOSE, self.number))
+        self.child.write(pack(CLOSE, self.number), always=True)
         self._converters.remove(self)
 
 
@@ -240,11 +241,11 @@ class _Child(asyncio.SubprocessProtocol):
         if self._ready and self._input is not None:
             self._input.write(conversion.opening)
 
-    def write(self, message: bytes) -> None:
-        """Left out when the process isn't there or doesn't keep up."""
+    def write(self, message: bytes, *, always: bool = False) -> None:
+        """Left out when the process isn't there, or doesn't keep up unless `always`."""
         if not self._ready or self._input is None or self._input.is_closing():
             return
-        if self._input.get_write_buffer_size() <= _BACKLOG_BYTES + _STREAM_BACKLOG_BYTES * len(self.streams):
+        if always or self._input.get_write_buffer_size() <= _BACKLOG_BYTES + _STREAM_BACKLOG_BYTES * len(self.streams):
             self._input.write(message)
 
     def feed(self, message: bytes) -> None:
@@ -313,7 +314,8 @@ class _Child(asyncio.SubprocessProtocol):
     def _measure(self, used_s: float) -> None:
         now_s = self._clock()
         if self._cpu is not None and now_s > self._cpu[0]:
-            self.cores = max(0.0, (used_s - self._cpu[1]) / (now_s - self._cpu[0]))
+            # whatever it says, infinity included
+            self.cores = min(_CORES_MOST, max(0.0, (used_s - self._cpu[1]) / (now_s - self._cpu[0])))
             for conversion in self.streams.values():
                 conversion.show(self.cores / len(self.streams))
         self._cpu = (now_s, used_s)

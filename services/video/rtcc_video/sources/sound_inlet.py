@@ -15,7 +15,8 @@ _OPUS_SAMPLES: Final = 120
 _AAC_SAMPLES: Final = 1_024
 # of the speed of life; AAC has kinds with half as many samples
 _FASTEST: Final = 2.5
-_AHEAD_S: Final = 2.0
+# what a connection that stood still may bring at once
+_AHEAD_S: Final = 10.0
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 30.0
 _STEADY_AFTER_S: Final = 30.0
