@@ -1,6 +1,8 @@
 """The newest seconds as parts and segments: nothing lost, numbers that only rise, bounds that hold, playlists as RFC 8216bis wants them."""
 
+import asyncio
 import io
+import itertools
 import re
 from itertools import pairwise
 
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from rtcc_chassis.errors import InvalidInput
 from rtcc_video.engine.frames import Frame
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.stream import LiveStream, StreamLimits
 from rtcc_video.hls.limits import WindowLimits
+from rtcc_video.hls.packager import Packager
 from rtcc_video.hls.playlist import Wanted, part_target_s, playlist, read_media_id, segment_bytes
 from rtcc_video.hls.window import TARGET_S, LiveSegment, Part, Window
 from rtcc_video.recording.fmp4 import TIMESCALE, Sample, read_segment, sample_nals
@@ -258,3 +262,36 @@ def test_without_pictures_there_is_a_playlist_to_wait_for() -> None:
     assert not Wanted().satisfied(window)
     Wanted(0, 0).check(window)
     assert "EXTINF" not in playlist(window)
+
+
+async def test_a_packager_begins_with_the_pictures_so_far_and_lets_the_stream_go(units: list[AccessUnit]) -> None:
+    clock = itertools.count()
+    stream = LiveStream(StreamLimits(group_s=1_000), lambda: float(next(clock)))
+    for number, unit in enumerate(units[:55]):
+        stream.publish(AccessUnit(unit.nals, number * 3000, unit.key))
+    made: list[int] = []
+    packager = Packager(stream, WindowLimits(), lambda: NOON_US, made.append)
+    # 25 pictures since the key picture: two parts, of before now
+    assert stream.watched and len(made) == 2 and min(made) > 1000
+    assert "#EXT-X-PROGRAM-DATE-TIME:" + "2026-11-18T" in packager.text
+    started_us = packager.window.segments[0].started_us
+    assert started_us == NOON_US - 24 * 3000 * 1_000_000 // TIMESCALE
+    waiting = asyncio.create_task(packager.until(lambda: packager.window.next_part > 2, 30))
+    await asyncio.sleep(0)
+    for number, unit in enumerate(units[55:60], start=55):
+        stream.publish(AccessUnit(unit.nals, number * 3000, unit.key))
+    assert not waiting.done()
+    stream.publish(AccessUnit(units[0].nals, 60 * 3000, True))
+    await waiting
+    packager.stop()
+    assert not stream.watched
+
+
+async def test_time_stamps_that_wrap_go_on(units: list[AccessUnit]) -> None:
+    stream = LiveStream(StreamLimits(), lambda: 0.0)
+    packager = Packager(stream, WindowLimits(), lambda: NOON_US, lambda size: None)
+    for number, unit in enumerate(units):
+        packager.deliver(Frame.of(unit, number, 0xFFFFFFFF - 60_000 + number * 3000, stream.ssrc), stream)
+    parts = [part for segment in packager.window.segments for part in segment.parts]
+    assert len(parts) == 5 and {part.ticks for part in parts} == {30_000}
+    assert not any(segment.discontinuity for segment in packager.window.segments)

@@ -100,7 +100,7 @@ export class HlsPlayer {
       } catch (error) {
         if (this.ended) return;
         const refused = error instanceof DeclinedError || (error instanceof ProblemError && FORBIDDEN.has(error.kind));
-        const full = error instanceof ProblemError && error.kind === "exhausted";
+        const full = error instanceof ProblemError && error.kind === "exhausted" && !this.viewerId;
         if (refused || full || !(error instanceof ProblemError || error instanceof TypeError || this.view.signal.aborted)) {
           this.leave();
           this.become(refused ? "forbidden" : "failed", explain(error));
@@ -121,7 +121,7 @@ export class HlsPlayer {
   private async open(): Promise<void> {
     this.view = new AbortController();
     this.openedSmall = this.small;
-    const body = JSON.stringify({ shown_width_px: Math.max(1, this.video.clientWidth) });
+    const body = JSON.stringify({ shown_width_px: this.video.clientWidth });
     const answer = await exchange({ verb: "POST", path: `${this.path}/hls`, body, contentType: "application/json" }, { withPurpose: this.partner, what: `Live view of ${this.cameraName}` });
     const opened = (await answer.json()) as { viewer_id: string; has_smaller: boolean };
     this.viewerId = opened.viewer_id;

@@ -44,6 +44,7 @@ test("codec and beginning are read from the boxes, and nothing from what is cut 
 test("what is far behind is jumped over, what is a little off is caught up with", () => {
   expect(pace(0.6, 0.6)).toEqual({ jump: false, rate: 1 });
   expect(pace(1.2, 0.6).rate).toBeGreaterThan(1);
-  expect(pace(0.1, 0.6).rate).toBeLessThan(1);
+  expect(pace(0.3, 0.6).rate).toBeLessThan(1);
+  expect(pace(0.1, 0.6).rate).toBeLessThan(pace(0.3, 0.6).rate);
   expect(pace(4, 0.6).jump).toBe(true);
 });

@@ -49,5 +49,5 @@ function find(data: Uint8Array, name: string): number {
 /** How to come back to `targetS` behind the newest picture: a jump when it is far, else a little faster or slower. */
 export function pace(behindS: number, targetS: number): { jump: boolean; rate: number } {
   if (behindS > targetS + 1.5) return { jump: true, rate: 1 };
-  return { jump: false, rate: behindS > targetS + 0.25 ? 1.08 : behindS < targetS - 0.25 ? 0.94 : 1 };
+  return { jump: false, rate: behindS > targetS + 0.25 ? 1.08 : behindS < 0.2 ? 0.85 : behindS < targetS - 0.25 ? 0.94 : 1 };
 }
