@@ -1,11 +1,12 @@
 """Our playlists in a player that others made: hls.js (Apache-2.0), in Chromium."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Route
 
 from proof import filmed
 from proof.browser import window
@@ -98,6 +99,17 @@ async def test_a_recorded_and_a_live_playlist_play_in_hls_js(desk: World, consol
             return state if state["at"] > 1 and state["frames"] > 10 and state["soundBytes"] > 1000 else None
 
         assert (await until(sounds, deadline_s=30))["soundTracks"] == ["Microphone"]
+        # four seconds of pictures without sound are shown, and not jumped over
+        await page.route("**/playlist?**FOOTAGE_RENDITION_SOUND**", _silence_the_second)
+        await _play(page, hls_js, f"{base}?{window_of}&rendition=FOOTAGE_RENDITION_WITH_SOUND")
+        shown: set[int] = set()
+
+        async def through() -> bool:
+            shown.add(int((await _state(page))["at"] * 2))
+            return max(shown) >= 17
+
+        await until(through, deadline_s=40, every_s=0.1)
+        assert max(after - before for before, after in pairwise(sorted(shown))) < 6, shown
 
         await _play(page, hls_js, base)
 
@@ -168,6 +180,12 @@ async def test_a_live_camera_plays_in_hls_js_by_parts(desk: World, console_brows
         ending = f"/v1/cameras/{camera_id}/viewers/{viewer_id}"
         assert await page.evaluate(_END, ending) == 200
         assert (await page.evaluate(_ASK, f"{base}/playlist"))[0] == 404
+
+
+async def _silence_the_second(route: Route) -> None:
+    answer = await route.fetch()
+    first, second, *others = (await answer.text()).split("\nsound/")
+    await route.fulfill(response=answer, body="\nsound/".join((first, second, f"silence-{others[0]}", *others[1:])))
 
 
 async def _stretch(world: World, camera_id: str) -> tuple[datetime, datetime] | None:

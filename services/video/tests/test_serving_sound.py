@@ -1,12 +1,14 @@
 """Recorded sound over the contracts: who hears it, who doesn't even learn of it, and the playlists that lead to it."""
 
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import av
 import grpc
 import pytest
 import pytest_asyncio
@@ -19,10 +21,12 @@ from rtcc_chassis.errors import InvalidInput, NotFound, PurposeRequired, Refused
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.testing import TestPlatform, person, poll
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.opus import CLOCK_HZ
 from rtcc_video.recording.playlist import entrance, playlist, sound_playlist
 from rtcc_video.recording.sound_fmp4 import read_sound, sound_init
 
 from .export_center import DETECTIVE, NOON, PARTNER, Center, recorded, serving_exports
+from .sounds import heard as decoded
 
 OPERATOR = person("east", "operator", name="East Operator", purpose="robbery", case_number="E-1")
 CHIEF = person("east", "administrator", name="East Chief")
@@ -52,8 +56,15 @@ async def test_who_may_hear_hears_and_nobody_else_learns_that_there_is_sound(cen
     assert (heard.content_type, hashlib.sha256(heard.media).hexdigest()) == ("audio/mp4", segments[1].sound_sha256)
     assert len(read_sound(heard.media).packets) == 50
     assert (await ask(center, DETECTIVE, "GetFootageSound", camera_id="c1", sound_id="init")).media == sound_init()
-    with pytest.raises(NotFound):
-        await ask(center, DETECTIVE, "GetFootageSound", camera_id="c1", sound_id="none")
+    silence = (await ask(center, DETECTIVE, "GetFootageSound", camera_id="c1", sound_id=f"silence-{segments[1].segment_id}")).media
+    started_s, ended_s = (stamp.ToNanoseconds() / 1e9 for stamp in (segments[1].started_at, segments[1].ended_at))
+    assert abs(read_sound(silence).decode_time / CLOCK_HZ - started_s) < 0.001
+    assert abs(sum(duration for _, duration in read_sound(silence).packets) / CLOCK_HZ - (ended_s - started_s)) < 0.001
+    with av.open(io.BytesIO(sound_init() + silence)) as container:
+        assert abs(decoded(frame for packet in container.demux(audio=0) for frame in packet.decode())).max() < 1e-4
+    for sound_id in ("none", "silence-none", "silence-"):
+        with pytest.raises(NotFound):
+            await ask(center, DETECTIVE, "GetFootageSound", camera_id="c1", sound_id=sound_id)
     with pytest.raises(PurposeRequired):  # R18
         await ask(center, person("east", "investigator"), "GetFootageSound", camera_id="c1", sound_id="init")
 
@@ -73,7 +84,7 @@ async def test_who_may_hear_hears_and_nobody_else_learns_that_there_is_sound(cen
     for scope in (OPERATOR, PARTNER):
         seen = (await ask(center, scope, "ListFootage", **window)).segments
         assert len(seen) == 2 and not any(segment.sound_bytes or segment.sound_sha256 for segment in seen)
-        for sound_id in (segments[0].segment_id, "init"):
+        for sound_id in (segments[0].segment_id, f"silence-{segments[0].segment_id}", "init"):
             with pytest.raises(Refused):
                 await ask(center, scope, "GetFootageSound", camera_id="c1", sound_id=sound_id)
         for rendition in (pb.FOOTAGE_RENDITION_WITH_SOUND, pb.FOOTAGE_RENDITION_SOUND):
@@ -101,16 +112,13 @@ async def test_an_administrator_decides_whether_sound_is_kept(center: Center) ->
     assert [one.keep_sound for one in (await ask(center, CHIEF, "ListRecording")).policies] == [True]
 
 
-def test_a_segment_without_sound_is_a_gap_in_the_sound_and_none_in_the_pictures(units: list[AccessUnit]) -> None:
+def test_a_segment_without_sound_is_silence_beside_the_same_pictures(units: list[AccessUnit]) -> None:
     first, second = (segment for segment, _, _ in recorded(units))
     silent = replace(second, sound_sha256="", sound_bytes=0)
     inits = {one.init.init_id: one.init for _, one, _ in recorded(units)}
     ends_at = NOON + timedelta(seconds=2)
     lines = sound_playlist([first, silent], live=False).splitlines()
-    assert lines.count("#EXT-X-GAP") == 1
-    assert (
-        lines[lines.index("#EXT-X-GAP") + 1].startswith("#EXTINF:") and lines[lines.index("#EXT-X-GAP") + 2] == f"sound/{silent.segment_id}"
-    )
+    assert [line for line in lines if line.startswith("sound/")] == [f"sound/{first.segment_id}", f"sound/silence-{silent.segment_id}"]
     assert playlist([first, silent], inits, live=False) == playlist([first, second], inits, live=False)
     # where there is no sound at all, nothing leads to it
     assert "AUDIO" not in entrance([silent], inits, NOON, ends_at) and "opus" not in entrance([silent], inits, NOON, ends_at)

@@ -11,8 +11,9 @@ from rtcc_chassis.scope import Scope
 from rtcc_video.app import Rights
 from rtcc_video.recording.domain import Coverage, Segment, check_window, coverage, microseconds
 from rtcc_video.recording.fmp4 import TIMESCALE, Init, MalformedMp4, annex_b, read_segment
-from rtcc_video.recording.playlist import Rendition, entrance, live_entrance, playlist, sound_playlist
-from rtcc_video.recording.sound_fmp4 import sound_init
+from rtcc_video.recording.playlist import SILENCE, Rendition, entrance, live_entrance, playlist, sound_playlist
+from rtcc_video.recording.sound import sound_ticks
+from rtcc_video.recording.sound_fmp4 import sound_init, write_silence
 from rtcc_video.recording.store import FootageStore
 from rtcc_video.snapshots import NoPicture
 
@@ -92,13 +93,17 @@ class Footage:
         return await self._bytes(owner, segment)
 
     async def sound(self, scope: Scope, camera_id: str, sound_id: str) -> bytes:
-        """The sound of a segment, or the initialisation segment of every sound."""
+        """The sound of a segment, silence of its length, or the initialisation segment of every sound."""
         owner = await self.owner(scope, LISTEN, camera_id)
         if sound_id == _SOUND_INIT:
             return sound_init()
-        segment = await self._store.segment(owner, camera_id, sound_id[:80])
-        if segment is None or not segment.sound_sha256:
+        segment = await self._store.segment(owner, camera_id, sound_id.removeprefix(SILENCE)[:80])
+        silence = sound_id.startswith(SILENCE)
+        if segment is None or not (segment.sound_sha256 or silence):
             raise NotFound("sound of segment", sound_id[:80])
+        if silence:
+            starts, ends = sound_ticks(microseconds(segment.started_at)), sound_ticks(microseconds(segment.ended_at))
+            return write_silence(starts, ends - starts)
         touched(f"segment:{segment.segment_id}", owner_agency_id=segment.agency_id)
         return await self._objects.get(owner, segment.agency_id, segment.sound_key)
 

@@ -14,6 +14,8 @@ from rtcc_video.recording.sound_fmp4 import CODEC as SOUND_CODEC
 MEDIA_TYPE: Final = "application/vnd.apple.mpegurl"
 
 
+# before the id of a segment that has no sound
+SILENCE: Final = "silence-"
 # what a list names each by, in the address of the next one
 _RENDITION: Final = "FOOTAGE_RENDITION_SOUND"
 
@@ -50,7 +52,8 @@ def playlist(segments: Sequence[Segment], inits: Mapping[str, Init], *, live: bo
 
 
 def sound_playlist(segments: Sequence[Segment], *, live: bool) -> str:
-    """The sound beside a `playlist`, with the same segments, breaks and times. One without sound is a gap (RFC 8216bis, 4.4.4.7)."""
+    """The sound beside a `playlist`, with the same segments, breaks and times. Where there is none stands silence: players jump over a gap
+    (EXT-X-GAP), and over its pictures too."""
     lines = [*_head(segments, live=live, independent=True), '#EXT-X-MAP:URI="sound/init"']
     broken = _broken(segments)
     for number, segment in enumerate(segments):
@@ -58,9 +61,7 @@ def sound_playlist(segments: Sequence[Segment], *, live: bool) -> str:
             lines.append("#EXT-X-DISCONTINUITY")
         if number == 0 or segment.segment_id in broken:
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_time(segment.started_at)}")
-        if not segment.sound_sha256:
-            lines.append("#EXT-X-GAP")
-        lines += (f"#EXTINF:{_length_s(segment):.3f},", f"sound/{segment.segment_id}")
+        lines += (f"#EXTINF:{_length_s(segment):.3f},", f"sound/{'' if segment.sound_sha256 else SILENCE}{segment.segment_id}")
     if not live:
         lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"

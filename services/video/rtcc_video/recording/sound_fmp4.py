@@ -22,6 +22,9 @@ _RUN_FLAGS: Final = 0x000301
 _SAMPLE = struct.Struct(">II")
 # what a decoder needs to have heard before it is exact (RFC 7845, 4.2)
 _CONVERGES_SAMPLES: Final = CLOCK_HZ * 80 // 1000
+# 20 ms of silence in one channel, as encoders code it
+_SILENT: Final = bytes((0xF8, 0xFF, 0xFE))
+_SILENT_SAMPLES: Final = CLOCK_HZ * 20 // 1000
 # a description of this fragment, not of the initialisation segment (ISO/IEC 14496-12, 8.9.4)
 _FIRST_OF_FRAGMENT: Final = 0x10001
 
@@ -65,6 +68,13 @@ def write_sound(number: int, decode_time: int, packets: Sequence[tuple[bytes, in
     run = full_box(b"trun", 0, _RUN_FLAGS, struct.pack(">Ii", len(packets), moof_bytes + 8) + rows)
     moof = box(b"moof", header + box(b"traf", track + run + groups))
     return box(b"styp", b"msdh\0\0\0\0msdhmsixcmfc") + moof + box(b"mdat", b"".join(payload for payload, _ in packets))
+
+
+def write_silence(decode_time: int, samples: int) -> bytes:
+    """A media segment of silence that long, for players: nobody recorded it."""
+    whole, rest = divmod(samples, _SILENT_SAMPLES)
+    durations = [_SILENT_SAMPLES] * whole + ([rest] if rest or not whole else [])
+    return write_sound(1, decode_time, [(_SILENT, max(1, duration)) for duration in durations])
 
 
 def read_sound(data: bytes) -> SoundFragment:
