@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { aheadMs, at, bars, correction, moments, needed, nextPicture, stepped, type Stretch } from "./timeline";
 
-const stretch = (id: string, fromMs: number, untilMs: number, withKey = true): Stretch => ({ id, initId: "i", fromMs, untilMs, withKey, pictures: (untilMs - fromMs) / 100 });
+const stretch = (id: string, fromMs: number, untilMs: number, withKey = true): Stretch => ({ id, initId: "i", fromMs, untilMs, withKey, pictures: (untilMs - fromMs) / 100, sound: false });
 const recorded = [stretch("a", 0, 4000), stretch("b", 4000, 8000), stretch("c", 8000, 12000, false), stretch("d", 20000, 24000)];
 
 test("a moment is found in its stretch and in no hole", () => {
