@@ -62,6 +62,20 @@ def write_walk(path: Path) -> None:
             container.mux(packet)
 
 
+def write_coloured(path: Path) -> None:
+    """A grey street, 2 s of 10 pictures a second, a key picture each second; a red square in its upper left, a blue one in the middle."""
+    picture = np.full((256, 256, 3), 120, np.uint8)
+    picture[0:64, 0:64], picture[128:192, 128:192] = (230, 20, 20), (20, 20, 230)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 256, 256, "yuv420p", Fraction(1, 10)
+        stream.codec_context.gop_size = 10
+        stream.codec_context.options = {"profile": "baseline", "tune": "zerolatency", "sc_threshold": "0", "crf": "18"}
+        for frame in [*[av.VideoFrame.from_ndarray(picture, format="rgb24")] * 20, None]:
+            for packet in stream.encode(frame):
+                container.mux(packet)
+
+
 async def recorded_camera(
     world: World, agency_id: str, number: int = 0, name: str = _CLIP, write: Callable[[Path], None] = write_clip
 ) -> str:

@@ -20,6 +20,7 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proof.tiny_model import DECLARATION, tiny_model
 from rtcc_chassis.clock import utc_now
 from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.identifiers import new_id
@@ -39,8 +40,6 @@ from rtcc_video.searching.model import UnusableDeclaration, parse_declaration
 from rtcc_video.searching.service import _model
 from rtcc_video.searching.store import SearchStore
 from rtcc_video.settings import VideoSettings
-
-from .tiny_model import DECLARATION, tiny_model
 
 EAST, PLATFORM = Scope.service("video", "east"), Scope.platform("video")
 NOON = utc_now() - timedelta(minutes=30)

@@ -4,8 +4,11 @@ Input "picture": 1 x 3 x 64 x 64, red, green, blue, 0 to 1. Output "places": 1 x
 pixels, then how red and how blue it is.
 """
 
+import hashlib
+import json
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 
 SIDE, CELL = 64, 16
 _CELLS = SIDE // CELL
@@ -46,6 +49,18 @@ def tiny_model() -> bytes:
         )
     )
     return _number(1, 8) + _bytes(7, graph) + _bytes(8, _number(2, 13))
+
+
+def detector_settings(folder: Path) -> dict[str, str]:
+    """The settings of an installation that looks at its recordings with it; writes both files into the folder."""
+    model, declaration = folder / "tiny.onnx", folder / "tiny.json"
+    model.write_bytes(tiny_model())
+    declaration.write_text(json.dumps(DECLARATION))
+    return {
+        "RTCC_VIDEO_DETECTOR_MODEL_FILE": str(model),
+        "RTCC_VIDEO_DETECTOR_MODEL_SHA256": hashlib.sha256(tiny_model()).hexdigest(),
+        "RTCC_VIDEO_DETECTOR_DECLARATION_FILE": str(declaration),
+    }
 
 
 def _node(kind: str, inputs: Sequence[str], output: str, **attributes: int | list[int]) -> bytes:
