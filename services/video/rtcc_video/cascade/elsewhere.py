@@ -73,15 +73,15 @@ class OtherRelays:
         return list(await asyncio.gather(*(self._heard(relay.rpc_address) for relay in self._placement.others())))
 
     async def _heard(self, address: str) -> Answer:
-        stub = relay_pb2_grpc.RelayServiceStub(self._ctx.channels.at(address))
         try:
+            stub = relay_pb2_grpc.RelayServiceStub(self._ctx.channels.at(address))
             answer: pb.HearRelaysResponse = await stub.HearRelays(
                 pb.HearRelaysRequest(),
                 metadata=self._ctx.tokens.metadata(Scope.platform(self._ctx.name)),
                 timeout=_ANSWER_S,
                 wait_for_ready=False,
             )
-        except (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError) as error:
+        except (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError, RtccError) as error:
             _log.warning("the relay at %s doesn't tell whom it hears: %s", address, error)
             return None
         return frozenset(answer.relay_ids)

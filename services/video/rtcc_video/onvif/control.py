@@ -154,8 +154,10 @@ class Control:
 
         try:
             await self._told(camera, carry_out, always=isinstance(movement, Stop))
-        except (Conflict, Unavailable):
-            MOVEMENTS.labels("failed").inc()
+        except (Conflict, Unavailable) as error:
+            # not what a lease that is over refuses
+            if isinstance(error.__cause__, SourceFailed):
+                MOVEMENTS.labels("failed").inc()
             raise
         MOVEMENTS.labels("carried_out").inc()
 
@@ -173,8 +175,8 @@ class Control:
             if token and token not in before:
                 raise DeviceRefuses("The device remembers no such place.", lasting=True)
             found = await device.set_preset(name, token)
-            presets.extend(await device.presets())
             _changed(camera, before.get(token, ""), name)
+            presets.extend(await device.presets())
 
         await self._told(camera, carry_out)
         return found, presets
@@ -189,8 +191,8 @@ class Control:
             await self._extended(scope, camera_id, lease_id, movements=0)
             before = dict(await device.presets())
             await device.remove_preset(token)
-            presets.extend(await device.presets())
             _changed(camera, before.get(token, token), "")
+            presets.extend(await device.presets())
 
         await self._told(camera, carry_out)
         return presets
