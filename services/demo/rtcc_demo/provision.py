@@ -105,6 +105,7 @@ INVITATIONS = (
     Invitation("Officer, Helsinki East", "iida.east", "/field"),
     Invitation("Investigator, Helsinki East", "ilona.east", "/search"),
     Invitation("Auditor, Helsinki East", "otso.east", "/audit"),
+    Invitation("Administrator, Helsinki East", "venla.east", "/cameras"),
 )
 """The sign-in links that a started demo prints."""
 

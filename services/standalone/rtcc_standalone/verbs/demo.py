@@ -87,7 +87,7 @@ async def _show_links(installation: Installation, steps: Steps) -> None:
     say(f"\nConsole:  {installation.url}\n")
     say("One-time sign-in links (this machine only, each once, for 10 minutes; new ones: ./rtcc demo-links):\n")
     for title, link in links:
-        say(f"  {title:26} {link}")
+        say(f"  {title:28} {link}")
     say(END_HINT)
 
 
