@@ -71,6 +71,6 @@ def choose(wanted: Mapping[str, int], taken: Iterable[int] = ()) -> dict[str, in
 
 def any_free(used: set[int], *, datagrams: bool) -> int:
     """A port that nobody has now (loopback; UDP too when asked) and that isn't in `used`."""
-    candidates = list(_RANGE)
-    random.shuffle(candidates)
-    return next(port for port in candidates if port not in used and is_free(port, datagrams=datagrams))
+    first = random.randrange(len(_RANGE))
+    around = (_RANGE[(first + step) % len(_RANGE)] for step in range(len(_RANGE)))
+    return next(port for port in around if port not in used and is_free(port, datagrams=datagrams))
