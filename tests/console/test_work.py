@@ -5,7 +5,7 @@ import time
 import pyotp
 from playwright.async_api import Browser, Page, expect
 
-from proof.browser import drawn_map, window
+from proof.browser import OPEN_WATER, drawn_map, window
 from proof.desk import OWNER, PARTNER
 from proof.dialogs import give_purpose
 from proof.platform import until
@@ -30,7 +30,10 @@ async def test_one_key_acknowledges_and_the_second_person_sees_who_has_it(furnis
     world = furnished
     first, second = await world.person(OWNER, "operator"), await world.person(OWNER, "operator")
     alert_id = await world.alert(OWNER)
-    async with window(console_browser, world, first) as page, window(console_browser, world, second) as other:
+    async with (
+        window(console_browser, world, first, view=OPEN_WATER) as page,
+        window(console_browser, world, second, view=OPEN_WATER) as other,
+    ):
         await other.locator(f'{row(other, alert_id)}[data-state="new"]').wait_for()
         await armed(page, alert_id)
         await page.keyboard.press("a")
@@ -43,7 +46,7 @@ async def test_one_key_acknowledges_and_the_second_person_sees_who_has_it(furnis
 async def test_letters_never_act_while_somebody_types(furnished: World, console_browser: Browser) -> None:
     world = furnished
     alert_id = await world.alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
+    async with window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
         await armed(page, alert_id)
         await page.keyboard.press("f")
         search = page.get_by_role("searchbox")
@@ -58,7 +61,7 @@ async def test_letters_never_act_while_somebody_types(furnished: World, console_
 async def test_a_plate_hit_is_no_work_before_a_person_compared_it(furnished: World, console_browser: Browser) -> None:
     world = furnished
     alert_id = await world.plate_alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator", "supervisor")) as page:
+    async with window(console_browser, world, await world.person(OWNER, "operator", "supervisor"), view=OPEN_WATER) as page:
         await armed(page, alert_id)
         await page.keyboard.press("a")
         await page.locator(f'{row(page, alert_id)}[data-state="acknowledged"]').wait_for()
@@ -82,7 +85,7 @@ async def test_a_plate_hit_is_no_work_before_a_person_compared_it(furnished: Wor
 async def test_rows_stand_still_while_a_person_works_the_list(furnished: World, console_browser: Browser) -> None:
     world = furnished
     standing = await world.alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
+    async with window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
         await armed(page, standing)  # the pointer stays in the list
         before = await page.locator(row(page, standing)).bounding_box()
         source = await world.gunshot_source(OWNER)
@@ -98,7 +101,7 @@ async def test_rows_stand_still_while_a_person_works_the_list(furnished: World, 
 async def test_a_locked_desk_holds_nothing_of_the_work(furnished: World, console_browser: Browser) -> None:
     world = furnished
     alert_id = await world.alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator")) as page:
+    async with window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
         await page.locator(row(page, alert_id)).wait_for()
         await page.locator(".menu summary").click()
         await page.get_by_role("button", name="Lock", exact=True).click()

@@ -18,6 +18,8 @@ expect.set_options(timeout=20_000)
 
 View = tuple[float, float, float]
 """Of a map: longitude, latitude, zoom."""
+OPEN_WATER: View = (25.1, 60.02, 16.0)
+"""Nothing to draw, for work beside the map: the city costs a window two CPU-seconds."""
 # Chromium reads the last list alone, so this one begins with Playwright's own; behind it are the two pages that every window
 # keeps ready for its address bar, which nobody sees here: two thirds of what an empty window costs
 _WITHOUT = (
