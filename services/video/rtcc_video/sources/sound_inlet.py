@@ -20,7 +20,7 @@ _AHEAD_S: Final = 10.0
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 30.0
 _STEADY_AFTER_S: Final = 30.0
-# a camera that broke off when it was asked for its sound is asked again after so long
+# a camera that broke off when it was asked for its sound is asked again in its first session after so long
 _GIVEN_UP_S: Final = 600.0
 
 
@@ -35,7 +35,7 @@ class SoundReport:
 
     def give_up(self) -> None:
         """The pictures broke off when sound was asked for: for a while they are better off without."""
-        self.reason = "The camera broke off when it was asked for its sound; it is asked again after ten minutes."
+        self.reason = "The camera broke off when it was asked for its sound: it is asked again when it connects after ten minutes."
         self.given_up_until_s = time.monotonic() + _GIVEN_UP_S
 
     @property
