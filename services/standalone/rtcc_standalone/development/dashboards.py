@@ -99,7 +99,10 @@ DASHBOARDS: dict[str, list[Panel]] = {
         Panel("Positions stream", {"bytes": 'max(rtcc_stream_bytes{stream="POSITIONS"})'}, "bytes", "Drops its oldest when full."),
     ],
     "video": [
-        Panel("Viewers", {"{{pod}}": "sum by (pod) (rtcc_video_viewers)"}),
+        Panel(
+            "Viewers",
+            {"{{pod}}": "sum by (pod) (rtcc_video_viewers)", "{{pod}} over HTTPS": "sum by (pod) (rtcc_video_hls_viewers)"},
+        ),
         Panel("Cameras", {"{{state}}": "sum by (state) (rtcc_video_cameras)"}),
         Panel("Loop lag", {"{{pod}}": "max by (pod) (rtcc_video_loop_lag_seconds)"}, "s", "Delay that viewers see."),
         Panel(
