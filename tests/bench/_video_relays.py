@@ -21,6 +21,7 @@ from typing import Any
 import av
 from _video_stream import FRAMES_PER_SECOND, own_address, paced, read_units
 
+from rtcc_chassis.event_loop import run_on_event_loop
 from rtcc_video.engine.h264 import AccessUnit
 
 type OpenViewer = Callable[[str], Awaitable[str]]
@@ -181,4 +182,6 @@ async def serve_relay(kind: str, clip: Path, streams: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve_relay(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1))
+    # aiortc as it is shipped, ours as the service runs
+    run = run_on_event_loop if sys.argv[1].startswith("ours") else asyncio.run
+    run(serve_relay(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1))

@@ -2,7 +2,8 @@
 
 Cameras (this project's RTSP server with Digest authentication) run in this process and send a 1280x720, 30 fps, 2 Mbit/s H.264 stream; the
 client in a process of its own makes access units of it and forwards them to a stream without viewers, as the video service does; "watched"
-measures the same with somebody at each stream who waits for every picture, so that none is read at leisure.
+measures the same with somebody at each stream who waits for every picture, so that none is read at leisure. The client runs on the event
+loop that the service runs on (uvloop).
 
 `./rtcc bench rtsp-ingest [--cameras 16] [--seconds 8]`
 """
@@ -24,6 +25,7 @@ import av
 import numpy as np
 
 from rtcc.registry.v1.registry_pb2 import CAMERA_PULL_ALWAYS, Camera
+from rtcc_chassis.event_loop import run_on_event_loop
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_video.domain import StreamAddresses
 from rtcc_video.feeds import Feeds
@@ -137,4 +139,4 @@ async def pull(urls: dict[str, str], watched: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(pull(json.loads(sys.argv[1]), bool(sys.argv[2])))
+    run_on_event_loop(pull(json.loads(sys.argv[1]), bool(sys.argv[2])))

@@ -5,7 +5,8 @@ real ICE, DTLS-SRTP and RTCP (a report and an estimate a second) and then drop S
 weighed: user and system time of its process. Loopback charges the receiver's half of each packet to the sender. Our viewers are
 partners under an agreement, decided on at the start and again every second. Janus: streaming plugin, event_loops=2, ICE-lite; Pion:
 one shared track, default interceptors; aiortc: decoded once and encoded for each viewer (VP8, its default, and H.264), or passed
-through. A peer counts with its best row, we with the row of most viewers.
+through. Ours runs on the event loop that the service runs on (uvloop), aiortc on asyncio's own. A peer counts with its best row, we
+with the row of most viewers.
 
 `./rtcc bench video-fanout [--viewers 1 10 100 400] [--peer-viewers 1 10 100] [--seconds 5] [--streams 1 16 64]
 [--only ours ours-helper ...] [--plot FILE]`

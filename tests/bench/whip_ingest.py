@@ -2,7 +2,8 @@
 
 Each receiver runs in a process of its own; publishers with real ICE, DTLS and SRTP run in this one and send a 1280x720, 30 fps,
 2 Mbit/s H.264 stream from memory. aiortc decodes whatever it receives and has no way around it; ours makes access units for the relay:
-as for a recorder alone ("ours"), when the socket is read some times a second, and for somebody who waits for each ("ours-watched").
+as for a recorder alone ("ours"), when the socket is read some times a second, and for somebody who waits for each ("ours-watched"). Ours
+runs on the event loop that the service runs on (uvloop), aiortc on asyncio's own.
 
 `./rtcc bench whip-ingest [--publishers 4] [--seconds 8] [--no-aiortc]`
 """
@@ -30,6 +31,7 @@ import av
 import numpy as np
 from pylibsrtp import Policy, Session
 
+from rtcc_chassis.event_loop import run_on_event_loop
 from rtcc_video.engine import stun
 from rtcc_video.engine.dtls import DtlsIdentity, DtlsSession
 from rtcc_video.engine.endpoint import Endpoint, EndpointSettings
@@ -356,4 +358,5 @@ async def receive_aiortc(counted: _Counted) -> Callable[[str], Any]:
 
 
 if __name__ == "__main__":
-    asyncio.run(receive(sys.argv[1]))
+    # aiortc as it is shipped, ours as the service runs
+    (asyncio.run if sys.argv[1] == "aiortc" else run_on_event_loop)(receive(sys.argv[1]))

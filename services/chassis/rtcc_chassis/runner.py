@@ -15,6 +15,7 @@ from rtcc_chassis.context import ServiceContext
 from rtcc_chassis.database import Database
 from rtcc_chassis.directory import Directory, Mirror
 from rtcc_chassis.errors import RtccError
+from rtcc_chassis.event_loop import run_on_event_loop
 from rtcc_chassis.lifecycle import EXIT_FAILED, Lifecycle
 from rtcc_chassis.measures import measure_loop, measure_surroundings
 from rtcc_chassis.objects import Objects
@@ -151,13 +152,7 @@ async def _serve_until_stopped(process: Process, probes: ProbeServer) -> None:
 def main(services: Mapping[str, Serve]) -> None:
     """For `__main__`: run and exit."""
     try:
-        import uvloop
-
-        runner = uvloop.run
-    except ImportError:
-        runner = asyncio.run
-    try:
-        code = runner(run(services))
+        code = run_on_event_loop(run(services))
     except RtccError as error:
         logging.getLogger(__name__).critical(error.message)
         code = EXIT_FAILED
