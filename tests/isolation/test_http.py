@@ -118,23 +118,19 @@ async def test_a_page_of_another_site_changes_nothing(platform: RunningPlatform,
 
 @each_call
 async def test_a_role_without_the_right_is_refused_and_audited(
-    platform: RunningPlatform, world: World, browsers: Browsers, rule: CallRule
+    platform: RunningPlatform, world: World, browsers: Browsers, policies: PolicyEngine, rule: CallRule
 ) -> None:
-    engine, tried = PolicyEngine.load(), 0
+    tried = 0
     method, path = filled(named(rule))
     for role, browser in browsers.one[OWNER].items():
-        if engine.decide(world.scope(OWNER, role), rule.action, Resource.collection(OWNER)).allowed:
+        if policies.decide(world.scope(OWNER, role), rule.action, Resource.collection(OWNER)).allowed:
             continue
         tried += 1
         status, kind, _ = await answered(
             platform, browser.client, method, path, {**CHANGES, **REASON}, {} if method in ("POST", "PUT") else None
         )
         assert (status, kind) == (403, "refused"), f"{role}: {status} {kind}"
-        await platform.audit.find(
-            lambda entry, who=browser.person_id: (  # type: ignore[misc] # the person of this round
-                entry.principal_id == who and entry.action == rule.action and entry.outcome == OUTCOME_DENIED
-            )
-        )
+        await platform.audit.find(lambda entry: entry.action == rule.action and entry.outcome == OUTCOME_DENIED, by=browser.person_id)
     assert tried or rule.action in ("agency.list", "audit.read_own")
 
 
@@ -184,11 +180,9 @@ async def test_another_agency_is_turned_away_and_the_try_is_audited(
     assert (status, kind) in ((404, "not-found"), (403, "refused")), f"{status} {kind}"
     await platform.audit.find(
         lambda entry: (
-            entry in platform.audit.entries[seen:]
-            and entry.principal_id == stranger.person_id
-            and entry.action == rule.action
-            and entry.outcome in (OUTCOME_DENIED, OUTCOME_FAILED)
-        )
+            entry.principal_id == stranger.person_id and entry.action == rule.action and entry.outcome in (OUTCOME_DENIED, OUTCOME_FAILED)
+        ),
+        since=seen,
     )
     own = ("CloseViewer", "UpdateViewer", "SetViewerSound", "GetHlsPlaylist", "GetHlsMedia", "ClosePublisher", "UpdatePublisher")
     if rule.method in own:
