@@ -1,9 +1,11 @@
 """Sources with their mappings, feeds and certificates; deliveries, quarantine, plate reads, retention."""
 
+import grpc
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
+from proof.platform import rule_named, until
 from proof.requests.building import Builder, Maker, asks, signed_body
 from proof.world import World, gunshot
 from rtcc.intake.v1 import intake_pb2 as pb
@@ -23,7 +25,16 @@ _FEED = pb.SourceFeed(url="https://127.0.0.1:9/vehicles", every_s=3600)
 
 def a_source(adapter: str) -> Maker:
     async def make(world: World, agency_id: str) -> str:
-        return (await world.source(agency_id, adapter)).source_id
+        source_id = (await world.source(agency_id, adapter)).source_id
+        rule, request = rule_named("GetSourceFeed"), pb.GetSourceFeedRequest(source_id=source_id)
+        metadata = world.platform.metadata(world.everything(agency_id))
+
+        async def known() -> bool:
+            return (await world.platform.call(rule, request, metadata)).code is not grpc.StatusCode.NOT_FOUND
+
+        # the directory brings it to intake a moment after the registry has it
+        await until(known)
+        return source_id
 
     return make
 
