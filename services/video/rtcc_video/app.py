@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from rtcc.registry.v1.registry_pb2 import Agreement, Camera, Person
-from rtcc_chassis.access import Access, Decision, Grant, Resource, touched
+from rtcc_chassis.access import Access, Decision, Grant, Resource, deciding, touched
 from rtcc_chassis.clock import Clock
 from rtcc_chassis.errors import Conflict, Exhausted, InvalidInput, NotFound, Refused, RtccError, Unavailable
 from rtcc_chassis.identifiers import new_id
@@ -123,13 +123,12 @@ class Rights:
             return Decision(False, (), "The camera was removed, disabled or given to another agency.")
         if person is not None and not person.enabled:
             return Decision(False, (), "The account is disabled.")
-        roles = scope.roles if person is None else frozenset(person.roles)
-        # all of a scope that may decide; who the caller is counts for services alone
-        caller = scope.principal_id if scope.principal_kind == "service" else ""
-        asked = (view.camera_id, scope.agency_id, scope.principal_kind, caller, roles, scope.purpose, scope.case_number)
+        if person is not None and scope.roles != (roles := frozenset(person.roles)):
+            scope = view.with_roles(roles).scope
+        asked = (view.camera_id, *deciding(scope))
         if asked not in decided:
             resource = Resource("camera", camera.camera_id, camera.agency_id, self.grant(camera, scope.agency_id))
-            decided[asked] = self._access.decide(view.with_roles(roles).scope, VIEW_LIVE, resource)
+            decided[asked] = self._access.decide(scope, VIEW_LIVE, resource)
         return decided[asked]
 
 

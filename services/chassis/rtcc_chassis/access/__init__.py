@@ -7,7 +7,7 @@ object it loaded (`Access.require`), `touched` names what the answer contains, a
 from rtcc_chassis.access.access import Access
 from rtcc_chassis.access.audit import AuditDraft, AuditRecorder, Outcome
 from rtcc_chassis.access.model import AgencyFacts, Decision, Grant, Resource
-from rtcc_chassis.access.policies import PolicyEngine
+from rtcc_chassis.access.policies import PolicyEngine, deciding
 from rtcc_chassis.access.touches import Touches, collect_touches, touched
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "Resource",
     "Touches",
     "collect_touches",
+    "deciding",
     "touched",
 ]

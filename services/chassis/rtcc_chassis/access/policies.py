@@ -70,19 +70,19 @@ class PolicyEngine:
         self, scope: Scope, action: str, resource: Resource, *, barred_purposes: Iterable[str] = (), agency_disabled: bool = False
     ) -> Decision:
         """Whether `scope` may do `action` to `resource`."""
-        is_service = scope.principal_kind == "service"
+        kind, caller, agency_id, roles, purpose, has_case_number = deciding(scope)
         return self._answer(
             Question(
-                principal_type=_PRINCIPAL_TYPES[scope.principal_kind],
-                principal_id=scope.principal_id.removeprefix("service:") if is_service else _ANYBODY,
-                principal_agency_id=scope.agency_id,
-                roles=frozenset() if is_service else scope.roles,
+                principal_type=kind,
+                principal_id=caller,
+                principal_agency_id=agency_id,
+                roles=roles,
                 action=action,
                 resource_kind=resource.kind,
                 resource_agency_id=resource.agency_id,
                 grant=resource.grant,
-                purpose=_same_word(scope.purpose),
-                has_case_number=bool(scope.case_number.strip()),
+                purpose=purpose,
+                has_case_number=has_case_number,
                 barred_purposes=frozenset(map(_same_word, barred_purposes)),
                 agency_disabled=agency_disabled,
             )
@@ -100,6 +100,15 @@ class PolicyEngine:
             return Decision(False, policy_ids, " ".join(filter(None, (self._reasons.get(name, "") for name in policy_ids))))
         roles = ", ".join(sorted(question.roles)) or question.principal_id
         return Decision(False, (), f"Your roles ({roles}) don't include it: ask an administrator of your agency.")
+
+
+def deciding(scope: Scope) -> tuple[str, str, str, frozenset[str], str, bool]:
+    """All of a scope that a decision can depend on: kind, name (of services alone), agency, roles, purpose, whether a case is named."""
+    is_service = scope.principal_kind == "service"
+    caller = scope.principal_id.removeprefix("service:") if is_service else _ANYBODY
+    roles = frozenset[str]() if is_service else scope.roles
+    purpose, has_case_number = _same_word(scope.purpose), bool(scope.case_number.strip())
+    return _PRINCIPAL_TYPES[scope.principal_kind], caller, scope.agency_id, roles, purpose, has_case_number
 
 
 def policy_text(folder: Traversable | None = None) -> str:
