@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import os
 import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from rtcc_video.children import environment_without_secrets
 from rtcc_video.engine.stream import LiveStream
 
 _log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Snapshots:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 # It decodes what strangers send: it gets none of our secrets.
-                env={name: value for name, value in os.environ.items() if not name.startswith("RTCC_")},
+                env=environment_without_secrets(),
             )
         return self._child
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import sys
 import zipfile
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from rtcc_video.children import environment_without_secrets
 from rtcc_video.recording.export_archive import Archive, Order, head_of, time_text
 from rtcc_video.recording.export_store import Export
 
@@ -128,7 +128,7 @@ async def _run(order: Order, clips: list[Path], output: Path, tell: Tell) -> dic
         stderr=asyncio.subprocess.DEVNULL,
         limit=_LONGEST_LINE,
         # It decodes what a camera sent: it gets none of our secrets.
-        env={name: value for name, value in os.environ.items() if not name.startswith("RTCC_")},
+        env=environment_without_secrets(),
     )
     if child.stdin is None or child.stdout is None:
         raise ValueError("the process that redacts has no pipes")

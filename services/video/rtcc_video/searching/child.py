@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-import os
 import struct
 import sys
 from collections.abc import Sequence
 from typing import Final
+
+from rtcc_video.children import environment_without_secrets
 
 _ANSWER = struct.Struct("!BI")
 _START_LIMIT_S: Final = 120.0
@@ -63,7 +64,7 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             # It decodes what strangers send: it gets none of our secrets.
-            env={name: value for name, value in os.environ.items() if not name.startswith("RTCC_")},
+            env=environment_without_secrets(),
         )
         try:
             async with asyncio.timeout(_START_LIMIT_S):

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import struct
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from rtcc_video.children import environment_without_secrets
 from rtcc_video.engine.h264 import make_access_unit, split_annex_b
 from rtcc_video.engine.sound_track import SoundKind
 from rtcc_video.sources.libav_messages import (
@@ -143,7 +143,7 @@ class LibavSource:
             stderr=asyncio.subprocess.DEVNULL,
             limit=1 << 20,
             # It decodes what strangers send: it gets none of our secrets but the stream's own address.
-            env={name: value for name, value in os.environ.items() if not name.startswith("RTCC_")},
+            env=environment_without_secrets(),
         )
         try:
             await self._follow(child, sink)

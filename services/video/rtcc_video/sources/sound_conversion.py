@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import struct
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Final, cast
 
 from prometheus_client import Counter, Gauge
 
+from rtcc_video.children import environment_without_secrets
 from rtcc_video.engine.sound import SoundIntake
 from rtcc_video.engine.sound_track import SoundKind
 from rtcc_video.sources.sound_inlet import SoundReport
@@ -212,7 +212,7 @@ class _Child(asyncio.SubprocessProtocol):
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 # It decodes what strangers send: it gets none of our secrets.
-                env={name: value for name, value in os.environ.items() if not name.startswith("RTCC_")},
+                env=environment_without_secrets(),
             )
         except OSError as error:
             _log.error("no converter of sound can be started: %s", error)
