@@ -13,7 +13,6 @@ import asyncio
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -67,25 +66,36 @@ async def measure(clip: Path, transport: str, count: int, seconds: float, watche
     offsets = {name: number * 0.13 for number, name in enumerate(names)}
     async with RtspServer(dict.fromkeys(names, clip), "viewer", "secret", offsets_s=offsets, transports=(transport,)) as server:
         urls = json.dumps({name: server.url(name) for name in names})
-        child = await asyncio.create_subprocess_exec(sys.executable, __file__, urls, watched, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        before, after = await two_looks(__file__, urls, watched, settle_s=4.0, seconds=seconds)
+    elapsed = after["at_s"] - before["at_s"]
+    return {
+        "ms": (after["cpu_s"] - before["cpu_s"]) * 1000 / elapsed / count,
+        "pictures": (after["pictures"] - before["pictures"]) / elapsed / count,
+    }
+
+
+async def two_looks(script: str, *arguments: str, settle_s: float, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
+    """What a child process says of itself, that answers each line with one of JSON: after it has settled, and `seconds` later."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, script, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert child.stdin is not None
+
+    async def look(pause_s: float) -> dict[str, float]:
         assert child.stdin is not None
         assert child.stdout is not None
-        looks: list[dict[str, float]] = []
-        try:
-            for pause_s in (4.0, seconds):
-                await asyncio.sleep(pause_s)
-                child.stdin.write(b"\n")
-                await child.stdin.drain()
-                async with asyncio.timeout(30):
-                    looks.append(json.loads(await child.stdout.readline()))
-        finally:
-            child.stdin.close()
-            await child.wait()
-    elapsed = looks[1]["at_s"] - looks[0]["at_s"]
-    return {
-        "ms": (looks[1]["cpu_s"] - looks[0]["cpu_s"]) * 1000 / elapsed / count,
-        "pictures": (looks[1]["pictures"] - looks[0]["pictures"]) / elapsed / count,
-    }
+        await asyncio.sleep(pause_s)
+        child.stdin.write(b"\n")
+        await child.stdin.drain()
+        async with asyncio.timeout(30):
+            told: dict[str, float] = json.loads(await child.stdout.readline())
+        return told
+
+    try:
+        return await look(settle_s), await look(seconds)
+    finally:
+        child.stdin.close()
+        await child.wait()
 
 
 def encode_clip(path: Path) -> None:

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rtsp_ingest import encode_clip
+from rtsp_ingest import encode_clip, two_looks
 
 from rtcc.registry.v1.registry_pb2 import CAMERA_PULL_ALWAYS, Camera
 from rtcc_demo.rtsp_server import RtspServer
@@ -69,30 +68,15 @@ async def measure(clip: Path, sound: Sound, allowed: bool, count: int, seconds: 
     offsets = {name: number * 0.13 for number, name in enumerate(names)}
     async with RtspServer(dict.fromkeys(names, clip), "viewer", "secret", offsets_s=offsets, sounds=dict.fromkeys(names, sound)) as server:
         urls = json.dumps({name: server.url(name) for name in names})
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, urls, "allowed" if allowed else "", stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert child.stdin is not None
-        assert child.stdout is not None
-        looks: list[dict[str, float]] = []
-        try:
-            for pause_s in (6.0, seconds):
-                await asyncio.sleep(pause_s)
-                child.stdin.write(b"\n")
-                await child.stdin.drain()
-                async with asyncio.timeout(30):
-                    looks.append(json.loads(await child.stdout.readline()))
-        finally:
-            child.stdin.close()
-            await child.wait()
-    elapsed = looks[1]["at_s"] - looks[0]["at_s"]
-    rates = {name: (looks[1][name] - looks[0][name]) / elapsed / count for name in ("relay_s", "children_s", "packets")}
+        before, after = await two_looks(__file__, urls, "allowed" if allowed else "", settle_s=6.0, seconds=seconds)
+    elapsed = after["at_s"] - before["at_s"]
+    rates = {name: (after[name] - before[name]) / elapsed / count for name in ("relay_s", "children_s", "packets")}
     return {
         "relay_ms": rates["relay_s"] * 1000,
         "children_ms": rates["children_s"] * 1000,
         "packets": rates["packets"],
-        "children": looks[1]["children"],
-        "children_mb": looks[1]["children_mb"],
+        "children": after["children"],
+        "children_mb": after["children_mb"],
     }
 
 

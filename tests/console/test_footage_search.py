@@ -17,16 +17,22 @@ from rtcc.video.v1 import footage_search_pb2 as pb
 from rtcc_chassis.clock import utc_now
 
 
-async def test_who_crossed_the_street_is_found_and_played(desk: World, console_browser: Browser) -> None:
-    camera_id = await footage_things.recorded_camera(desk, OWNER, 7, "walked.mp4", footage_things.write_walk)
+async def found_in_footage(desk: World, camera_id: str, kind: str) -> None:
+    """Waits until the search has something of that kind in the camera's recording."""
 
-    async def moved() -> Any:
-        request = pb.SearchFootageRequest(kinds=["motion"], camera_ids=[camera_id])
+    async def leads() -> Any:
+        request = pb.SearchFootageRequest(kinds=[kind], camera_ids=[camera_id])
         request.starts_at.FromDatetime(utc_now() - timedelta(hours=1))
         request.ends_at.FromDatetime(utc_now())
         return (await desk.platform.ask("SearchFootage", desk.everything(OWNER), request)).leads
 
-    await until(moved, deadline_s=90, every_s=0.5)
+    await until(leads, deadline_s=90, every_s=0.5)
+
+
+async def test_who_crossed_the_street_is_found_and_played(desk: World, console_browser: Browser) -> None:
+    camera_id = await footage_things.recorded_camera(desk, OWNER, 7, "walked.mp4", footage_things.write_walk)
+
+    await found_in_footage(desk, camera_id, "motion")
     person = await desk.person(OWNER, "investigator")
     async with window(console_browser, desk, person, "/search?find=footage") as page:
         await page.get_by_label("Where").select_option(camera_id)
@@ -64,13 +70,7 @@ async def test_who_crossed_the_street_is_found_and_played(desk: World, console_b
 async def test_what_the_model_saw_is_found_by_kind_and_colour_and_shown_where_it_was(desk: World, console_browser: Browser) -> None:
     camera_id = await footage_things.recorded_camera(desk, OWNER, 8, "coloured.mp4", footage_things.write_coloured)
 
-    async def seen() -> Any:
-        request = pb.SearchFootageRequest(kinds=["person"], camera_ids=[camera_id])
-        request.starts_at.FromDatetime(utc_now() - timedelta(hours=1))
-        request.ends_at.FromDatetime(utc_now())
-        return (await desk.platform.ask("SearchFootage", desk.everything(OWNER), request)).leads
-
-    await until(seen, deadline_s=90, every_s=0.5)
+    await found_in_footage(desk, camera_id, "person")
     person = await desk.person(OWNER, "investigator")
     async with window(console_browser, desk, person, "/search?find=footage") as page:
         await page.get_by_label("What", exact=True).select_option("Whatever the model saw")

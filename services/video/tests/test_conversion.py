@@ -13,7 +13,6 @@ import av
 import numpy as np
 import pytest
 import pytest_asyncio
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +30,8 @@ from rtcc_video.sources.libav_messages import HEAD, KIND_UNIT
 from rtcc_video.sources.sound_conversion import SoundConverters
 from rtcc_video.sources.sound_inlet import SoundReport, SoundWay
 from rtcc_video.sources.source import Conversion, SourceFailed
+
+from .sites import serving
 
 
 def encode(path: Path, codec: str, frames: int = 60, size: tuple[int, int] = (320, 240), **options: str) -> Path:
@@ -63,13 +64,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture
 async def site(clips: Path) -> AsyncIterator[str]:
-    application = web.Application()
-    application.router.add_static("/", clips)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(clips) as address:
+        yield address
 
 
 class Cameras:

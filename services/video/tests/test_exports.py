@@ -187,6 +187,20 @@ async def center(
         yield found
 
 
+async def partners_export(center: Center) -> pb.Export:
+    """Ordered as soon as the agreement has come through."""
+
+    async def granted() -> pb.Export | None:
+        try:
+            return await center.order(PARTNER)
+        except Refused:
+            return None
+
+    made = await poll(granted)
+    assert made is not None
+    return made
+
+
 async def test_an_export_is_made_handed_out_in_parts_and_verified(center: Center, key: Ed25519PrivateKey) -> None:
     ordered = await center.order()
     ready = await center.finished(DETECTIVE, ordered.export_id)
@@ -228,13 +242,7 @@ async def test_sound_is_handed_over_to_who_asks_for_it_and_may_hear_it(center: C
     agreement.cameras_recorded = agreement.cameras_export = True
     await center.store("agreement", "a1", agreement)
 
-    async def granted() -> pb.Export | None:
-        try:
-            return await center.order(PARTNER)
-        except Refused:
-            return None
-
-    assert await poll(granted) is not None
+    await partners_export(center)
     with pytest.raises(Refused):
         await center.order(PARTNER, with_sound=True)
     east = Scope.service("video", "east")
@@ -306,14 +314,7 @@ async def test_who_may_export(center: Center) -> None:
     agreement.cameras_export = True
     await center.store("agreement", "a1", agreement)
 
-    async def granted() -> pb.Export | None:
-        try:
-            return await center.order(PARTNER)
-        except Refused:
-            return None
-
-    made = await poll(granted)
-    assert made is not None
+    made = await partners_export(center)
     ready = await center.finished(PARTNER, made.export_id)
     assert (ready.state, ready.owner_agency_id) == (pb.EXPORT_STATE_READY, "east")
     # the partner's archive is the partner's: the owner knows of it by its log

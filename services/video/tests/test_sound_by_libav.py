@@ -12,7 +12,6 @@ import av
 import numpy as np
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_demo.rtsp_sound import TONE_HZ, make_sound
@@ -21,6 +20,7 @@ from rtcc_video.sources.libav_messages import HEAD, KIND_INFO, KIND_SOUND, KIND_
 from rtcc_video.sources.source import Conversion, SourceFailed
 
 from .ears import listening, tone_of
+from .sites import serving
 from .test_conversion import encode, live, reordered
 from .test_publishing import Collected
 from .test_sound_in import listened, until
@@ -61,13 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture
 async def site(folder: Path) -> AsyncIterator[str]:
-    application = web.Application()
-    application.router.add_static("/", folder)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(folder) as address:
+        yield address
 
 
 async def test_what_libav_reads_and_clips_are_heard_over_their_end(site: str, folder: Path) -> None:
