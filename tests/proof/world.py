@@ -51,7 +51,8 @@ class World:
     platform: RunningPlatform
     people: dict[str, dict[str, registry_pb2.Person]] = field(default_factory=dict)
     sources: dict[tuple[str, str], Source] = field(default_factory=dict)
-    filled: bool = False
+    # ids and names that only the owner's answers hold, once one of everything was made
+    owned: frozenset[str] = frozenset()
 
     def scope(self, agency_id: str, *roles: str, reasoned: bool = True) -> Scope:
         """A person just signed in, with purpose and case number unless told otherwise. One role: the person that exists with it."""
