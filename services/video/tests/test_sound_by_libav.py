@@ -1,6 +1,7 @@
 """Sound of what a process of its own reads, and of clips: MPEG-TS, HTTP, converted cameras; taken only where it is allowed."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -91,7 +92,9 @@ async def test_what_libav_reads_and_clips_are_heard_over_their_end(site: str, fo
 
 async def test_mpeg_ts_with_aac_is_heard_where_it_is_allowed_and_else_never_asked_for(unused_udp_port: int, folder: Path) -> None:
     ended = threading.Event()
-    sending = asyncio.create_task(asyncio.to_thread(send, folder / "aac.mp4", f"udp://127.0.0.1:{unused_udp_port}?pkt_size=1316", ended))
+    sending = asyncio.create_task(
+        asyncio.to_thread(send, folder / "aac.mp4", f"udp://127.0.0.1:{unused_udp_port}?pkt_size=1316", "mpegts", {}, ended)
+    )
     try:
         async with listened({"c1": f"udp://127.0.0.1:{unused_udp_port}"}) as (feeds, found):
             sound = found["c1"].stream.sound
@@ -107,6 +110,25 @@ async def test_mpeg_ts_with_aac_is_heard_where_it_is_allowed_and_else_never_aske
     finally:
         ended.set()
         await sending
+
+
+async def test_rtmp_with_aac_is_heard_as_encoders_serve_it(unused_tcp_port: int, folder: Path) -> None:
+    """libav's own RTMP server, which serves one client and then ends."""
+    ended = threading.Event()
+    url = f"rtmp://127.0.0.1:{unused_tcp_port}/live/encoder"
+    sending = asyncio.create_task(asyncio.to_thread(send, folder / "aac.mp4", url, "flv", {"listen": "1", "timeout": "30"}, ended))
+    try:
+        async with listened({"c1": url}) as (_, found):
+            ears = listening(found["c1"].stream.sound)
+            await ears.until(60)
+            found_hz, _ = await tone_of(ears.heard)
+            assert abs(found_hz - TONE_HZ) < 5
+            assert found["c1"].sound_report.codec == "AAC"
+    finally:
+        ended.set()
+        # its client is gone: it ends by itself, or with a broken pipe
+        with contextlib.suppress(OSError):
+            await sending
 
 
 async def test_a_converted_camera_is_heard_too(tmp_path: Path) -> None:
@@ -140,12 +162,12 @@ async def test_the_child_that_says_sound_unasked_is_not_heard() -> None:
         await source.listen(output, Collected())
 
 
-def send(path: Path, url: str, ended: threading.Event) -> None:
+def send(path: Path, url: str, container_format: str, options: dict[str, str], ended: threading.Event) -> None:
     """Pictures and sound in real time, round and round."""
     with av.open(str(path)) as source:
         packets = [packet for packet in source.demux() if packet.size]
         video, audio = source.streams.video[0], source.streams.audio[0]
-        with av.open(url, "w", format="mpegts") as container:
+        with av.open(url, "w", format=container_format, options=options) as container:
             outs = {stream: container.add_stream_from_template(stream) for stream in (video, audio)}
             times = [(packet, packet.dts * packet.time_base) for packet in packets]
             length = max(at for _, at in times) + Fraction(1, 30)
