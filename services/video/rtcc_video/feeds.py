@@ -17,12 +17,15 @@ from rtcc.registry.v1.registry_pb2 import (
     CameraStreamRole,
 )
 from rtcc_video.domain import MAIN_STREAM, CameraHealth, CameraState, StreamAddresses
+from rtcc_video.engine.accelerator import Accelerator
+from rtcc_video.engine.intake import Intake
 from rtcc_video.feed import Feed
 from rtcc_video.settings import VideoSettings
 from rtcc_video.sources.leisure import Leisure, LeisurelyReader
 from rtcc_video.sources.libav import LIBAV_SCHEMES, LibavRequest, LibavSource, TranscoderSlots, options_of, place_of
 from rtcc_video.sources.rtsp import RtspSource
 from rtcc_video.sources.rtsp_messages import UnusableAddress, parse_address
+from rtcc_video.sources.rtsp_udp import DATAGRAM_LIMIT_BYTES
 from rtcc_video.sources.sound_conversion import SoundConverters
 from rtcc_video.sources.sound_inlet import SoundWay
 from rtcc_video.sources.source import Sink, Source, SourceFailed
@@ -83,8 +86,10 @@ class Feeds:
         read_addresses: ReadAddresses,
         clock: Callable[[], float] = time.monotonic,
         elsewhere: Elsewhere | None = None,
+        accelerator: Accelerator | None = None,
     ) -> None:
         self._settings = settings
+        self._intake = None if accelerator is None else Intake(accelerator, DATAGRAM_LIMIT_BYTES)
         self._elsewhere = elsewhere
         self._read_addresses = read_addresses
         self._clock = clock
@@ -313,7 +318,7 @@ class Feeds:
             wanted = "video+audio+data" if feed.stream.sound.allowed else "video+data"
             options = {"rtsp_transport": "udp" if address.udp else "tcp", "allowed_media_types": wanted}
             return self._by_libav(url, feed, options)
-        leisure = Leisure(self._leisurely, lambda: feed.stream.watched_live)
+        leisure = Leisure(self._leisurely, lambda: feed.stream.watched_live, self._intake)
         return RtspSource(address, self._settings.rtsp(), leisure, self.sound_way(feed))
 
     def sound_way(self, feed: Feed) -> SoundWay | None:

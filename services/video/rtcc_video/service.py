@@ -66,11 +66,12 @@ async def serve(ctx: ServiceContext) -> None:
     agencies = ctx.directory.mirror("agency", Agency)
     agreements = ctx.directory.mirror("agreement", Agreement)
     people = ctx.directory.mirror("person", Person)
-    endpoint = Endpoint(settings.endpoint(), accelerator=await _accelerator(settings))
+    accelerator = await _accelerator(settings)
+    endpoint = Endpoint(settings.endpoint(), accelerator=accelerator)
     addresses = _address_reader(ctx)
     cascade = Cascade(ctx, settings, endpoint)
     placement = cascade.placement
-    feeds = Feeds(settings, addresses, elsewhere=cascade.elsewhere)
+    feeds = Feeds(settings, addresses, elsewhere=cascade.elsewhere, accelerator=accelerator)
     feeds.sound_allowed = SoundPolicy(agencies, by_policy=settings.sound_by_policy()).allows
     drone_videos = DroneVideos()
     feeds.on_metadata = lambda agency_id, camera_id, data: drone_videos.take(agency_id, camera_id, data, ctx.clock(), time.monotonic())
@@ -186,7 +187,7 @@ async def _accelerator(settings: VideoSettings) -> Accelerator | None:
     try:
         return await asyncio.to_thread(load)
     except HelperUnavailable as reason:
-        _log.info("viewers are served without the C helper, at about twice the cost: %s", reason)
+        _log.info("cameras and viewers are served without the C helper, at about twice the cost: %s", reason)
         return None
 
 

@@ -1,4 +1,4 @@
-"""The optional C helper (`fanout.c`): compiled at first use where a compiler is, loaded without one where it was built before.
+"""The optional C helper (`fanout.c`, `intake.c`): compiled at first use where a compiler is, loaded without one where it was built before.
 
 `python -m rtcc_video.engine.accelerator` builds it beside this module, for images that run without a compiler. Without the helper
 everything works the same and costs about twice.
@@ -27,7 +27,7 @@ from rtcc_video.engine.rtp import build_rtp_header
 
 _log = logging.getLogger(__name__)
 
-_SOURCE: Final = Path(__file__).with_name("fanout.c")
+_SOURCES: Final = (Path(__file__).with_name("fanout.c"), Path(__file__).with_name("intake.c"))
 _COMPILERS: Final = ("cc", "gcc", "clang")
 _COMPILE_LIMIT_S: Final = 30
 _FLAGS: Final = ("-O2", "-shared", "-fPIC", "-std=gnu11")
@@ -71,6 +71,8 @@ class Accelerator:
             raise HelperUnavailable("the helper was built for another layout")
         if self._library.fanout_open(str(cipher_library).encode()) != 0:
             raise HelperUnavailable(f"{cipher_library.name} doesn't offer OpenSSL's AES-GCM")
+        # for what else is in it
+        self.library, self.cipher_library = library, cipher_library
         self._send = self._library.fanout_send
         self._fragment = self._library.fanout_fragment
         # of the frame that is on its way
@@ -161,7 +163,7 @@ def load(folder: Path | None = None) -> Accelerator:
     """The helper, built first if need be, in `folder` (default: the user's cache). Raises `HelperUnavailable`."""
     if sys.platform != "linux":
         raise HelperUnavailable("it sends in ways that only Linux knows")
-    beside = _SOURCE.with_name(_file_name())
+    beside = _SOURCES[0].with_name(_file_name())
     return Accelerator(beside if beside.is_file() else _build_once(folder or _cache_folder()), _cipher_library())
 
 
@@ -173,7 +175,7 @@ def build(target: Path) -> None:
     handle, scratch = tempfile.mkstemp(dir=target.parent, suffix=".so")
     os.close(handle)
     try:
-        command = [compiler, *_FLAGS, "-o", scratch, str(_SOURCE), "-ldl"]
+        command = [compiler, *_FLAGS, "-o", scratch, *map(str, _SOURCES), "-ldl"]
         subprocess.run(command, check=True, capture_output=True, timeout=_COMPILE_LIMIT_S)
         os.chmod(scratch, 0o755)
         os.replace(scratch, target)
@@ -210,7 +212,7 @@ def _cache_folder() -> Path:
 
 
 def _file_name() -> str:
-    digest = hashlib.sha256(_SOURCE.read_bytes()).hexdigest()
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in _SOURCES)).hexdigest()
     return f"fanout-{platform.machine()}-{digest[:16]}.so"
 
 
@@ -223,4 +225,4 @@ def _cipher_library() -> Path:
 
 
 if __name__ == "__main__":
-    build(_SOURCE.with_name(_file_name()))
+    build(_SOURCES[0].with_name(_file_name()))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rtcc_video.engine.h264 import AccessUnit, make_access_unit
+from rtcc_video.engine.intake import ANY_TYPE, Intake
 from rtcc_video.engine.rtp import RtpPacket
 
 _STAP_A = 24
@@ -150,6 +151,42 @@ class Depacketizer:
                 fragments, size, timestamp = self._fragments, self._size, self._timestamp
         if sequence != self._sequence:
             self._sequence, self._size, self._behind = sequence, size, 0
+        return at
+
+    def expect(self, intake: Intake, index: int, ssrc: int, payload_type: int = ANY_TYPE) -> bool:
+        """Tells the helper what the next packet must be; False: nothing can be taken together now. `index`: see `Intake.expect`."""
+        sequence = self._sequence
+        if sequence is None or self._damaged or index & 0xFFFF != (sequence + 1) & 0xFFFF:
+            return False
+        nal = self._fragments[0][0] if self._fragments else None
+        intake.expect(index, ssrc, payload_type, self.limit_bytes, self._timestamp, nal, self._size)
+        return True
+
+    def absorb(self, intake: Intake, done: list[AccessUnit]) -> None:
+        """What the helper took since `expect`: the same as `push` for each packet."""
+        if not intake.taken or self._sequence is None:
+            return
+        self._sequence, self._behind = (self._sequence + intake.taken) & 0xFFFF, 0
+        for nal, timestamp, ends_picture in intake.nals():
+            self._advance_clock(timestamp)
+            if self._fragments:
+                nal = b"".join((*self._fragments, nal))
+                self._fragments = []
+            self._nals.append(nal)
+            if ends_picture:
+                self._finish(done)
+        if intake.open:
+            self._advance_clock(intake.timestamp)
+            self._fragments.append(intake.rest())
+        self._size = intake.size
+
+    def take_interleaved_together(self, intake: Intake, buffer: bytes, at: int, mark: int, done: list[AccessUnit]) -> int:
+        """As `take_interleaved`, by the helper."""
+        while self._sequence is not None and self.expect(intake, self._sequence + 1, 0):
+            at = intake.take_interleaved(buffer, at, mark)
+            self.absorb(intake, done)
+            if not intake.full:
+                break
         return at
 
     def _advance_clock(self, timestamp: int) -> None:

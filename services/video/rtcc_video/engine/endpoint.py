@@ -15,10 +15,11 @@ from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.answer import AnsweredSound, build_answer
 from rtcc_video.engine.dtls import DtlsIdentity
 from rtcc_video.engine.fragments import build_fragment
+from rtcc_video.engine.intake import Intake
 from rtcc_video.engine.paths import Address, Path, UdpPath, UdpSender
 from rtcc_video.engine.peer import Peer, PeerEntry
 from rtcc_video.engine.sdp import AnswerParameters, candidate_lines, parse_offer
-from rtcc_video.engine.sockets import TcpPeer, UdpReader, bind_tcp, bind_udp
+from rtcc_video.engine.sockets import DATAGRAM_LIMIT_BYTES, TcpPeer, UdpReader, bind_tcp, bind_udp
 from rtcc_video.engine.stream import LiveStream
 from rtcc_video.engine.viewer import CloseReason, LinkFacts, Viewer, ViewerSetup
 
@@ -117,7 +118,8 @@ class Endpoint:
             else:
                 break
         self._sender, self.port = UdpSender(udp), port
-        self._reader = UdpReader(udp, lambda data, address: self.on_datagram(data, None, address), self._patient)
+        intake = None if self._accelerator is None else Intake(self._accelerator, DATAGRAM_LIMIT_BYTES)
+        self._reader = UdpReader(udp, lambda data, sender: self.on_datagram(data, None, sender), self._patient, intake, self._take_together)
         self._ticker = loop.create_task(self._tick_forever(), name="video-endpoint-tick")
 
     async def stop(self) -> None:
@@ -256,6 +258,16 @@ class Endpoint:
         if entry.viewer.wants_close is not None:
             self._close_either(entry, entry.viewer.wants_close)
         return None
+
+    def _take_together(self, intake: Intake, first: int, count: int, address: Address) -> int:
+        """What a peer sends, without an object for each packet; see `UdpReader`."""
+        entry = self._by_address.get(address)
+        if not isinstance(entry, PeerEntry):
+            return 0
+        taken = entry.viewer.take_together(intake, first, count)
+        if entry.viewer.wants_close is not None:
+            self._close_peer(entry, entry.viewer.wants_close)
+        return taken
 
     def forget_path(self, address: Address) -> None:
         """A TCP connection ended: its address leads nowhere any more."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.ice import IceSession
+from rtcc_video.engine.intake import Intake
 from rtcc_video.engine.paths import Address, Path
 from rtcc_video.engine.viewer import CloseReason
 
@@ -47,6 +48,10 @@ class Peer(Protocol):
     def on_rtcp(self, datagram: bytes) -> None: ...
 
     def on_rtp(self, datagram: bytes) -> None: ...
+
+    def take_together(self, intake: Intake, first: int, count: int) -> int:
+        """How many of the helper's datagrams from `first` on were taken; 0: what the first one is has yet to be seen."""
+        ...
 
     def tick(self) -> None:
         """Once a second."""

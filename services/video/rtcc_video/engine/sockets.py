@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from rtcc_video.engine.intake import DATAGRAMS_MOST, Intake
 from rtcc_video.engine.paths import Address, Path, TcpPath
 
 DATAGRAM_LIMIT_BYTES: Final = 2048
@@ -45,13 +46,23 @@ class UdpReader:
     """Gives each datagram of the relay's socket to `take`, which may close the reader. Runs on the event loop until `close`.
 
     While `patient` says so it reads some times a second what came meanwhile, instead of waking up for each packet (see
-    `sources/leisure.py`).
+    `sources/leisure.py`). Where the helper is used, `take_together` is offered what it has read and says how many of its datagrams it
+    took, from one on that came from an address; 0: that one is for `take`.
     """
 
-    def __init__(self, udp: socket.socket, take: Callable[[bytes, Address], object], patient: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        udp: socket.socket,
+        take: Callable[[bytes, Address], object],
+        patient: Callable[[], bool],
+        intake: Intake | None = None,
+        take_together: Callable[[Intake, int, int, Address], int] = lambda intake, first, count, address: 0,
+    ) -> None:
         self._udp = udp
         self._take = take
         self._patient = patient
+        self._intake = intake
+        self._take_together = take_together
         self._timer: asyncio.TimerHandle | None = None
         self._hurried_until_s = 0.0
         # so many may come in a turn at leisure, and the kernel has room for four times as many
@@ -99,6 +110,8 @@ class UdpReader:
             self._loop.add_reader(self._udp.fileno(), self._on_readable)
 
     def _read(self, most: int) -> int:
+        if self._intake is not None:
+            return self._read_together(self._intake, most)
         receive, take = self._udp.recvfrom, self._take
         for count in range(most):
             try:
@@ -112,6 +125,28 @@ class UdpReader:
                 continue
             take(data, address)
         return most
+
+    def _read_together(self, intake: Intake, most: int) -> int:
+        done = 0
+        while done < most:
+            try:
+                count = intake.receive(self._udp.fileno())
+            except OSError:
+                # nothing more, or an ICMP answer as above
+                break
+            at = 0
+            while at < count:
+                address = intake.address(at)
+                taken = self._take_together(intake, at, count, address)
+                if not taken:
+                    self._take(intake.datagram(at), address)
+                at += taken or 1
+                if self._udp.fileno() < 0:
+                    return done + at
+            done += count
+            if count < DATAGRAMS_MOST:
+                break
+        return done
 
 
 class Listener(Protocol):

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pylibsrtp import Error as LibsrtpError
 from pylibsrtp import Policy, Session
 
+from rtcc_video.engine.intake import Intake, Opener
 from rtcc_video.engine.rtp import MalformedPacket, RtpPacket, parse_rtp
 from rtcc_video.engine.srtp import AEAD_AES_128_GCM, SrtpFailed, SrtpKeys, derive_session_key
 
@@ -25,6 +26,15 @@ class Unprotector(Protocol):
 
     def open(self, data: bytes) -> RtpPacket:
         """The packet, authentic and new. Raises `SrtpFailed`, `MalformedPacket`."""
+        ...
+
+    def next_index(self, ssrc: int) -> int | None:
+        """The number of the packet that follows the newest one of a sender, with its roll-over counter, for `take_together`; None: that
+        isn't possible."""
+        ...
+
+    def take_together(self, intake: Intake, first: int, count: int, ssrc: int) -> int:
+        """Has the helper take the packets that follow the newest one, of which it was told by `Intake.expect`; how many it took."""
         ...
 
 
@@ -57,13 +67,21 @@ class _Sender:
         else:
             self.seen |= 1 << -ahead
 
+    def advance(self, count: int) -> None:
+        """So many that follow the highest came, each authentic."""
+        self.seen = ((self.seen << count) | (1 << count) - 1) & _WINDOW_MASK
+        self.highest += count
+
 
 class GcmUnprotector:
     """AES-128-GCM (RFC 7714): header and extension are authenticated, the payload is encrypted too."""
 
     def __init__(self, master_key: bytes, master_salt: bytes) -> None:
-        self._decrypt = AESGCM(derive_session_key(master_key, master_salt, _LABEL_CIPHER, 16)).decrypt
-        self._salt = int.from_bytes(derive_session_key(master_key, master_salt, _LABEL_SALT, 12), "big")
+        self._key = derive_session_key(master_key, master_salt, _LABEL_CIPHER, 16)
+        self._session_salt = derive_session_key(master_key, master_salt, _LABEL_SALT, 12)
+        self._decrypt = AESGCM(self._key).decrypt
+        self._salt = int.from_bytes(self._session_salt, "big")
+        self._opener: Opener | None = None
         self._senders: dict[int, _Sender] = {}
 
     def open(self, data: bytes) -> RtpPacket:
@@ -102,6 +120,19 @@ class GcmUnprotector:
             payload = payload[: len(payload) - payload[-1]]
         return RtpPacket(second & 0x7F, bool(second & 0x80), sequence, timestamp, ssrc, payload)
 
+    def next_index(self, ssrc: int) -> int | None:
+        """See `Unprotector.next_index`."""
+        sender = self._senders.get(ssrc)
+        return None if sender is None else sender.highest + 1
+
+    def take_together(self, intake: Intake, first: int, count: int, ssrc: int) -> int:
+        """See `Unprotector.take_together`."""
+        if self._opener is None:
+            self._opener = Opener(intake, self._key, self._session_salt)
+        taken = intake.take_sealed(first, count, self._opener)
+        self._senders[ssrc].advance(taken)
+        return taken
+
 
 class LibsrtpUnprotector:
     """AES-CM with HMAC-SHA1 through libsrtp, which keeps the windows itself."""
@@ -121,6 +152,14 @@ class LibsrtpUnprotector:
             if isinstance(error, MalformedPacket):
                 raise
             raise SrtpFailed(str(error)) from error
+
+    def next_index(self, ssrc: int) -> int | None:
+        """Never: the windows are libsrtp's."""
+        return None
+
+    def take_together(self, intake: Intake, first: int, count: int, ssrc: int) -> int:
+        """None."""
+        return 0
 
 
 def make_unprotector(keys: SrtpKeys) -> Unprotector:

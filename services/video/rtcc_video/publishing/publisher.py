@@ -2,13 +2,15 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from rtcc_video.engine import stun
 from rtcc_video.engine.dtls import DtlsIdentity
+from rtcc_video.engine.h264 import AccessUnit
 from rtcc_video.engine.ice import IceSession
+from rtcc_video.engine.intake import Intake
 from rtcc_video.engine.link import PeerLink
 from rtcc_video.engine.paths import Path
 from rtcc_video.engine.rtp import MalformedPacket
@@ -161,19 +163,28 @@ class Publisher:
             self._begin()
         self._heard_rtp_s = self.link.heard_s = now_s
         self.octets += len(datagram)
-        try:
-            for unit in receiver.push(packet, now_s):
-                if unit.key:
-                    self._key_s = now_s
-                self._sink.on_unit(unit)
-        except SourceFailed as error:
-            self.failure, self.closing = error.reason, CloseReason.UNUSABLE
+        self._give(receiver.push(packet, now_s), now_s)
+        if self.closing is not None:
             return
         lost = receiver.missing(now_s)
         if lost:
             self._send(build_nack(self._own_ssrc, receiver.ssrc, lost))
         if receiver.needs_key_picture:
             self.ask_for_key_picture()
+
+    def take_together(self, intake: Intake, first: int, count: int) -> int:
+        """See `Peer`."""
+        receiver, unprotector = self._receiver, self._unprotector
+        if receiver is None or unprotector is None or self.closing is not None:
+            return 0
+        done: list[AccessUnit] = []
+        taken = receiver.take_together(intake, first, count, unprotector, done, self._clock)
+        if taken:
+            self.octets += intake.octets
+        if done:
+            self._heard_rtp_s = self.link.heard_s = now_s = self._clock()
+            self._give(done, now_s)
+        return taken
 
     def on_rtcp(self, datagram: bytes) -> None:
         """Takes an SRTCP datagram from a validated address."""
@@ -232,6 +243,15 @@ class Publisher:
     def _on_secured(self, keys: SrtpKeys) -> None:
         self._unprotector, self._rtcp = make_unprotector(keys), RtcpProtector(keys)
         self._heard_rtp_s = self._clock()
+
+    def _give(self, units: Sequence[AccessUnit], now_s: float) -> None:
+        try:
+            for unit in units:
+                if unit.key:
+                    self._key_s = now_s
+                self._sink.on_unit(unit)
+        except SourceFailed as error:
+            self.failure, self.closing = error.reason, CloseReason.UNUSABLE
 
     def _begin(self) -> None:
         try:

@@ -1,12 +1,14 @@
 """What one publisher sends: packets in order, what is missing of pictures asked for again, and what to report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from rtcc_video.engine.depacketizer import Depacketizer
 from rtcc_video.engine.h264 import AccessUnit
+from rtcc_video.engine.intake import Intake
 from rtcc_video.engine.rtp import RtpPacket
 from rtcc_video.engine.sound_track import SoundKind, SoundTrack
+from rtcc_video.engine.unprotect import Unprotector
 from rtcc_video.publishing.feedback import Received
 from rtcc_video.publishing.offer import PublisherOffer
 from rtcc_video.sources.reorder import Reorder
@@ -48,6 +50,7 @@ class VideoReceiver:
         self._reported_received = 0
         self._jitter = 0.0
         self._transit: float | None = None
+        self._payload_type = 0
 
     @property
     def needs_key_picture(self) -> bool:
@@ -66,8 +69,32 @@ class VideoReceiver:
         self._highest_index += 1
         return True
 
+    def take_together(
+        self, intake: Intake, first: int, count: int, unprotector: Unprotector, done: list[AccessUnit], clock: Callable[[], float]
+    ) -> int:
+        """How many of the helper's datagrams from `first` on were taken together, while none is missing; pictures that they complete go
+        to `done`."""
+        index = unprotector.next_index(self.ssrc)
+        if self._missing or index is None or self._reorder.next != (index & 0xFFFF, self.ssrc):
+            return 0
+        if (index - self._highest_index) & 0xFFFF != 1 or not self._depacketizer.expect(intake, index, self.ssrc, self._payload_type):
+            return 0
+        taken = unprotector.take_together(intake, first, count, self.ssrc)
+        if taken:
+            self._depacketizer.absorb(intake, done)
+            self._reorder.skip(taken)
+            self._received += taken
+            self._highest_index += taken
+            self.octets += intake.payload_octets
+            if done:
+                now_s = clock()
+                for unit in done:
+                    self._note_transit(unit.timestamp & 0xFFFFFFFF, now_s)
+        return taken
+
     def push(self, packet: RtpPacket, now_s: float) -> Sequence[AccessUnit]:
         """The pictures that this packet completes."""
+        self._payload_type = packet.payload_type
         self._received += 1
         self.octets += len(packet.payload)
         self._count(packet, now_s)
@@ -115,7 +142,10 @@ class VideoReceiver:
                 self._missing[(self._highest_index + gap) & 0xFFFF] = (0, 0.0)
         self._highest_index += ahead
         if packet.marker:
-            transit = now_s * 90_000 - packet.timestamp
-            if self._transit is not None and abs(transit - self._transit) < 90_000:
-                self._jitter += (abs(transit - self._transit) - self._jitter) / 16
-            self._transit = transit
+            self._note_transit(packet.timestamp, now_s)
+
+    def _note_transit(self, timestamp: int, now_s: float) -> None:
+        transit = now_s * 90_000 - timestamp
+        if self._transit is not None and abs(transit - self._transit) < 90_000:
+            self._jitter += (abs(transit - self._transit) - self._jitter) / 16
+        self._transit = transit

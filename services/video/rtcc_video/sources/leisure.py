@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from rtcc_video.engine.intake import Intake
+
 # A picture at 25 a second. Recordings take the arrival as the time of a picture, so it stays well below what people see as out of step.
 _EVERY_S: Final = 0.04
 # 500 kB at once, with the buffers of RTSP sessions: more than any camera may send meanwhile
@@ -62,10 +64,11 @@ class LeisurelyReader:
 
 @dataclass(frozen=True, slots=True)
 class Leisure:
-    """Who reads a camera's socket while nobody watches live, and whether somebody does."""
+    """Who reads a camera's socket while nobody watches live, and whether somebody does; and the C helper, where packets are taken by it."""
 
     reader: LeisurelyReader
     watched_live: Callable[[], bool]
+    intake: Intake | None = None
 
 
 class LeisurelyConnection:

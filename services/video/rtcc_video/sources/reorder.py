@@ -38,10 +38,10 @@ class Reorder:
         """Number and SSRC of the packet whose turn it is; None while some wait, and before the first."""
         return None if self._waiting or self._expected is None else (self._expected, self._ssrc)
 
-    def skip(self) -> None:
-        """The packet whose turn it is was taken."""
+    def skip(self, count: int = 1) -> None:
+        """The packet whose turn it is was taken, and those behind it, `count` in all."""
         assert self._expected is not None  # or there would have been no `next`
-        self._behind, self._expected = 0, (self._expected + 1) & 0xFFFF
+        self._behind, self._expected = 0, (self._expected + count) & 0xFFFF
 
     def push(self, packet: RtpPacket, now_s: float) -> list[RtpPacket]:
         """The packets whose turn it is; `now_s` is monotonic."""

@@ -100,14 +100,14 @@ class RtspReader:
         offset, length = 0, len(buffer)
         while offset < length:
             if buffer[offset] == INTERLEAVED_MARK:
-                if take is not None and (taken := take(buffer, offset)) != offset:
-                    offset = taken
-                    continue
                 if length - offset < 4:
                     break
                 end = offset + 4 + (buffer[offset + 2] << 8 | buffer[offset + 3])
                 if end > length:
                     break
+                if take is not None and (taken := take(buffer, offset)) != offset:
+                    offset = taken
+                    continue
                 yield Interleaved(buffer[offset + 1], buffer[offset + 4 : end])
                 offset = end
             elif buffer[offset] in b"\r\n":

@@ -4,19 +4,16 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from rtcc_video.engine.depacketizer import Depacketizer
-from rtcc_video.engine.h264 import AccessUnit, MalformedBitstream
-from rtcc_video.engine.rtp import CLOCK_HZ, MalformedPacket, build_receiver_report, parse_rtp, parse_sender_clock
+from rtcc_video.engine.h264 import MalformedBitstream
+from rtcc_video.engine.rtp import build_receiver_report
 from rtcc_video.engine.sdp import SessionDescription, find_camera_track, parse_session
 from rtcc_video.sources.leisure import Leisure, LeisurelyConnection
-from rtcc_video.sources.reorder import Reorder
 from rtcc_video.sources.rtsp_messages import (
-    INTERLEAVED_MARK,
     Authentication,
     Interleaved,
     MalformedRtsp,
@@ -26,7 +23,8 @@ from rtcc_video.sources.rtsp_messages import (
     build_request,
 )
 from rtcc_video.sources.rtsp_sound import OVER_TCP, RtspSound
-from rtcc_video.sources.rtsp_udp import UdpPair
+from rtcc_video.sources.rtsp_udp import TakeTogether, UdpPair
+from rtcc_video.sources.rtsp_video import RtspVideo
 from rtcc_video.sources.source import Sink, SourceFailed
 
 _UNAUTHORIZED: Final = 401
@@ -72,7 +70,7 @@ class RtspSession(asyncio.BufferedProtocol):
         self._reader = RtspReader()
         # where bytes arrive; a view, for asyncio's TLS fills it piece by piece and a slice of a bytearray would be a copy
         self._incoming = memoryview(bytearray(_READ_BYTES))
-        self._depacketizer = Depacketizer(settings.unit_limit_bytes)
+        self._video = RtspVideo(settings.unit_limit_bytes, sink, self._fail, leisure.intake if leisure is not None else None)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[RtspResponse] | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -80,15 +78,9 @@ class RtspSession(asyncio.BufferedProtocol):
         self._session_id = ""
         self._session_s = _DEFAULT_SESSION_S
         self._control_uri = address.uri
-        self._rtp_channel = 0
-        self._sound_types: frozenset[int] = frozenset()
         self._udp: UdpPair | None = None
-        self._reorder = Reorder()
-        self._heard_s = time.monotonic()
         self._octets = 0
         self._flood_s = 0
-        # the camera's own time of day with the RTP time of the same moment, once it has told
-        self._camera_clock: tuple[int, int] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports don't derive from asyncio.Transport: a check of the type would leave the session mute
@@ -108,12 +100,12 @@ class RtspSession(asyncio.BufferedProtocol):
         """Acts on the bytes that came."""
         self._octets += nbytes
         try:
-            for item in self._reader.feed(bytes(self._incoming[:nbytes]), self._take_packets):
+            for item in self._reader.feed(bytes(self._incoming[:nbytes]), self._video.take_interleaved):
                 if isinstance(item, Interleaved):
-                    if item.channel == self._rtp_channel:
-                        self._on_rtp(item.data)
-                    elif item.channel == self._rtp_channel + 1:
-                        self._on_rtcp(item.data)
+                    if item.channel == self._video.channel:
+                        self._video.on_rtp(item.data)
+                    elif item.channel == self._video.channel + 1:
+                        self._video.on_rtcp(item.data)
                     elif self._sound is not None:
                         self._sound.take(item.channel, item.data)
                 elif self._waiting is not None and not self._waiting.done():
@@ -128,13 +120,13 @@ class RtspSession(asyncio.BufferedProtocol):
         track = find_camera_track(session)
         base = description.first("content-base") or description.first("content-location") or self._address.uri
         self._control_uri = self._without_credentials(base)
-        self._sound_types = track.sound_types
+        self._video.sound_types = track.sound_types
         self._sink.on_parameter_sets(track.parameter_sets)
         self._read_session(await self._set_up(self._track_uri(track.control)))
         if self._sound is not None:
             await self._set_up_sound(self._sound, session)
         await self._ask("PLAY", self._control_uri, {"Session": self._session_id, "Range": "npt=0.000-"})
-        self._heard_s = time.monotonic()
+        self._video.heard_s = time.monotonic()
         if self._sound is not None:
             self._sound.asked = False
 
@@ -149,7 +141,7 @@ class RtspSession(asyncio.BufferedProtocol):
             if self._ended.done():
                 self._ended.result()
             now_s = time.monotonic()
-            silence_s = now_s - self._heard_s
+            silence_s = now_s - self._video.heard_s
             if silence_s > self._settings.silence_limit_s:
                 raise SourceFailed(self._silence(silence_s))
             self._refuse_flood()
@@ -180,58 +172,6 @@ class RtspSession(asyncio.BufferedProtocol):
             self._sound.close()
         self._ended.cancel()
 
-    def _take_packets(self, buffer: bytes, at: int) -> int:
-        done: list[AccessUnit] = []
-        at = self._depacketizer.take_interleaved(buffer, at, INTERLEAVED_MARK << 8 | self._rtp_channel, done)
-        if done:
-            self._heard_s = time.monotonic()
-            for unit in done:
-                self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
-        return at
-
-    def _on_rtp(self, data: bytes) -> None:
-        try:
-            packet = parse_rtp(data)
-        except MalformedPacket:
-            return
-        if packet.payload_type in self._sound_types:
-            return
-        self._heard_s = time.monotonic()
-        for unit in self._depacketizer.push(packet):
-            self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
-
-    def _on_rtcp(self, data: bytes) -> None:
-        self._camera_clock = parse_sender_clock(data) or self._camera_clock
-
-    def _with_camera_time(self, unit: AccessUnit) -> AccessUnit:
-        if self._camera_clock is None:
-            return unit
-        unix_us, timestamp = self._camera_clock
-        ticks = (unit.timestamp - timestamp) & 0xFFFFFFFF
-        ticks -= 0x100000000 if ticks & 0x80000000 else 0
-        return replace(unit, captured_us=unix_us + ticks * 1_000_000 // CLOCK_HZ)
-
-    def _on_datagram(self, data: bytes) -> None:
-        following = self._reorder.next
-        if following is not None and self._depacketizer.take_datagram(data, *following):
-            self._reorder.skip()
-            self._octets += len(data)
-            return
-        try:
-            packet = parse_rtp(data)
-        except MalformedPacket:
-            return
-        self._octets += len(data)
-        if packet.payload_type in self._sound_types:
-            return
-        self._heard_s = now_s = time.monotonic()
-        try:
-            for ordered in self._reorder.push(packet, now_s):
-                for unit in self._depacketizer.push(ordered):
-                    self._sink.on_unit(self._with_camera_time(unit) if unit.key else unit)
-        except (SourceFailed, MalformedBitstream) as error:
-            self._fail(error)
-
     def _silence(self, silence_s: float) -> str:
         if self._udp is None:
             return f"The camera sent no video for {silence_s:.0f} s."
@@ -240,8 +180,8 @@ class RtspSession(asyncio.BufferedProtocol):
     def _refuse_flood(self) -> None:
         """Called once a second: one camera gone wild mustn't take the others' share of this process."""
         limit_kbps = self._settings.rate_limit_kbps
-        self._flood_s = self._flood_s + 1 if self._octets * 8 > limit_kbps * 1000 else 0
-        self._octets = 0
+        self._flood_s = self._flood_s + 1 if (self._octets + self._video.octets) * 8 > limit_kbps * 1000 else 0
+        self._octets = self._video.octets = 0
         if self._flood_s >= _FLOOD_AFTER_S:
             reason = f"The camera sends more than {limit_kbps // 1000} Mbit/s. Lower the bit rate in its encoder settings."
             raise SourceFailed(reason, lasting=True)
@@ -254,7 +194,7 @@ class RtspSession(asyncio.BufferedProtocol):
                 self._sound.report(_OWN_SSRC)
         elif self._transport is not None and not self._transport.is_closing():
             report = build_receiver_report(_OWN_SSRC)
-            self._transport.write(b"$" + bytes((self._rtp_channel + 1,)) + len(report).to_bytes(2, "big") + report)
+            self._transport.write(b"$" + bytes((self._video.channel + 1,)) + len(report).to_bytes(2, "big") + report)
 
     async def _set_up(self, uri: str) -> RtspResponse:
         """Over the connection itself unless the address asks for UDP or the camera knows nothing else."""
@@ -266,7 +206,7 @@ class RtspSession(asyncio.BufferedProtocol):
                     raise SourceFailed(
                         "The camera refuses RTP inside the encrypted connection, and nothing else is safe.", lasting=True
                     ) from None
-        self._udp = self._open_pair(self._on_datagram, self._on_rtcp)
+        self._udp = self._open_pair(self._video.on_datagram, self._video.on_rtcp, self._video.take_datagrams)
         try:
             return await self._ask("SETUP", uri, {"Transport": self._udp.transport})
         except _TransportRefused:
@@ -283,17 +223,19 @@ class RtspSession(asyncio.BufferedProtocol):
             sound.udp = self._open_pair(sound.on_datagram(self._count), lambda data: None)
             transport = sound.udp.transport
         response = await self._request("SETUP", self._track_uri(track.control), {"Session": self._session_id, "Transport": transport})
-        if sound.begin(track, response, self._rtp_channel) and sound.udp is not None:
+        if sound.begin(track, response, self._video.channel) and sound.udp is not None:
             sound.udp.learn_from(response.first("transport") or "", _OWN_SSRC)
 
     def _count(self, octets: int) -> None:
         self._octets += octets
 
-    def _open_pair(self, on_rtp: Callable[[bytes], None], on_rtcp: Callable[[bytes], None]) -> UdpPair:
+    def _open_pair(
+        self, on_rtp: Callable[[bytes], None], on_rtcp: Callable[[bytes], None], take_together: TakeTogether | None = None
+    ) -> UdpPair:
         assert self._transport is not None  # SETUP follows DESCRIBE, which needed the connection
         local, camera = self._transport.get_extra_info("sockname"), self._transport.get_extra_info("peername")
         try:
-            return UdpPair(local[0], camera[0], on_rtp, on_rtcp, self._leisure)
+            return UdpPair(local[0], camera[0], on_rtp, on_rtcp, self._leisure, take_together)
         except OSError as error:
             raise SourceFailed("This machine has no UDP ports left for what the camera sends.") from error
 
@@ -352,7 +294,7 @@ class RtspSession(asyncio.BufferedProtocol):
             return
         channels = re.search(r"interleaved\s*=\s*([0-9]{1,3})", transport)
         if channels:
-            self._rtp_channel = min(int(channels[1]), 254)
+            self._video.channel = min(int(channels[1]), 254)
 
     def _track_uri(self, control: str) -> str:
         if control.startswith(("rtsp://", "rtsps://")):

@@ -8,16 +8,20 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from rtcc_video.engine.intake import Intake
 from rtcc_video.engine.rtp import build_receiver_report, build_rtp_header
 from rtcc_video.sources.leisure import Leisure
 from rtcc_video.sources.source import SourceFailed
 
 _DATAGRAMS_PER_WAKEUP: Final = 64
-_DATAGRAM_LIMIT_BYTES: Final = 9_216
+DATAGRAM_LIMIT_BYTES: Final = 9_216
 _TURNS_AT_LEISURE: Final = 8
 # a key picture of a large camera comes in one burst
 _RECEIVE_BUFFER_BYTES: Final = 2_000_000
 _PAIR_TRIES: Final = 50
+
+# (the helper, first, count): takes some of the datagrams that it has read, from `first` on, together, and says how many; 0: none
+type TakeTogether = Callable[[Intake, int, int], int]
 
 
 class NoPortPair(OSError):
@@ -28,7 +32,7 @@ class UdpPair:
     """Two sockets on the address by which the camera is reached; only what comes from the camera's own host is taken.
 
     Runs on the event loop; `on_rtp` gets each datagram of the even port, `on_rtcp` of the odd one. `leisure`: who reads the even port
-    after `rest`, while nobody watches.
+    after `rest`, while nobody watches. `take_together`: is offered those of the even port before `on_rtp`, where the helper is used.
     """
 
     def __init__(
@@ -38,12 +42,15 @@ class UdpPair:
         on_rtp: Callable[[bytes], None],
         on_rtcp: Callable[[bytes], None],
         leisure: Leisure | None = None,
+        take_together: TakeTogether | None = None,
     ) -> None:
         self._hosts = {_plain(camera_host)}
         self._camera_host = camera_host
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._leisure = leisure
+        self._intake = leisure.intake if leisure is not None else None
+        self._take_together = take_together
         self._resting = False
         # from where the last packet came
         self._known: tuple[object, ...] = ()
@@ -112,30 +119,60 @@ class UdpPair:
             sender.sendto(data, address)
 
     def _on_rtp_readable(self) -> None:
-        self._read(self._rtp, self._on_rtp)
+        self._read_rtp()
 
     def _read_at_leisure(self) -> None:
         if self._leisure is not None and self._leisure.watched_live():
             self.hurry()
         for _ in range(_TURNS_AT_LEISURE):
-            if self._rtp.fileno() < 0 or self._read(self._rtp, self._on_rtp) < _DATAGRAMS_PER_WAKEUP:
+            if self._rtp.fileno() < 0 or self._read_rtp() < _DATAGRAMS_PER_WAKEUP:
                 return
 
     def _on_rtcp_readable(self) -> None:
         self._read(self._rtcp, self._on_rtcp)
 
+    def _read_rtp(self) -> int:
+        if self._intake is None or self._take_together is None:
+            return self._read(self._rtp, self._on_rtp)
+        return self._read_together(self._intake, self._take_together)
+
+    def _read_together(self, intake: Intake, take_together: TakeTogether) -> int:
+        """As `_read` of the even port, by the helper."""
+        try:
+            count = intake.receive(self._rtp.fileno(), _DATAGRAMS_PER_WAKEUP)
+        except OSError:
+            return 0
+        at = 0
+        while at < count:
+            if not self._is_of_camera(intake.address(at)):
+                at += 1
+                continue
+            taken = take_together(intake, at, count)
+            if not taken:
+                self._on_rtp(intake.datagram(at))
+            at += taken or 1
+            if self._rtp.fileno() < 0:
+                break
+        return count
+
+    def _is_of_camera(self, address: tuple[object, ...]) -> bool:
+        if address != self._known:
+            if _plain(str(address[0])) not in self._hosts:
+                return False
+            self._known = address
+        return True
+
     def _read(self, receiver: socket.socket, take: Callable[[bytes], None]) -> int:
         """How many datagrams were there; at most a wake-up's worth."""
         for count in range(_DATAGRAMS_PER_WAKEUP):
             try:
-                data, address = receiver.recvfrom(_DATAGRAM_LIMIT_BYTES)
+                data, address = receiver.recvfrom(DATAGRAM_LIMIT_BYTES)
             except BlockingIOError:
                 return count
             except OSError:
                 # an ICMP answer to what we sent: the camera's port isn't open yet
                 continue
-            if address == self._known or _plain(address[0]) in self._hosts:
-                self._known = address
+            if self._is_of_camera(address):
                 take(data)
                 if receiver.fileno() < 0:
                     return count
