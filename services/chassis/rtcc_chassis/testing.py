@@ -6,6 +6,7 @@ Import it from tests only. One `Servers` a session; one `TestPlatform` a test (o
 import asyncio
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import random
@@ -50,17 +51,52 @@ SERVICES = (
     "video",
     "operator",
 )
+# figures that only a machine of its own reaches are judged by `rtcc test --soak`
+SOAK = os.environ.get("RTCC_SOAK") == "1"
 # below those of a standalone installation
 _PORTS = range(10_000, 20_000)
 # tests of properties set the other one back to where it was
 _CHANCE = random.SystemRandom()
+# so many of a process's ports are kept from all others, the newest; each is bound long before as many came after it
+_KEPT_PORTS = 1_000
 # people of the tests are made when their module is read, long before some of them act
 _FRESH_FOR = timedelta(hours=2)
 _UNPRIVILEGED_UID = 65534  # PostgreSQL refuses to run as root
 
 
+class _KeptPorts:
+    """Ports that were given to somebody who binds them in a while: the other processes of a test run, and other runs, take others.
+
+    One file of the machine with a lock on one byte a port, which the kernel gives back when the process ends.
+    """
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        self._kept: list[int] = []
+
+    def keep(self, port: int) -> bool:
+        """Whether it is ours now; False: it was given to somebody already."""
+        if self._file is None:
+            path = Path(tempfile.gettempdir()) / f"rtcc-test-ports-{os.getuid()}"
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if port in self._kept:
+            return False
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        self._kept.append(port)
+        if len(self._kept) > _KEPT_PORTS:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._kept.pop(0))
+        return True
+
+
+keep_port = _KeptPorts().keep
+
+
 def free_port() -> int:
-    """A TCP port that was free a moment ago, where no outgoing connection of this machine takes it meanwhile (ip_local_port_range)."""
+    """A TCP port that was free a moment ago, where no outgoing connection of this machine takes it meanwhile (ip_local_port_range),
+    and that no other process of the tests was given."""
     while True:
         port = _CHANCE.choice(_PORTS)
         with socket.socket() as probe:
@@ -69,10 +105,11 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if keep_port(port):
             return port
 
 
-async def poll[T](question: Callable[[], Awaitable[T]], *, deadline_s: float = 10.0, every_s: float = 0.02) -> T:
+async def poll[T](question: Callable[[], Awaitable[T]], *, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
     """Ask until the answer is truthy; AssertionError after the deadline."""
     ends = time.monotonic() + deadline_s
     while True:
@@ -133,7 +170,7 @@ class Servers:
             except Exception:
                 return False
 
-        await poll(answers, deadline_s=20)
+        await poll(answers, deadline_s=60)
         return url, process
 
     async def postgres_port(self) -> int:
@@ -318,7 +355,7 @@ class TestPlatform:
         lifecycle.expect(len(services))
         for context, serve in contexts:
             lifecycle.spawn(_run(serve, context), context.name)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             ready, failed = asyncio.create_task(lifecycle.all_ready()), asyncio.create_task(lifecycle.stopping.wait())
             await asyncio.wait([ready, failed], return_when=asyncio.FIRST_COMPLETED)
             ready.cancel()
@@ -333,7 +370,7 @@ class TestPlatform:
         texts = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in settings.items()}
         environment = {f"RTCC_{name.upper()}": text for name, text in (texts | overrides).items()}
         process = self.servers._spawn([sys.executable, "-m", f"rtcc_{service}"], service, env=dict(os.environ) | environment)
-        await poll(lambda: _listens(port), deadline_s=60)
+        await poll(lambda: _listens(port), deadline_s=100)
         return process
 
     def metadata(self, scope: Scope, issuer: str = "gateway") -> tuple[tuple[str, str], ...]:
@@ -401,9 +438,10 @@ def _free_port_pair() -> int:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port + 10_000))
-                return port
             except OSError:
                 continue
+        if keep_port(port + 10_000):
+            return port
 
 
 def _postgres_binaries(package: Path) -> Path:

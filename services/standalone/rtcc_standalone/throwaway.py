@@ -36,6 +36,14 @@ async def throwaway_platform(
 
 
 def unusual_ports() -> dict[str, int]:
-    """Never the preferred ports: a platform may run beside the tests."""
-    chosen = choose({}, taken=PREFERRED.values())
-    return {name: chosen[name] for name in NAMES}
+    """Never the preferred ports: a platform may run beside the tests. Nor any that another test was given and binds in a while."""
+    from rtcc_chassis.testing import keep_port
+
+    taken = set(PREFERRED.values())
+    while True:
+        chosen = choose({}, taken=taken)
+        others = {port for port in chosen.values() if not keep_port(port)}
+        if not others:
+            return {name: chosen[name] for name in NAMES}
+        # those that were kept for us meanwhile are given again by nobody: there are enough
+        taken |= set(chosen.values())
