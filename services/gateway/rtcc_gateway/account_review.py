@@ -71,7 +71,9 @@ class AccountReviews:
         self._clock = clock
         self._inactive = timedelta(days=inactive_days)
         self._disable = disable
-        self._back: set[asyncio.Task[None]] = set()
+        self._restarting: dict[asyncio.Task[None], str] = {}
+        # switched on since the sweep began that is under way: what it read of them is older
+        self._returned: set[str] = set()
         people.persons.on_change(self._on_change)
 
     async def report(self, scope: Scope) -> tuple[list[ReviewedAccount], list[AccountReview], bool]:
@@ -106,9 +108,10 @@ class AccountReviews:
     async def end_idle(self) -> int:
         """How many were switched off (R7)."""
         ended = 0
+        self._returned = set(self._restarting.values())
         for person_id in await self._store.idle_since(_PLATFORM, self._clock() - self._inactive):
             person = self._people.get(person_id)
-            if person is not None and person.enabled:
+            if person is not None and person.enabled and person_id not in self._returned:
                 await self._disable(person_id)
                 ended += 1
         if ended:
@@ -124,8 +127,9 @@ class AccountReviews:
         if old is None or new is None or old.enabled or not new.enabled:
             return
         task = asyncio.get_running_loop().create_task(self._restart(person_id))
-        self._back.add(task)
-        task.add_done_callback(self._back.discard)
+        self._returned.add(person_id)
+        self._restarting[task] = person_id
+        task.add_done_callback(self._restarting.pop)
 
     async def _restart(self, person_id: str) -> None:
         try:

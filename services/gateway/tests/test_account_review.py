@@ -100,7 +100,12 @@ async def test_an_account_that_nobody_used_for_90_days_is_switched_off_and_told(
     await poll(ended)
     assert await accounts.enabled(active)
     assert await accounts.enabled(never)
-    entry = next(one for one in await accounts.audit() if one.action == "person.set_enabled")
+
+    async def told() -> list[ledger_pb2.AuditEntry]:
+        # the switch shows a moment before the call that turned it is written down
+        return [one for one in await accounts.audit() if one.action == "person.set_enabled"]
+
+    (entry,) = await poll(told)
     assert (entry.principal_id, list(entry.object_ids)) == ("service:gateway", [f"person:{idle}"])
 
 
