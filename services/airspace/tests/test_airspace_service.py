@@ -27,6 +27,7 @@ HERE = (60.165, 24.93, 60.175, 24.95)
 
 
 async def test_a_drone_is_durable_when_it_is_answered_and_shown_with_pilot_model_and_operator(airspace: Airspace) -> None:
+    sent_at = utc_now()
     answer = await airspace.submit(document(Drone().frame()))
     assert (answer.accepted, answer.rejected) == (1, 0)
     (batch,) = await airspace.stored(TRACKS, "track.east", pb.TrackBatch)
@@ -37,7 +38,7 @@ async def test_a_drone_is_durable_when_it_is_answered_and_shown_with_pilot_model
     assert (identity.serial_number, identity.manufacturer, identity.model) == (SERIAL, "OpenRTCC demo", "Kestrel (simulated)")
     assert (identity.operator_id, identity.description, identity.aircraft_type) == ("FIN87astrdge12k8", "Roof inspection", "multirotor")
     assert (track.position.coordinate.latitude_deg, track.position.speed_mps, track.height_m) == (60.17, 5.0, 50.0)
-    assert 0 <= track.age_s < 10
+    assert 0 <= track.age_s <= (utc_now() - sent_at).total_seconds()
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,9 @@ async def test_late_data_is_history_and_raises_no_stale_alarm(airspace: Airspace
     assert track.position.coordinate.latitude_deg == 60.17
 
 
-async def test_an_alarm_waits_a_moment_for_serial_number_and_pilot(airspace: Airspace) -> None:
+async def test_an_alarm_waits_a_moment_for_serial_number_and_pilot(airspace: Airspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a moment that no machine is too slow for; that it ends is shown where the clock is the test's own
+    monkeypatch.setattr("rtcc_airspace.domain.visits.DETAILS_WAIT_US", 600_000_000)
     await airspace.zone(*HERE)
     drone, whole, now = Drone(), Drone(serial="RTCCF00000000000001", mac="600000000001"), utc_now()
     await airspace.submit(document(drone.frame(now, drone.messages(now)[:2])))
@@ -323,7 +326,7 @@ async def test_receivers_may_speak_nats(airspace: Airspace) -> None:
     async def ask(agency_id: str, **changed: str) -> dict[str, Any]:
         timestamp = str(int(utc_now().timestamp()))
         headers = {"Rtcc-Timestamp": timestamp, "Rtcc-Delivery": "d1", "Rtcc-Signature": sign(secret, timestamp, "d1", body)} | changed
-        answer = await client.request(f"agency.{agency_id}.source.{source_id}", body, timeout=5, headers=headers)
+        answer = await client.request(f"agency.{agency_id}.source.{source_id}", body, timeout=30, headers=headers)
         decoded: dict[str, Any] = json.loads(answer.data)
         return decoded
 

@@ -61,27 +61,37 @@ def test_the_level_never_falls_and_nothing_waits_on_a_calm_alert(steps: list[tup
         assert (next_at(alert) is not None) == (alert.severity == 1 and alert.state == pb.ALERT_STATE_NEW and level < 2)
 
 
+async def _taken_at_once(alerting: Alerting, incident_id: str) -> pb.Alert:
+    """A gunshot that is acknowledged before its time is over; on a slow machine not the first one."""
+    await alerting.publish(gunshot(incident_id, "new"))
+    found = await alerting.until(lambda alerts: any(one.event.gunshot.incident_id == incident_id for one in alerts))
+    alert_id = next(one.alert_id for one in found if one.event.gunshot.incident_id == incident_id)
+    answer = await alerting.stub.AcknowledgeAlert(pb.AcknowledgeAlertRequest(alert_id=alert_id), metadata=alerting.as_(OPERATOR))
+    alert = pb.Alert.FromString(answer.alert.SerializeToString())
+    return alert if not alert.escalation.level else await _taken_at_once(alerting, f"{incident_id} again")
+
+
+@pytest.mark.usefixtures("short_patience")
 async def test_timers_escalate_what_nobody_takes_and_spare_what_somebody_did(alerting: Alerting) -> None:
-    # the service was started with 2 s and 4 s, and its sweep each 60 s: what comes in time comes from the timers
+    # the service's sweep comes each 60 s: what comes in time comes from the timers
     await alerting.publish(gunshot("g1", "new"))
-    (alert,) = await alerting.until(lambda alerts: len(alerts) == 1)
-    assert alert.escalation.level == 0 and alert.escalation.HasField("next_at")
-    await alerting.until(lambda alerts: alerts[0].escalation.level == 1)
-    await alerting.until(lambda alerts: alerts[0].escalation.level == 2)
-    await alerting.publish(gunshot("g2", "new"))
-    both = await alerting.until(lambda alerts: len(alerts) == 2)
-    taken = next(a for a in both if a.alert_id != alert.alert_id)
-    await alerting.stub.AcknowledgeAlert(pb.AcknowledgeAlertRequest(alert_id=taken.alert_id), metadata=alerting.as_(OPERATOR))
+    (alert,) = await alerting.until(lambda alerts: [one.escalation.level for one in alerts] == [2])
+    taken = await _taken_at_once(alerting, "g2")
 
     async def timers_are_gone() -> bool:
         info = await alerting.context.bus.jetstream.stream_info("TIMERS", subjects_filter="timer.wait.>")
         return not info.state.subjects
 
-    await poll(timers_are_gone, deadline_s=15)
+    await poll(timers_are_gone)
     levels = {a.alert_id: a.escalation.level for a in await alerting.list_()}
-    assert levels == {alert.alert_id: 2, taken.alert_id: 0}
-    told = [(a.revision, a.escalation.level) for a in alerting.published if a.alert_id == alert.alert_id]
-    assert told == [(1, 0), (2, 1), (3, 2)]
+    assert (levels[alert.alert_id], levels[taken.alert_id]) == (2, 0)
+
+    async def told() -> bool:
+        published = [one for one in alerting.published if one.alert_id == alert.alert_id]
+        assert all(one.escalation.HasField("next_at") for one in published[:2])
+        return [(one.revision, one.escalation.level) for one in published] == [(1, 0), (2, 1), (3, 2)]
+
+    await poll(told)
 
 
 async def test_a_partners_acknowledgement_is_shown_on_our_alert_once(alerting: Alerting) -> None:
@@ -105,7 +115,7 @@ async def test_a_partners_acknowledgement_is_shown_on_our_alert_once(alerting: A
     assert len((await alerting.list_())[0].partner_acknowledgements) == 1
 
 
-@pytest.mark.usefixtures("alerting_environment")
+@pytest.mark.usefixtures("short_patience")
 async def test_what_fell_due_while_the_service_was_dead_is_escalated_by_the_next_life(small_platform: TestPlatform) -> None:
     from rtcc_chassis.streams import event_subject
     from rtcc_chassis.testing import free_port

@@ -38,7 +38,7 @@ async def test_a_closed_incident_raises_nothing_even_when_its_first_stage_comes_
 
 
 async def test_an_old_gunshot_raises_nothing_but_an_old_closing_closes(alerting: Alerting) -> None:
-    await alerting.publish(gunshot("g1", "new", seconds_ago=601), gunshot("g2", "new", seconds_ago=590))
+    await alerting.publish(gunshot("g1", "new", seconds_ago=601), gunshot("g2", "new", seconds_ago=400))
     (alert,) = await alerting.until(lambda alerts: len(alerts) == 1)
     assert alert.event.gunshot.incident_id == "g2"
     await alerting.publish(gunshot("g2", "closed", seconds_ago=700))

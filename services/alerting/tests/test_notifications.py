@@ -48,7 +48,7 @@ async def deliveries(alerting: Alerting, scope: Scope = OPERATOR, **fields: Any)
     return list(answer.deliveries)
 
 
-async def until_states(alerting: Alerting, *states: int, deadline_s: float = 20.0) -> list[pb.NotificationDelivery]:
+async def until_states(alerting: Alerting, *states: int, deadline_s: float = 40.0) -> list[pb.NotificationDelivery]:
     async def ask() -> list[list[pb.NotificationDelivery]]:
         found = await deliveries(alerting)
         return [found] if sorted(delivery.state for delivery in found) == sorted(states) else []
@@ -103,6 +103,7 @@ async def test_a_webhook_is_signed_and_an_sms_goes_through_the_gateway(alerting:
     assert all(delivery.receipt == "HTTP 202" for delivery in sent)
 
 
+@pytest.mark.usefixtures("short_patience")
 async def test_contacts_get_what_they_asked_for_and_the_patient_ones_what_nobody_took(alerting: Alerting) -> None:
     await put_zone(alerting, "north", 60.5, 61.0)
     async with web_receiver() as receiver:
@@ -206,7 +207,7 @@ async def test_a_kill_in_the_middle_loses_nothing_and_repeats_only_under_the_sam
         # what happens while nobody runs waits in the streams
         await context.bus.publish(event_subject("east", "drone_alarm"), other, message_id=other.event_id, agency_id="east")
         second = await small_platform.start_process("alerting", port)
-        told = await until_states(alerting, pb.DELIVERY_STATE_SENT, pb.DELIVERY_STATE_SENT, deadline_s=40)
+        told = await until_states(alerting, pb.DELIVERY_STATE_SENT, pb.DELIVERY_STATE_SENT, deadline_s=60)
         second.kill()
         second.wait()
         ids = [request.headers["Rtcc-Delivery"] for request in receiver.received]
@@ -251,7 +252,8 @@ async def test_a_name_that_leads_inside_is_refused_when_it_is_connected_to(alert
         async def tried() -> list[pb.NotificationDelivery]:
             return [delivery for delivery in await deliveries(alerting) if delivery.attempts]
 
-        (delivery,) = await poll(tried, deadline_s=30)
+        # how long a name is asked for that isn't there is up to this machine
+        (delivery,) = await poll(tried, deadline_s=60)
         assert delivery.state == pb.DELIVERY_STATE_WAITING and "no answer" in delivery.last_error
         assert not receiver.received
 

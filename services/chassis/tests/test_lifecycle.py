@@ -15,7 +15,7 @@ async def _ended_by(error: Exception) -> Lifecycle:
 
     lifecycle = Lifecycle()
     lifecycle.spawn(work(), "intake")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await lifecycle.stopping.wait()
     return lifecycle
 

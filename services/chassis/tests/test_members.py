@@ -106,7 +106,7 @@ async def test_members_are_heard_over_nats_and_an_outage_of_it_makes_nobody_lost
     async def heard() -> bool:
         return members.get("a") == "one"
 
-    await poll(heard, deadline_s=5)
+    await poll(heard)
     os.kill(small_platform.nats_process.pid, signal.SIGSTOP)
     try:
         ends_s = time.monotonic() + 2.5
@@ -114,7 +114,7 @@ async def test_members_are_heard_over_nats_and_an_outage_of_it_makes_nobody_lost
         async def waited() -> bool:
             return time.monotonic() > ends_s
 
-        await poll(waited, deadline_s=5)
+        await poll(waited)
         assert members.get("a") == "one"
     finally:
         os.kill(small_platform.nats_process.pid, signal.SIGCONT)
@@ -122,4 +122,4 @@ async def test_members_are_heard_over_nats_and_an_outage_of_it_makes_nobody_lost
     async def lost() -> bool:
         return members.get("a") is None
 
-    await poll(lost, deadline_s=10)
+    await poll(lost)

@@ -58,7 +58,7 @@ async def _subscribe(platform: TestPlatform, port: int) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = exchange_pb2_grpc.ExchangeServiceStub(channel)
         metadata = platform.metadata(person("east", "supervisor"))
-        await stub.CreateSubscription(pb.CreateSubscriptionRequest(agreement_id="a1"), metadata=metadata, wait_for_ready=True, timeout=20)
+        await stub.CreateSubscription(pb.CreateSubscriptionRequest(agreement_id="a1"), metadata=metadata, wait_for_ready=True, timeout=60)
 
 
 async def _raise_alerts(context: Any) -> None:

@@ -187,13 +187,17 @@ _STAND_INS = {
 
 
 class MovableClock:
-    """The time of the gateway under test, which may be put forward."""
+    """The time of the gateway under test, which may be put forward, or stand still."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+        self._stands_at: datetime | None = None
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return (self._stands_at or datetime.now(UTC)) + self.ahead
+
+    def stop(self) -> None:
+        self._stands_at = datetime.now(UTC)
 
 
 class Gateway:
@@ -206,6 +210,8 @@ class Gateway:
         self.origin = f"http://localhost:{port}"
         self.services = state
         self.clock = clock
+        # what units and tracks tell is counted in seconds from here, however late a test sends it
+        self.began_us = int(datetime.now(UTC).timestamp()) * 1_000_000
         self.browsers: list[aiohttp.ClientSession] = []
 
     def browser(self, **headers: str) -> aiohttp.ClientSession:

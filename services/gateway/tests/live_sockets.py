@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -32,7 +31,7 @@ class Console:
     async def hello(self, cursor: str = "", box: BoundingBox = HELSINKI) -> None:
         await self.ws.send_bytes(pb.ClientFrame(hello=pb.Hello(cursor=cursor, viewport=pb.Viewport(box=box))).SerializeToString())
 
-    async def until(self, kind: str, test: Any = lambda body: True, deadline_s: float = 8.0) -> Any:
+    async def until(self, kind: str, test: Any = lambda body: True, deadline_s: float = 30.0) -> Any:
         """The first frame of that kind that passes, among those not looked at yet."""
         async with asyncio.timeout(deadline_s):
             while True:
@@ -46,7 +45,7 @@ class Console:
     async def closed(self) -> int | None:
         """Read on until the server closes; the close code that it sent, whether our answer still reached it or not."""
         told: int | None = None
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             while not self.ws.closed:
                 message = await self.ws.receive()
                 if message.type is aiohttp.WSMsgType.BINARY:
@@ -97,7 +96,6 @@ def agreement(**more: Any) -> Agreement:
 
 async def publish_positions(gateway: Gateway, agency_id: str, units: dict[str, tuple[float, float]], second: int) -> None:
     batch = PositionBatch(agency_id=agency_id)
-    now_us = int(datetime.now(UTC).timestamp()) * 1_000_000 - 60_000_000
     for unit_id, (latitude, longitude) in units.items():
         batch.unit_ids.append(unit_id)
         batch.latitude_e7.append(round(latitude * 1e7))
@@ -105,7 +103,7 @@ async def publish_positions(gateway: Gateway, agency_id: str, units: dict[str, t
         batch.heading_cdeg.append(9000)
         batch.speed_cmps.append(1000)
         batch.accuracy_dm.append(50)
-        batch.fixed_at_us.append(now_us + second * 1_000_000)
-        batch.received_at_us.append(now_us + second * 1_000_000)
+        batch.fixed_at_us.append(gateway.began_us + (second - 60) * 1_000_000)
+        batch.received_at_us.append(gateway.began_us + (second - 60) * 1_000_000)
         batch.panic.append(False)
     await gateway.context.bus.publish(position_subject(agency_id), batch, message_id=new_id(), agency_id=agency_id)

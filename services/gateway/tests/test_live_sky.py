@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -22,9 +21,11 @@ from .live_sockets import Console, console
 SERIAL = "RTCCF00000000000042"
 
 
-def batch(agency_id: str, track_id: str, latitude: float, longitude: float, second: int, **more: Any) -> airspace_pb2.TrackBatch:
-    """One sighting, 60 s ago plus `second`; with a head unless told otherwise."""
-    observed_at_us = int(datetime.now(UTC).timestamp()) * 1_000_000 - 60_000_000 + second * 1_000_000
+def batch(
+    gateway: Gateway, agency_id: str, track_id: str, latitude: float, longitude: float, second: int, **more: Any
+) -> airspace_pb2.TrackBatch:
+    """One sighting, 60 s before the gateway began plus `second`; with a head unless told otherwise."""
+    observed_at_us = gateway.began_us + (second - 60) * 1_000_000
     identity = airspace_pb2.TrackIdentity(serial_number=SERIAL, model="Kestrel")
     head = airspace_pb2.TrackHead(
         track_id=track_id, kind=airspace_pb2.TRACK_KIND_DRONE, identity=identity, zone_ids=["zone-1"], first_observed_at_us=1
@@ -59,9 +60,9 @@ async def watching(gateway: Gateway, browser: aiohttp.ClientSession) -> AsyncIte
 async def test_tracks_come_as_picture_then_as_changes_and_are_named_once(gateway: Gateway) -> None:
     ada, _ = await gateway.enrolled("ada", "operator")
     async with watching(gateway, ada) as opened:
-        await publish(gateway, batch("harbor", "t1", 60.17, 24.94, 1))
-        await publish(gateway, batch("harbor", "far", 51.5, -0.1, 1, pilot_place=[0]))
-        await publish(gateway, batch("coast", "x1", 60.17, 24.94, 1))
+        await publish(gateway, batch(gateway, "harbor", "t1", 60.17, 24.94, 1))
+        await publish(gateway, batch(gateway, "harbor", "far", 51.5, -0.1, 1, pilot_place=[0]))
+        await publish(gateway, batch(gateway, "coast", "x1", 60.17, 24.94, 1))
         first = await opened.until("tracks", numbers)
         (name,) = first.names
         assert (name.track_id, name.agency_id, name.identity.serial_number, list(name.zone_ids)) == ("t1", "harbor", SERIAL, ["zone-1"])
@@ -69,14 +70,14 @@ async def test_tracks_come_as_picture_then_as_changes_and_are_named_once(gateway
         assert (list(first.latitude_delta_e7), list(first.altitude_dm), list(first.height_dm)) == ([601_700_000], [800], [500])
         assert (list(first.heading_deg), list(first.speed_cmps), list(first.flags)) == ([90], [65_535], [4])
         assert (list(first.pilot_latitude_e7), list(first.pilot_longitude_e7)) == ([601_680_000], [249_380_000])
-        await publish(gateway, batch("harbor", "t1", 60.171, 24.94, 2))
+        await publish(gateway, batch(gateway, "harbor", "t1", 60.171, 24.94, 2))
         second = await opened.until("tracks", numbers)
         assert not second.snapshot and not second.names and list(second.track_numbers) == [name.number]
         # late data never rewrites live state
-        await publish(gateway, batch("harbor", "t1", 60.0, 24.0, 1))
+        await publish(gateway, batch(gateway, "harbor", "t1", 60.0, 24.0, 1))
         head = airspace_pb2.TrackHead(track_id="t1", kind=airspace_pb2.TRACK_KIND_DRONE, first_observed_at_us=1)
         head.identity.operator_id = "FIN87astrdge12k8"
-        await publish(gateway, batch("harbor", "t1", 60.172, 24.94, 3, heads=[head]))
+        await publish(gateway, batch(gateway, "harbor", "t1", 60.172, 24.94, 3, heads=[head]))
         third = await opened.until("tracks", lambda body: body.names)
         assert [(n.number, n.identity.operator_id) for n in third.names] == [(name.number, "FIN87astrdge12k8")]
         assert all(delta != 600_000_000 for body in opened.all("tracks") for delta in body.latitude_delta_e7)
@@ -85,14 +86,14 @@ async def test_tracks_come_as_picture_then_as_changes_and_are_named_once(gateway
 async def test_a_track_that_ends_is_gone(gateway: Gateway) -> None:
     ada, _ = await gateway.enrolled("ada", "operator")
     async with watching(gateway, ada) as opened:
-        await publish(gateway, batch("harbor", "t1", 60.17, 24.94, 1))
+        await publish(gateway, batch(gateway, "harbor", "t1", 60.17, 24.94, 1))
         first = await opened.until("tracks", numbers)
         ended = airspace_pb2.TrackHead(track_id="t1", ended=True)
         await publish(gateway, airspace_pb2.TrackBatch(agency_id="harbor", heads=[ended]))
         gone = await opened.until("tracks", lambda body: body.gone_numbers)
         assert list(gone.gone_numbers) == list(first.track_numbers)
         # the next one has a number of its own, though the row is the same
-        await publish(gateway, batch("harbor", "t2", 60.17, 24.94, 1))
+        await publish(gateway, batch(gateway, "harbor", "t2", 60.17, 24.94, 1))
         second = await opened.until("tracks", numbers)
         assert list(second.track_numbers) != list(first.track_numbers) and second.names[0].track_id == "t2"
 
@@ -132,8 +133,8 @@ async def test_partners_tracks_are_shown_as_granted_without_zones_and_vanish_wit
     await gateway.put("agreement", "coast", "sky-1", agreement)
     ada, _ = await gateway.enrolled("ada", "operator")
     async with watching(gateway, ada) as opened:
-        await publish(gateway, batch("coast", "outside", 60.28, 24.94, 1))
-        await publish(gateway, batch("coast", "x1", 60.17, 24.94, 1))
+        await publish(gateway, batch(gateway, "coast", "outside", 60.28, 24.94, 1))
+        await publish(gateway, batch(gateway, "coast", "x1", 60.17, 24.94, 1))
         shared = await opened.until("tracks", numbers)
         assert [(name.track_id, list(name.zone_ids)) for name in shared.names] == [("x1", [])]
         assert list(shared.flags) == [4 | 8]
@@ -148,7 +149,7 @@ async def test_roles_without_the_sky_get_no_tracks(gateway: Gateway) -> None:
     ada, _ = await gateway.enrolled("ada", "operator")
     async with console(gateway, adm) as setting_up, watching(gateway, ada) as opened:
         await setting_up.until("cameras")
-        await publish(gateway, batch("harbor", "t1", 60.17, 24.94, 1))
+        await publish(gateway, batch(gateway, "harbor", "t1", 60.17, 24.94, 1))
         await opened.until("tracks", numbers)
         await setting_up.ws.send_bytes(pb.ClientFrame(ping=pb.Ping(client_time_us=7)).SerializeToString())
         await setting_up.until("pong")
@@ -160,7 +161,7 @@ async def test_a_pilot_in_view_brings_the_drone_along(gateway: Gateway) -> None:
     async with ada.ws_connect("/v1/live", protocols=["rtcc.live.v1"]) as ws:
         opened = Console(ws)
         await opened.hello(box=BoundingBox(south_deg=60.167, west_deg=24.937, north_deg=60.169, east_deg=24.939))
-        await publish(gateway, batch("harbor", "t1", 60.29, 25.0, 1))
+        await publish(gateway, batch(gateway, "harbor", "t1", 60.29, 25.0, 1))
         assert (await opened.until("tracks", numbers)).names[0].track_id == "t1"
 
 

@@ -40,9 +40,10 @@ def _chromium() -> str:
 async def browser_with_authenticator(gateway: Gateway, *, verifies: bool = True) -> AsyncIterator[Page]:
     """A page of the gateway's origin in a browser whose authenticator says yes at once."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_chromium(), args=list(_FLAGS))
+        browser = await playwright.chromium.launch(executable_path=_chromium(), args=list(_FLAGS), timeout=60_000)
         try:
             page = await (await browser.new_context()).new_page()
+            page.set_default_timeout(60_000)
             session = await page.context.new_cdp_session(page)
             await session.send("WebAuthn.enable")
             authenticator = {

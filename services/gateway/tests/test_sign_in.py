@@ -207,7 +207,7 @@ async def test_disabled_person_is_out_at_once(gateway: Gateway) -> None:
     async def refused() -> bool:
         return (await browser.get("/v1/agencies")).status == 401
 
-    await poll(refused, deadline_s=5)
+    await poll(refused)
 
 
 async def test_new_roles_count_from_the_next_request(gateway: Gateway) -> None:

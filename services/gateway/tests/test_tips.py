@@ -62,8 +62,9 @@ async def served(servers: Servers) -> AsyncIterator[Gateway]:
 
 @pytest_asyncio.fixture
 async def public(served: Gateway) -> Public:
-    """Another day, so another sender: nothing that was sent before counts."""
-    served.clock.ahead += timedelta(days=1)
+    """Noon of another day, so another sender: nothing that was sent before counts, and no midnight falls into a test."""
+    now = served.clock()
+    served.clock.ahead += now.replace(hour=12, minute=0, second=0) + timedelta(days=1) - now
     served.services.tips.clear()
     served.services.tips_refused = None
     line = TipLine(agency_id="harbor", open=True, notice="Thank you.\n<script>alert(1)</script>", emergency_line="Call 112")

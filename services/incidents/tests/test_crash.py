@@ -46,7 +46,7 @@ async def test_what_was_reported_is_found_once_after_kill_9(small_platform: Test
         async def far_enough(count: int = kill * CALLS) -> bool:
             return len(sent) >= count
 
-        await poll(far_enough, deadline_s=30)
+        await poll(far_enough, deadline_s=60)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process = await small_platform.start_process("incidents", port)
@@ -64,10 +64,19 @@ async def test_what_was_reported_is_found_once_after_kill_9(small_platform: Test
         assert sorted(call_id for incident in found for call_id in incident.call_ids) == sorted(f"call-{n}" for n in range(CALLS))
         assert all(list(incident.alert_ids) == [f"alert-{incident.call_ids[0].removeprefix('call-')}"] for incident in found)
         assert {incident.call_status for incident in found} == {f"report {REPORTS - 1}"}
-    # every revision was told
-    told: dict[str, list[int]] = {}
-    info = await bus.jetstream.stream_info(INCIDENTS.name)
-    for sequence in range(1, info.state.last_seq + 1):
-        message = pb.Incident.FromString((await bus.jetstream.get_msg(INCIDENTS.name, sequence)).data or b"")
-        told.setdefault(message.incident_id, []).append(message.revision)
-    assert {incident.incident_id: list(range(1, incident.revision + 1)) for incident in found} == told
+
+    async def told() -> dict[str, list[int]]:
+        revisions: dict[str, list[int]] = {}
+        info = await bus.jetstream.stream_info(INCIDENTS.name)
+        for sequence in range(1, info.state.last_seq + 1):
+            message = pb.Incident.FromString((await bus.jetstream.get_msg(INCIDENTS.name, sequence)).data or b"")
+            revisions.setdefault(message.incident_id, []).append(message.revision)
+        return revisions
+
+    async def newest_told() -> bool:
+        # written with the change, sent a moment later
+        newest = {incident_id: max(revisions) for incident_id, revisions in (await told()).items()}
+        return newest == {incident.incident_id: incident.revision for incident in found}
+
+    await poll(newest_told, deadline_s=60)
+    assert await told() == {incident.incident_id: list(range(1, incident.revision + 1)) for incident in found}

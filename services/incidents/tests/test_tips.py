@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from nats.js.errors import NotFoundError
 from PIL import Image
 
 from rtcc.event.v1 import event_pb2
@@ -81,7 +82,10 @@ async def test_a_tip_is_an_event_that_doesnt_say_how_to_reach_its_sender(inciden
     found: list[event_pb2.Event] = []
 
     async def announced() -> bool:
-        message = await incidents.context.bus.jetstream.get_last_msg(EVENTS.name, event_subject("east", "tip"))
+        try:
+            message = await incidents.context.bus.jetstream.get_last_msg(EVENTS.name, event_subject("east", "tip"))
+        except NotFoundError:
+            return False
         found[:] = [event_pb2.Event.FromString(message.data or b"")]
         return found[0].event_id == answer.tip_id
 

@@ -2,8 +2,8 @@
 
 import json
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,16 @@ def read_body(plate: str = "ABC-123", **more: Any) -> bytes:
     return json.dumps({name: value for name, value in (body | more).items() if value is not None}).encode()
 
 
+class MovableClock:
+    """The time of the service, which may be put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
 @dataclass
 class Intake:
     """The running service as a test uses it."""
@@ -58,6 +68,7 @@ class Intake:
     # a host that feeds may be fetched from, and the TAK listener's own certificate
     feed_port: int
     tls: TlsFiles
+    clock: MovableClock
 
     def as_(self, scope: Scope) -> tuple[tuple[str, str], ...]:
         return self.platform.metadata(scope)
@@ -107,10 +118,12 @@ async def intake(small_platform: TestPlatform, monkeypatch: pytest.MonkeyPatch, 
     }.items():
         monkeypatch.setenv(f"RTCC_INTAKE_{name}", value)
     await small_platform.servers.s3_endpoint()
+    clock = MovableClock()
+    context = replace(await small_platform.context("intake"), clock=clock)
+    small_platform._contexts["intake"] = context
     await small_platform.serve({"registry": serve_registry, "location": serve_location, "intake": serve})
-    context = await small_platform.context("intake")
     stub = context.channels.stub("intake", IntakeServiceStub)
-    running = Intake(small_platform, context, stub, context.channels.stub("registry", RegistryServiceStub), "", "", feed_port, tls)
+    running = Intake(small_platform, context, stub, context.channels.stub("registry", RegistryServiceStub), "", "", feed_port, tls, clock)
     for agency_id in ("east", "west"):
         request = registry_pb2.CreateAgencyRequest(agency_id=agency_id, name=agency_id.title())
         await running.registry.CreateAgency(request, metadata=running.as_(OWNER))

@@ -60,7 +60,7 @@ async def test_the_page_is_true(small_platform: TestPlatform, tmp_path: Path) ->
         "bash", "-eu", "-c", marked, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RTCC": f"http://localhost:{port}", "LINK": link},
     )  # fmt: skip
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    output, _ = await asyncio.wait_for(process.communicate(), 120)
     text = output.decode()
     assert process.returncode == 0, text
     said = dict(re.findall(r"=== (\d)\n(.*?)(?=\n=== |\Z)", text, re.S))

@@ -38,7 +38,7 @@ class Tracker:
             fix.fixed_at.FromDatetime(utc_now())
             request = pb.SubmitFixesRequest(device_id=f"tracker-{self.unit_id}", device_key=KEY, fixes=[fix])
             with contextlib.suppress(grpc.RpcError):
-                answer = await stub.SubmitFixes(request, metadata=metadata, timeout=5)
+                answer = await stub.SubmitFixes(request, metadata=metadata, timeout=15)
                 self.accepted += [self.sent] * answer.accepted
 
 

@@ -28,7 +28,7 @@ async def _panel(cluster: Cluster, source_id: str) -> AsyncIterator[aiomqtt.Clie
     """A device with what its Secret holds."""
     login = cluster.secret(f"{cluster.harbor}-mqtt-{source_id}")
     named = {"username": login["username"], "password": login["password"], "identifier": f"panel-{new_id()}"}
-    async with aiomqtt.Client("127.0.0.1", cluster.platform.mqtt_port, timeout=5, **named) as client:
+    async with aiomqtt.Client("127.0.0.1", cluster.platform.mqtt_port, timeout=20, **named) as client:
         yield client
 
 
@@ -139,7 +139,7 @@ async def test_a_login_is_for_mqtt_alone(cluster: Cluster) -> None:
     try:
         await reader.readline()
         writer.write(b'CONNECT {"verbose":false,"jwt":"' + token.encode() + b'"}\r\nPING\r\n')
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert (await reader.readline()).startswith(b"-ERR 'Authorization Violation'")
     finally:
         writer.close()
