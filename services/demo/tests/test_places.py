@@ -83,7 +83,7 @@ async def test_a_passer_by_fills_in_the_form_that_was_shown(form: tuple[Form, st
         tellers = TipTellers(session, counts, typing_s=0)
         tellers.put(TipTold("helsinki-east", "weapons", "I heard four bangs", "Kaisaniemenranta", (24.945, 60.173)))
         running = asyncio.create_task(tellers.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await door.received.wait()
         running.cancel()
     (sent,) = door.sent

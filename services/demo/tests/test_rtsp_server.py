@@ -43,7 +43,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def watch(url: str, frames: int) -> list[tuple[float, np.ndarray]]:
     """Decodes frames over TCP as any player would; (presentation time in seconds, picture)."""
     seen = []
-    with av.open(url, options={"rtsp_transport": "tcp"}, timeout=10) as container:
+    with av.open(url, options={"rtsp_transport": "tcp"}, timeout=30) as container:
         for frame in container.decode(video=0):
             seen.append((float(frame.time or 0), frame.to_ndarray(format="gray")))
             if len(seen) == frames:
@@ -69,7 +69,7 @@ async def test_two_clients_see_the_same_camera_at_once(clip: Path) -> None:
 
 async def test_ffmpeg_falls_back_to_tcp_when_udp_is_refused(clip: Path) -> None:
     def open_by_default(url: str) -> int:
-        with av.open(url, timeout=10) as container:
+        with av.open(url, timeout=30) as container:
             return next(container.decode(video=0)).width
 
     async with RtspServer({"north": clip}, "viewer", "secret") as server:

@@ -53,7 +53,7 @@ async def imported(identity: Identity, csv: str, *, kind: str = "person", column
         told: pb.RecordImport = getattr(answer, "import")
         return told if told.state in (pb.RECORD_IMPORT_STATE_DONE, pb.RECORD_IMPORT_STATE_FAILED) else None
 
-    told = await poll(ended, deadline_s=20)
+    told = await poll(ended, deadline_s=40)
     assert told is not None
     return told
 

@@ -18,17 +18,17 @@ Until = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 @pytest.fixture
 def until() -> Until:
-    """`await until(question)`: ask (sync or async) until the answer is truthy, at most 30 s."""
+    """`await until(question)`: ask (sync or async) until the answer is truthy, at most 60 s."""
 
     async def ask(question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             answer = question()
             if asyncio.iscoroutine(answer):
                 answer = await answer
             if answer:
                 return answer
-            assert time.monotonic() < deadline, f"not within 30 s: {question}"
+            assert time.monotonic() < deadline, f"not within 60 s: {question}"
             await asyncio.sleep(0.02)
 
     return ask

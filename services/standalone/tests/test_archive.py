@@ -13,9 +13,9 @@ from minio import Minio
 
 from rtcc_standalone.archive import BackupError, backup, restore
 from rtcc_standalone.installation import Installation, open_installation
-from rtcc_standalone.ports import NAMES, choose
 from rtcc_standalone.servers.postgres import role_of
 from rtcc_standalone.supervisor import Supervisor
+from rtcc_standalone.throwaway import unusual_ports
 
 from .conftest import Until
 
@@ -63,8 +63,7 @@ async def test_backup_of_a_running_platform_restores_beside_it(mortal_servers: S
     target = open_folder / "restored"
     await asyncio.to_thread(restore, archive, target, silent)
     # the original runs on its ports again, so the copy needs others
-    taken = tuple(original.ports.values())
-    restored = open_installation(target, wanted_ports={name: choose({}, taken)[name] for name in NAMES})
+    restored = open_installation(target, wanted_ports=unusual_ports())
     assert restored.installation_id == original.installation_id
     with restored.folder.exclusive():
         supervisor = Supervisor(restored, processes=())

@@ -21,6 +21,7 @@ from rtcc_standalone.development.generate import GenerationFailedError, generate
 from rtcc_standalone.doctor import Finding, examine
 from rtcc_standalone.folder import DataFolder
 from rtcc_standalone.installation import open_installation
+from rtcc_standalone.throwaway import unusual_ports
 
 ROOT = checkout_root()
 CONTRACT = """syntax = "proto3";
@@ -197,12 +198,12 @@ def findings(folder: Path) -> list[Finding]:
 
 
 def test_doctor_finds_nothing_broken_in_a_new_installation(open_folder: Path) -> None:
-    open_installation(open_folder)
+    open_installation(open_folder, wanted_ports=unusual_ports())
     assert [finding for finding in findings(open_folder) if finding.verdict == "broken"] == []
 
 
 def test_doctor_names_the_program_on_a_taken_port(open_folder: Path) -> None:
-    installation = open_installation(open_folder)
+    installation = open_installation(open_folder, wanted_ports=unusual_ports())
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", installation.ports["gateway"]))
         stranger.listen()
@@ -221,7 +222,7 @@ def test_doctor_sees_secrets_that_were_opened(open_folder: Path) -> None:
 
 
 def test_doctor_tells_a_broken_installation_file_with_the_way_out(open_folder: Path) -> None:
-    open_installation(open_folder).folder.installation.write_text("{")
+    open_installation(open_folder, wanted_ports=unusual_ports()).folder.installation.write_text("{")
     (found,) = [finding for finding in findings(open_folder) if finding.verdict == "broken"]
     assert "./rtcc restore" in found.advice
 

@@ -79,7 +79,7 @@ async def test_no_acknowledged_message_is_lost_when_the_server_is_killed(tmp_pat
                     number = 0
                     while True:
                         number += 1
-                        await client.publish("source/panel/event", f"{lane}-{number}", qos=1, timeout=5)
+                        await client.publish("source/panel/event", f"{lane}-{number}", qos=1, timeout=30)
                         acknowledged.add(f"{lane}-{number}")
 
                 await asyncio.gather(*(publish(lane) for lane in range(UNDER_WAY)))

@@ -30,7 +30,7 @@ async def connected(supervisor: Supervisor, user: str, password: str, refusals: 
             refusals.append(str(error))
 
     url = f"nats://127.0.0.1:{supervisor.installation.ports['nats']}"
-    client = await nats.connect(url, user=user, password=password, error_cb=note, max_reconnect_attempts=2, connect_timeout=5)
+    client = await nats.connect(url, user=user, password=password, error_cb=note, max_reconnect_attempts=2, connect_timeout=30)
     try:
         yield client
     finally:
@@ -67,7 +67,7 @@ async def agencies(servers: Supervisor, until: Until) -> dict[str, str]:
 async def test_what_an_agency_publishes_is_acknowledged_by_the_platforms_stream(servers: Supervisor, agencies: dict[str, str]) -> None:
     async with platform(servers) as own, connected(servers, "harbor-east", agencies["harbor-east"]) as device:
         await own.jetstream().add_stream(StreamConfig(name="INBOUND", subjects=["agency.*.source.>"], max_bytes=1_000_000))
-        answer = await device.request("source.plate.reader-7", b"read", timeout=5)
+        answer = await device.request("source.plate.reader-7", b"read", timeout=30)
         assert json.loads(answer.data) == {"stream": "INBOUND", "seq": 1}
         stored = await own.jetstream().get_msg("INBOUND", 1)
         assert stored.subject == "agency.harbor-east.source.plate.reader-7"

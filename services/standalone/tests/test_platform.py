@@ -13,9 +13,9 @@ import pytest
 from rtcc_standalone.checkout import checkout_root
 from rtcc_standalone.folder import DataFolder
 from rtcc_standalone.installation import PROCESSES
-from rtcc_standalone.ports import PREFERRED, choose
 from rtcc_standalone.process_facts import descendants, exists
 from rtcc_standalone.supervisor import INFRASTRUCTURE
+from rtcc_standalone.throwaway import unusual_ports
 
 from .conftest import Until
 
@@ -33,13 +33,13 @@ class Terminal:
     def type(self, *words: str, code: int = 0) -> str:
         """What it prints on the standard output; its exit code must be `code`."""
         command = [str(ROOT / "rtcc"), *words, "--data", str(self.folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def start(self) -> str:
-        chosen = choose({}, taken=PREFERRED.values())
-        return self.type("up", "--detach", "--port", f"gateway={chosen['gateway']}", "--port", f"media={chosen['media']}")
+        given = [word for name, port in unusual_ports().items() for word in ("--port", f"{name}={port}")]
+        return self.type("up", "--detach", *given)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from rtcc_standalone.launching import plain_environment
 from rtcc_standalone.process_facts import descendants, exists
 from rtcc_standalone.servers.postgres import role_of
 from rtcc_standalone.supervisor import INFRASTRUCTURE, Supervisor
+from rtcc_standalone.throwaway import unusual_ports
 
 from .conftest import Until
 
@@ -42,11 +43,13 @@ asyncio.run(main())
 
 
 async def started_apart(folder: Path) -> asyncio.subprocess.Process:
-    """A supervisor in a process of its own, ready."""
+    """A supervisor in a process of its own, ready; on ports that no other test has."""
+    if not DataFolder(folder).installation.exists():
+        open_installation(folder, wanted_ports=unusual_ports())
     environment = plain_environment(PYTHONUNBUFFERED="1")
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", _RUN, str(folder), stdout=asyncio.subprocess.PIPE, env=environment)
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         assert await process.stdout.readline() == b"ready\n"
     return process
 
@@ -121,7 +124,7 @@ async def test_second_supervisor_on_a_live_folder_is_refused(servers: Supervisor
 
 
 async def test_taken_port_that_people_know_is_named_with_the_way_out(open_folder: Path) -> None:
-    installation = open_installation(open_folder)
+    installation = open_installation(open_folder, wanted_ports=unusual_ports())
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", installation.ports["gateway"]))
         stranger.listen()
@@ -130,7 +133,7 @@ async def test_taken_port_that_people_know_is_named_with_the_way_out(open_folder
 
 
 async def test_taken_inner_port_moves_for_good(open_folder: Path) -> None:
-    installation = open_installation(open_folder)
+    installation = open_installation(open_folder, wanted_ports=unusual_ports())
     before = installation.ports["s3"]
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", before))
