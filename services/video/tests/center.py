@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import grpc
@@ -102,6 +103,11 @@ class Center:
 
         return await poll(ask, deadline_s=deadline_s)
 
+    async def ended_after_s(self, since: datetime, **fields: Any) -> float:
+        """How long after this moment the service ended a view, by its own clock."""
+        entry = await self.audited("camera.view_ended", **fields)
+        return (entry.recorded_at.ToDatetime(UTC) - since).total_seconds()
+
     async def audited(self, action: str, **fields: Any) -> AuditEntry:
         async def ask() -> AuditEntry | None:
             for entry in self.audit:
@@ -136,7 +142,7 @@ async def closed(connection: RTCPeerConnection) -> None:
     async def ask() -> bool:
         return connection.connectionState in ("closed", "failed")
 
-    await poll(ask, deadline_s=5)
+    await poll(ask, deadline_s=30)
 
 
 @asynccontextmanager
@@ -146,7 +152,6 @@ async def serving(small_platform: TestPlatform, make_clip: Any, monkeypatch: pyt
     sounds = {"north": make_sound("OPUS")}
     async with RtspServer({"north": clip, "south": clip}, "viewer", "hidden-secret", sounds=sounds) as server:
         monkeypatch.setenv("RTCC_VIDEO_AGENCY_VIEWER_LIMIT", "3")
-        monkeypatch.setenv("RTCC_VIDEO_HLS_IDLE_S", "3")
         Registry.keys = {}
         Registry.addresses = {"c1": server.url("north"), "c2": server.url("south"), "c3": "rtsp://viewer:hidden-secret@127.0.0.1:1/none"}
         context = await small_platform.context("video")

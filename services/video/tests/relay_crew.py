@@ -61,7 +61,7 @@ class Watching:
             self.width = frame.width
             self.arrivals.append(time.monotonic())
 
-    async def sees(self, count: int = 5, deadline_s: float = 20.0) -> float:
+    async def sees(self, count: int = 5, deadline_s: float = 40.0) -> float:
         """Waits for so many more pictures; when the last of them came."""
         wanted = len(self.arrivals) + count
 
@@ -109,7 +109,7 @@ class Crew:
         port = free_port()
         spool = self.folder / f"spool-{port}"
         overrides = {
-            "video_cascade_listen": "127.0.0.1:0", "video_spool_folder": str(spool), "video_helper": "off", "video_drain_s": "8",
+            "video_cascade_listen": "127.0.0.1:0", "video_spool_folder": str(spool), "video_helper": "off", "video_drain_s": "25",
             "video_segment_s": "1",
         } | settings  # fmt: skip
         process = await self.platform.start_process("video", port, **overrides)
@@ -120,7 +120,7 @@ class Crew:
                     return relay_id
             return ""
 
-        relay_id = await poll(announced, deadline_s=30)
+        relay_id = await poll(announced, deadline_s=60)
         self._used.add(relay_id)
         self.processes[relay_id] = process
         return relay_id
@@ -132,7 +132,7 @@ class Crew:
         async def lost() -> bool:
             return self.members.get(relay_id) is None
 
-        await poll(lost, deadline_s=15)
+        await poll(lost, deadline_s=30)
 
     async def camera_of(self, relay_id: str) -> str:
         """A new camera, at the server `spare`, whose origin is this relay."""
@@ -158,7 +158,9 @@ class Crew:
 
     def edge(self, camera_id: str) -> str:
         """A relay that isn't the camera's origin."""
-        return next(relay_id for relay_id in self.members.live() if relay_id != self.origin(camera_id))
+        return next(
+            relay_id for relay_id, relay in self.members.live().items() if not relay.draining and relay_id != self.origin(camera_id)
+        )
 
     async def call(self, relay_id: str, scope: Scope, method: str, request: Any, service: str = "Video") -> Any:
         relay = self.members.get(relay_id)
@@ -202,7 +204,7 @@ class Crew:
         finally:
             await connection.close()
 
-    async def until(self, relay_id: str, scope: Scope, method: str, request: Any, condition: Any = bool, deadline_s: float = 20) -> Any:
+    async def until(self, relay_id: str, scope: Scope, method: str, request: Any, condition: Any = bool, deadline_s: float = 40) -> Any:
         async def ask() -> Any:
             try:
                 answer = await self.call(relay_id, scope, method, request)
@@ -212,7 +214,7 @@ class Crew:
 
         return await poll(ask, deadline_s=deadline_s)
 
-    async def sessions(self, camera_id: str, count: int, deadline_s: float = 20.0) -> None:
+    async def sessions(self, camera_id: str, count: int, deadline_s: float = 40.0) -> None:
         """Waits until the camera has exactly so many clients."""
 
         async def counted() -> bool:

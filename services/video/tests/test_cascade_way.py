@@ -68,7 +68,7 @@ class Way:
         async def ask() -> bool:
             return bool(condition())
 
-        await poll(ask, deadline_s=10)
+        await poll(ask)
 
 
 @pytest_asyncio.fixture(params=["plain", "tls"])
@@ -211,7 +211,7 @@ async def test_a_slow_relay_loses_pictures_up_to_a_key_picture_and_holds_nobody_
             return transport.get_write_buffer_size() == 0
         return False
 
-    await poll(emptied, deadline_s=10)
+    await poll(emptied)
     before = len(got)
     for unit in units[1:31]:
         way.feed.stream.publish(AccessUnit(unit.nals, number * 3000, unit.key))
@@ -221,7 +221,7 @@ async def test_a_slow_relay_loses_pictures_up_to_a_key_picture_and_holds_nobody_
         await emptied()
         return len(got) > before
 
-    await poll(more, deadline_s=10)
+    await poll(more)
     first = got[before]
     assert isinstance(first, wire.Picture) and first.key, "after the hole it begins with a key picture"
     connection.close()

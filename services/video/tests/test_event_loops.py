@@ -35,7 +35,7 @@ async def play_first_unit(clip: Path) -> None:
     async with RtspServer({"north": clip}, "viewer", "secret") as server:
         sink = FirstUnit()
         playing = asyncio.create_task(RtspSource(parse_address(server.url("north")), RtspSettings()).run(sink))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await sink.arrived.wait()
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
@@ -58,7 +58,7 @@ async def in_a_process(proof: Callable[[Path], Coroutine[None, None, None]], cli
     """In one of its own, as the service has: uvloop forks to start a child and runs Python in the fork, which waits for ever when it
     collects a scaler of libav there, whose threads the fork doesn't have. The process of the tests is full of them."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             await asyncio.get_running_loop().run_in_executor(pool, on_uvloop, proof, clip)
 
 

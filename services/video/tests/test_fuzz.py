@@ -111,7 +111,7 @@ async def settled(viewer: Viewer) -> None:
     async def ask() -> bool:
         return viewer.counters.packets_sent > 0 and not viewer.outlet._backlog
 
-    await poll(ask, deadline_s=5)
+    await poll(ask)
 
 
 async def test_a_viewers_feedback_reaches_its_own_view_alone(wired: Endpoint, units: list[AccessUnit]) -> None:
@@ -174,7 +174,7 @@ async def test_noise_at_the_port_changes_nothing_and_holds_no_memory(wired: Endp
         # A repeated picture loss indication that came through unharmed may still be answered first.
         return all(taken(peer.viewer) > before for peer, before in zip(peers, before_it, strict=True))
 
-    await poll(served, deadline_s=5)
+    await poll(served)
 
 
 def taken(viewer: Viewer) -> int:

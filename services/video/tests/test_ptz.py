@@ -94,7 +94,7 @@ class Yard:
         async def ask() -> bool:
             return not self.device.moving
 
-        await poll(ask, deadline_s=5)
+        await poll(ask)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -197,7 +197,7 @@ async def test_who_moves_a_camera_stores_a_place_and_takes_one_away(yard: Yard) 
     async def all_told() -> bool:
         return (told("camera.set_preset"), told("camera.remove_preset")) == ([("", "Bay 4"), ("Bay 4", "Bay 5")], [("Bay 5", "")])
 
-    await poll(all_told, deadline_s=20)
+    await poll(all_told)
 
 
 async def test_a_supervisor_takes_over_and_what_moved_stands_still(yard: Yard) -> None:
@@ -237,16 +237,17 @@ async def test_who_loses_session_right_or_camera_loses_the_control(yard: Yard, h
     async def stopped() -> bool:
         return yard.device.calls.count("Stop") > before and not yard.device.moving
 
-    await poll(stopped, deadline_s=5)
+    await poll(stopped)
     ended = await yard.center.audited("camera.control_ended", principal_id=yard.first.principal_id)
     reason = {"session": "the session ended", "person": "the rights changed", "camera": "the camera was changed"}[how]
     assert ended.reason.startswith(reason)
 
 
 async def test_a_lost_connection_stops_the_camera(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease_id = (await yard.take(yard.first)).control.lease_id
+    # the movement is what extends it last
     for module in ("leases", "lease_store"):
         monkeypatch.setattr(f"rtcc_video.onvif.{module}.LEASE", timedelta(seconds=1))
-    lease_id = (await yard.take(yard.first)).control.lease_id
     await yard.move(yard.first, lease_id)
     # nothing more is heard of the console: the device's own watch ends the movement, the sweep the lease
     await yard.until_still()
@@ -325,7 +326,11 @@ async def test_another_process_of_the_service_takes_over_too(yard: Yard) -> None
 async def test_what_answers_to_a_probe_is_told(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtcc_video.onvif.rpc._DISCOVERY_S", 0.4)
     servicer = OnvifServicer(Reach(), ("127.0.0.1", yard.device.discovery_port), yard.center.context.clock)
-    (device,) = (await servicer.DiscoverDevices(onvif_pb2.DiscoverDevicesRequest(), None)).devices
+
+    async def found() -> list[Any]:
+        return list((await servicer.DiscoverDevices(onvif_pb2.DiscoverDevicesRequest(), None)).devices)
+
+    (device,) = await poll(found)
     assert (device.address, device.name, device.hardware, device.location) == (yard.device.address, "Yard camera", "RT-1", "Harbour")
 
 

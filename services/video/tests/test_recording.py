@@ -170,7 +170,11 @@ async def test_a_camera_is_recorded_and_played_by_those_who_may(center: Center) 
     assert [(one.codec[:5], one.width_px) for one in found.inits] == [("avc1.", 320)]
     entry = await center.audited("footage.read", agency_id="east")
     assert (entry.purpose, entry.case_number) == ("robbery", "E-1")
-    assert {"camera:c1", f"segment:{segments[0].segment_id}"} <= {name for e in center.audit for name in e.object_ids}
+
+    async def named() -> bool:
+        return {"camera:c1", f"segment:{segments[0].segment_id}"} <= {name for e in center.audit for name in e.object_ids}
+
+    await poll(named)
     recording = await center.call(BOSS, "ListRecording")
     assert [(one.camera_id, one.state) for one in recording.cameras] == [("c1", pb.RECORDING_STATE_RECORDING)]
     assert recording.cameras[0].segments >= 4
@@ -260,9 +264,9 @@ async def test_on_an_event_what_was_before_it_is_kept_too(center: Center) -> Non
         cameras = (await center.call(BOSS, "ListRecording")).cameras
         return [one.state for one in cameras] == [pb.RECORDING_STATE_WAITING]
 
-    await poll(waits, deadline_s=15)
+    await poll(waits, deadline_s=30)
     flowing = utc_now()
-    await poll(lambda: _past(flowing + timedelta(seconds=4)), deadline_s=10)
+    await poll(lambda: _past(flowing + timedelta(seconds=4)), deadline_s=30)
     assert not (await center.footage()).segments
     raised = utc_now()
     alert = Alert(alert_id=new_id(), agency_id="east", kind="plate_hit", state=ALERT_STATE_NEW)
@@ -282,24 +286,35 @@ async def _past(moment: datetime) -> bool:
 async def test_a_camera_that_goes_leaves_a_gap_that_says_why(center: Center) -> None:
     await center.policy()
     await center.until(lambda answer: len(answer.segments) >= 2)
+    goes = utc_now()
     await center.server.__aexit__(None, None, None)
     gone = utc_now()
-    found = await center.until(lambda answer: any(gap.kind == "camera" for gap in answer.gaps))
-    gap = next(gap for gap in found.gaps if gap.kind == "camera")
-    assert "camera" in gap.reason
-    # what was in memory when it went is kept: the gap begins where the last picture ended
-    assert gap.started_at == found.segments[-1].ended_at
-    assert abs(gap.started_at.ToDatetime(UTC).timestamp() - gone.timestamp()) < 3
-    state = (await center.call(BOSS, "ListRecording")).cameras[0]
-    assert state.state == pb.RECORDING_STATE_FAILED
-    assert state.reason
+
+    def gap_at_the_end(answer: pb.ListFootageResponse) -> pb.FootageGap | None:
+        # what was in memory when it went is kept, and stored a moment later: the gap begins where the last picture ended
+        return next((gap for gap in answer.gaps if gap.kind == "camera" and gap.started_at == answer.segments[-1].ended_at), None)
+
+    gap = gap_at_the_end(await center.until(gap_at_the_end))
+    assert gap is not None and "camera" in gap.reason
+    assert goes - timedelta(seconds=3) < gap.started_at.ToDatetime(UTC) < gone + timedelta(seconds=3)
+
+    async def failed() -> bool:
+        state = (await center.call(BOSS, "ListRecording")).cameras[0]
+        return state.state == pb.RECORDING_STATE_FAILED and bool(state.reason)
+
+    await poll(failed)
 
 
-async def test_what_is_due_is_deleted_with_a_proof_and_what_is_held_stays(center: Center) -> None:  # R22
+async def test_what_is_due_is_deleted_with_a_proof_and_what_is_held_stays(center: Center, tmp_path: Path) -> None:  # R22
     await center.policy()
     await center.until(lambda answer: len(answer.segments) >= 3)
     await center.policy(pb.RECORDING_MODE_OFF)
     await center.until(lambda answer: answer.gaps and answer.gaps[-1].kind == "not_wanted")
+
+    async def all_stored() -> bool:
+        return not list((tmp_path / "spool").rglob("*.segment"))
+
+    await poll(all_stored)
     # four minutes later by the index: three minutes are allowed
     async with center.context.database.transaction(Scope.platform("video")) as connection:
         await connection.execute(

@@ -86,8 +86,7 @@ async def test_what_libav_reads_and_clips_are_heard_over_their_end(site: str, fo
         await until(lambda: found["aac"].sound_report.cores > 0)
         # only while somebody hears it
         found["aac"].stream.sound.detach(ears["aac"])
-        await until(lambda: found["aac"].sound_report.cores == 0)
-        assert not any(health.transcoder_cores for health in feeds.measure({}))
+        await until(lambda: found["aac"].sound_report.cores == 0 and not any(health.transcoder_cores for health in feeds.measure({})))
 
 
 async def test_mpeg_ts_with_aac_is_heard_where_it_is_allowed_and_else_never_asked_for(unused_udp_port: int, folder: Path) -> None:

@@ -54,7 +54,7 @@ async def until_heard(center: Center, heard: bool) -> None:
         "ListViewers",
         pb.ListViewersRequest(),
         lambda answer: any(viewer.sound for viewer in answer.viewers) == heard,
-        deadline_s=5,
+        deadline_s=30,
     )
 
 

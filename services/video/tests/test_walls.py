@@ -113,7 +113,7 @@ async def test_a_wall_names_own_and_granted_cameras_alone(desk: Desk) -> None:
         except NotFound:
             return None
 
-    wall = await poll(granted, deadline_s=10)
+    wall = await poll(granted)
     assert wall is not None
     agreement.status = AGREEMENT_STATUS_REVOKED
     await desk.store("agreement", "a1", agreement)
@@ -125,7 +125,7 @@ async def test_a_wall_names_own_and_granted_cameras_alone(desk: Desk) -> None:
             return True
         return False
 
-    await poll(ended, deadline_s=10)
+    await poll(ended)
     # what stands already may stay: it shows nothing
     assert (await desk.save(STRANGER, wall, name="Quay, old")).revision == 2
 

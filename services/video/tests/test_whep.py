@@ -31,7 +31,7 @@ CANDIDATE = "a=candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host generation 
 RESTART = "a=ice-ufrag:Zz9c\r\na=ice-pwd:9mN6yDJrjHQ4sYbnQm3kQ1Aq\r\n"
 
 
-async def checked(port: int, credentials: tuple[str, str, str], host: str = "127.0.0.1", wait_s: float = 2.0) -> tuple[str, int] | None:
+async def checked(port: int, credentials: tuple[str, str, str], host: str = "127.0.0.1", wait_s: float = 30.0) -> tuple[str, int] | None:
     """Where the relay sees us, when it answers a check with these credentials (its ufrag, its password, ours)."""
     ufrag, password, peer = credentials
     attributes = [(stun.ATTRIBUTE_USERNAME, f"{ufrag}:{peer}".encode()), (stun.ATTRIBUTE_USE_CANDIDATE, b"")]

@@ -165,8 +165,10 @@ async def pages(chromium: str) -> AsyncIterator[tuple[Desk, Page, Page]]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=60_000)
         publishing, watching = await browser.new_page(), await (await browser.new_context()).new_page()
+        for tab in (publishing, watching):
+            tab.set_default_timeout(60_000)
         await publishing.goto(f"{url}/publish")
         await facts_when(publishing, "facts.sent > 5")
         await watching.goto(f"{url}/watch")
@@ -206,7 +208,7 @@ async def test_one_chromium_publishes_and_another_sees_moving_pictures(pages: tu
         # Chromium gathers anew: it sends from another port
         return desk.publisher is not None and desk.publisher.link.path is not path
 
-    await poll(moved, deadline_s=20)
+    await poll(moved, deadline_s=40)
     decoded = (await watching.evaluate("read()"))["decoded"]
     await facts_when(watching, f"facts.decoded > {decoded} + 30")
     await facts_when(publishing, "facts.state === 'connected' && facts.dtls === 'connected'")
