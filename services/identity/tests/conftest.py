@@ -120,14 +120,15 @@ class Identity:
 
         await poll(arrived)
 
-    async def entry(self, action: str, scope: Scope, log: str = "") -> AuditEntry:
-        """The newest audit entry of this person's act in the log of an agency (the own one)."""
+    async def entry(self, action: str, scope: Scope, *names: str, log: str = "") -> AuditEntry:
+        """The newest audit entry of this person's act about all these, in the log of an agency (the own one)."""
 
         async def found() -> list[AuditEntry]:
             return [
                 one
                 for one in self.running.audited
-                if one.action == action and one.principal_id == scope.principal_id and one.agency_id == (log or scope.agency_id)
+                if (one.action, one.principal_id, one.agency_id) == (action, scope.principal_id, log or scope.agency_id)
+                and set(names) <= set(one.object_ids)
             ]
 
         return (await poll(found))[-1]
