@@ -18,7 +18,7 @@ def copied(root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_both_helms_three_kubernetes_and_trivy_find_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert charts(root, fast=False, write=False) == 0, capsys.readouterr().out
 
@@ -39,7 +39,7 @@ def test_a_setting_that_the_code_doesnt_know_is_named(copied: Path, capsys: pyte
     assert "charts/intake/values.schema.json is not what the code says" in capsys.readouterr().out
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_trivy_finds_what_is_open(root: Path, consortium: list[Object]) -> None:
     for item in consortium:
         if item["kind"] == "Deployment":

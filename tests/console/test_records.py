@@ -88,6 +88,6 @@ async def test_an_import_maps_columns_shows_progress_and_reports_each_rejected_r
         await expect(dialog.get_by_label("Field of Last name")).to_have_value("surname")
         await dialog.get_by_test_id("record-import-start").click()
         report = dialog.get_by_test_id("record-import-report")
-        await expect(report).to_have_attribute("data-state", "done", timeout=20_000)
+        await expect(report).to_have_attribute("data-state", "done")
         await expect(report).to_contain_text("1 new, 1 rejected")
         await expect(report.get_by_role("region", name="Rejected rows")).to_contain_text("DOB")

@@ -33,7 +33,7 @@ async def test_a_part_of_the_picture_is_hidden_in_a_copy(desk: World, console_br
         async def pictured() -> bool:
             return bool(await page.evaluate("document.querySelector('.redaction-stage video').videoWidth > 0"))
 
-        await until(pictured, deadline_s=20)
+        await until(pictured, deadline_s=60)
         frame = await stage.bounding_box()
         assert frame is not None
         await page.mouse.move(frame["x"] + frame["width"] * 0.1, frame["y"] + frame["height"] * 0.2)
@@ -66,7 +66,7 @@ async def test_a_part_of_the_picture_is_hidden_in_a_copy(desk: World, console_br
         await expect(page.get_by_role("heading", name="Exports")).to_be_visible()
 
         copies = rows.filter(has_text="Redacted copy")
-        await expect(copies).to_have_count(before + 1, timeout=40_000)
+        await expect(copies).to_have_count(before + 1, timeout=90_000)
         await expect(copies.first).to_contain_text("the rest is nobody's business")
         await pictures(page, "exports")
         async with page.expect_download() as saving:

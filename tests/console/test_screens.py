@@ -104,7 +104,7 @@ def _complains(kind: str, text: str) -> bool:
     return kind == "error" and "Failed to load resource" not in text and "WebSocket" not in text
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("path", SCREENS)
 async def test_a_screen_is_accessible_and_asks_nobody_else(
     path: str, furnished: World, everybody: registry_pb2.Person, console_browser: Browser
@@ -117,7 +117,7 @@ async def test_a_screen_is_accessible_and_asks_nobody_else(
         assert witness.complaints == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_an_incidents_workspace_is_accessible_and_asks_nobody_else(
     furnished: World, everybody: registry_pb2.Person, console_browser: Browser
 ) -> None:
@@ -134,7 +134,7 @@ async def test_an_incidents_workspace_is_accessible_and_asks_nobody_else(
         assert witness.complaints == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_a_wall_is_accessible_and_asks_nobody_else(
     furnished: World, everybody: registry_pb2.Person, console_browser: Browser
 ) -> None:
@@ -155,7 +155,7 @@ async def test_a_wall_is_accessible_and_asks_nobody_else(
         assert witness.complaints == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_the_door_is_accessible_and_asks_nobody_else(furnished: World, console_browser: Browser) -> None:
     url = furnished.platform.url
     witness = Witness(url)

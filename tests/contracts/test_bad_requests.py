@@ -38,7 +38,7 @@ async def send(platform: RunningPlatform, rule: CallRule, data: bytes, scope: Sc
     kind = channel.stream_unary if rule.client_streaming else channel.unary_unary
     multicallable = kind(rule.path, request_serializer=lambda raw: raw, response_deserializer=rule.response_type.FromString)
     try:
-        await multicallable(iter((data,)) if rule.client_streaming else data, metadata=platform.metadata(scope), timeout=15)
+        await multicallable(iter((data,)) if rule.client_streaming else data, metadata=platform.metadata(scope), timeout=40)
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK

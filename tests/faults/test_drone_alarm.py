@@ -45,7 +45,7 @@ async def alarms(platform: RunningPlatform) -> list[event_pb2.Event]:
     return [event for event in found if event.drone_alarm.identity.serial_number == SERIAL]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_a_killed_watcher_tells_an_alarm_once_and_loses_no_sighting(mortal_platform: RunningPlatform, mortal_world: World) -> None:
     platform, world = mortal_platform, mortal_world
     await zone_in_the_air(world)

@@ -79,7 +79,7 @@ async def everything_answers(platform: RunningPlatform, world: World) -> None:
         await until(answers, deadline_s=RECOVERED_WITHIN_S)
 
 
-@pytest.mark.timeout(1800 if SOAK else 240)
+@pytest.mark.timeout(1800 if SOAK else 400)
 @pytest.mark.parametrize("target", TARGETS)
 async def test_nothing_acknowledged_is_lost_and_nothing_doubled(mortal_platform: RunningPlatform, mortal_world: World, target: str) -> None:
     platform, world = mortal_platform, mortal_world
@@ -113,7 +113,7 @@ async def found_and_single(world: World, load: Load) -> None:
     assert set(raised.values()) == {1}, [incident for incident, count in raised.items() if count > 1]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_pictures_of_acknowledged_reads_survive_the_object_store(mortal_platform: RunningPlatform, mortal_world: World) -> None:
     platform, world = mortal_platform, mortal_world
     load = await load_of(world)
@@ -130,7 +130,7 @@ async def test_pictures_of_acknowledged_reads_survive_the_object_store(mortal_pl
         objects.close()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_all_at_once_is_survived(mortal_platform: RunningPlatform, mortal_world: World) -> None:
     platform, world = mortal_platform, mortal_world
     load = await load_of(world)
@@ -144,7 +144,7 @@ async def test_all_at_once_is_survived(mortal_platform: RunningPlatform, mortal_
     await found_and_single(world, load)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_the_audit_log_is_whole_after_all_that(mortal_platform: RunningPlatform, mortal_world: World) -> None:
     # R11, R12: what JetStream acknowledged stands in the ledger, and the ledger is what it was
     async def whole() -> bool:

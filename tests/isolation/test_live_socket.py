@@ -111,7 +111,7 @@ async def test_a_partner_is_sent_what_the_agreement_grants_and_nothing_else(plat
         async def told() -> bool:
             return any(frame.revoked.agreement_id == agreement_id for frame in partner.frames)
 
-        await until(told, deadline_s=5)
+        await until(told)
 
 
 @pytest.mark.parametrize("role", ["auditor", "platform_operator"])

@@ -27,7 +27,7 @@ def alarm(alarm_id: str) -> bytes:
 async def panel(platform: RunningPlatform, source: Source, **changed: str) -> AsyncIterator[aiomqtt.Client]:
     """Signed in as a device of the source would."""
     login = {"username": source.source_id, "password": source.secret, "identifier": f"panel-{new_id()}"} | changed
-    async with aiomqtt.Client("127.0.0.1", platform.supervisor.installation.ports["mqtt"], timeout=5, **login) as client:
+    async with aiomqtt.Client("127.0.0.1", platform.supervisor.installation.ports["mqtt"], timeout=30, **login) as client:
         yield client
 
 

@@ -128,7 +128,7 @@ async def _officer(world: World) -> tuple[registry_pb2.Unit, registry_pb2.Person
     return unit, created
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_she_knows_before_she_arrives(world: World, browser: Browser) -> None:
     await add_agency(world, AGENCY)
     await _records(world)
@@ -146,7 +146,7 @@ async def test_she_knows_before_she_arrives(world: World, browser: Browser) -> N
 
         # the call is an incident by itself; the dispatcher sends the nearest unit
         row = desk.get_by_text("Domestic disturbance").first
-        await row.wait_for(timeout=30_000)
+        await row.wait_for(timeout=60_000)
         await row.click()
         await desk.get_by_test_id("incident").wait_for()
         await desk.get_by_test_id("assign-unit").click()
@@ -163,7 +163,7 @@ async def test_she_knows_before_she_arrives(world: World, browser: Browser) -> N
         await expect(assignment).to_have_attribute("data-status", "en_route")
         await phone.get_by_test_id("before-arrival").click()
         warnings = phone.get_by_test_id("arrival-warning")
-        await expect(warnings.first).to_be_visible(timeout=20_000)
+        await expect(warnings.first).to_be_visible()
         told = " | ".join(await warnings.all_inner_texts())
         assert "hunting rifles" in told and "assault" in told.lower(), told
         people = phone.get_by_test_id("arrival-person")
@@ -182,8 +182,11 @@ async def test_she_knows_before_she_arrives(world: World, browser: Browser) -> N
         await expect(assignment).to_have_attribute("data-status", "on_scene")
 
     # each look at the records stands in the log with the incident's number as its case (R18)
-    request = ledger_pb2.ListEntriesRequest(limit=500)
-    stored = (await world.platform.ask("ListEntries", world.everything(AGENCY), request)).entries
-    looks = [item.entry for item in stored if item.entry.action == "arrival_card.read" and item.entry.principal_id == officer.person_id]
+    async def looked() -> list[ledger_pb2.AuditEntry]:
+        request = ledger_pb2.ListEntriesRequest(limit=500)
+        stored = (await world.platform.ask("ListEntries", world.everything(AGENCY), request)).entries
+        return [item.entry for item in stored if item.entry.action == "arrival_card.read" and item.entry.principal_id == officer.person_id]
+
+    looks = await until(looked)
     (incident,) = (await world.platform.ask("ListIncidents", world.everything(AGENCY))).incidents
     assert {(entry.purpose, entry.case_number) for entry in looks} == {("dispatch", incident.number)}

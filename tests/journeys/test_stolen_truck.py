@@ -8,6 +8,6 @@ from proof.world import World
 from rtcc_demo.rtsp_server import RtspServer
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_a_stolen_truck_crosses_the_border(world: World, browser: Browser, street_cameras: RtspServer) -> None:
     await stolen_truck(world, browser, street_cameras)

@@ -38,7 +38,7 @@ class AuditWatch:
         return list(self._by_principal[principal_id])
 
     async def find(
-        self, wanted: Callable[[AuditEntry], bool], *, by: str | None = None, since: int = 0, deadline_s: float = 10.0
+        self, wanted: Callable[[AuditEntry], bool], *, by: str | None = None, since: int = 0, deadline_s: float = 30.0
     ) -> AuditEntry:
         """The first entry that is wanted, waiting for it; AssertionError after the deadline.
 

@@ -13,8 +13,9 @@ from proof.world import World
 from rtcc.registry.v1 import registry_pb2
 from rtcc_standalone.development.chromium import find_chromium
 
-# a link that was cut comes back within its back-off, and a loaded machine paints late
-expect.set_options(timeout=20_000)
+# a link that was cut comes back within its back-off, and a loaded machine starts and paints late
+_PATIENCE_MS = 60_000
+expect.set_options(timeout=_PATIENCE_MS)
 
 View = tuple[float, float, float]
 """Of a map: longitude, latitude, zoom."""
@@ -68,7 +69,7 @@ async def chromium_or_none(*flags: str) -> AsyncIterator[Browser | None]:
         yield None
         return
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(executable), args=[*FLAGS, *flags])
+        browser = await playwright.chromium.launch(executable_path=str(executable), args=[*FLAGS, *flags], timeout=_PATIENCE_MS)
         try:
             yield browser
         finally:
@@ -94,6 +95,7 @@ async def window(
         timezone_id="Europe/Helsinki",
         ignore_https_errors=world.platform.believed is not None,
     )
+    context.set_default_timeout(_PATIENCE_MS)
     try:
         page = await context.new_page()
         opened(page)

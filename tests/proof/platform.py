@@ -50,7 +50,7 @@ UNBOUNDED = {
 }
 
 
-async def until[T](question: Callable[[], Awaitable[T]], *, deadline_s: float = 15.0, every_s: float = 0.05) -> T:
+async def until[T](question: Callable[[], Awaitable[T]], *, deadline_s: float = 30.0, every_s: float = 0.05) -> T:
     """Ask until the answer is truthy; AssertionError after the deadline."""
     ends = time.monotonic() + deadline_s
     while not (answer := await question()):
@@ -105,7 +105,7 @@ class RunningPlatform:
         issuer = scope.principal_id.removeprefix("service:") if scope.principal_kind == "service" else "gateway"
         return self.issuers[issuer].metadata(scope)
 
-    async def call(self, rule: CallRule, request: Message, metadata: tuple[tuple[str, str], ...], timeout_s: float = 20.0) -> Answer:
+    async def call(self, rule: CallRule, request: Message, metadata: tuple[tuple[str, str], ...], timeout_s: float = 40.0) -> Answer:
         """One call, whatever its kind of request; errors are answers."""
         channel = self.channels.channel(rule.service)
         serialise, parse = rule.request_type.SerializeToString, rule.response_type.FromString

@@ -26,11 +26,11 @@ async def frames_rise(page: Page, camera_ids: set[str]) -> None:
         frames = await decoded_frames(page)
         return frames if set(frames) == camera_ids and all(count > 5 for count in frames.values()) else None
 
-    first = await until(all_there, deadline_s=30)
+    first = await until(all_there, deadline_s=60)
     assert first is not None
 
     async def grown() -> bool:
         now = await decoded_frames(page)
         return all(now.get(camera_id, -1) > count + 5 for camera_id, count in first.items())
 
-    await until(grown, deadline_s=20)
+    await until(grown, deadline_s=60)

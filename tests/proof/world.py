@@ -278,6 +278,21 @@ class World:
         await until(sent)
         return answer[0]
 
+    async def logged(
+        self, agency_id: str, thing: str, wanted: Callable[[list[ledger_pb2.AuditEntry]], bool], *, limit: int = 100
+    ) -> list[ledger_pb2.AuditEntry]:
+        """The ledger's entries about a thing, once they are what is wanted: each is kept a moment after what it tells of."""
+
+        async def look() -> list[ledger_pb2.AuditEntry] | None:
+            request = ledger_pb2.ListAccessesRequest(object_id=thing, limit=limit)
+            answer = await self.platform.ask("ListAccesses", self.everything(agency_id), request)
+            entries = [stored.entry for stored in answer.entries]
+            return entries if wanted(entries) else None
+
+        found = await until(look)
+        assert found is not None
+        return found
+
     async def alerts(self, agency_id: str) -> list[alerting_pb2.Alert]:
         answer = await self.platform.ask(
             "ListAlerts", self.everything(agency_id), alerting_pb2.ListAlertsRequest(include_closed=True, limit=500)

@@ -241,7 +241,7 @@ async def _controller(settings: dict[str, str]) -> AsyncIterator[str]:
             async def looked() -> bool:
                 return bool(api.condition("agencies", "measured"))
 
-            await until(looked, deadline_s=40)
+            await until(looked, deadline_s=60)
             yield f"http://{settings['RTCC_OPERATOR_METRICS_LISTEN']}/metrics"
         finally:
             os.killpg(process.pid, signal.SIGKILL)
@@ -297,7 +297,7 @@ async def test_every_series_and_label_that_is_asked_for_is_emitted(
             return not missing
 
         with contextlib.suppress(AssertionError):  # told below, with what is missing
-            await until(complete, deadline_s=45, every_s=1)
+            await until(complete, deadline_s=90, every_s=1)
     assert not missing
 
 
@@ -316,7 +316,7 @@ async def test_logs_are_json_with_their_service_and_never_say_who(platform: Runn
     async def told() -> bool:
         return quarantined in folder.log("core").read_text()
 
-    await until(told, deadline_s=40)
+    await until(told, deadline_s=90)
     logs = {process: folder.log(process).read_text() for process in PROCESSES}
     lines = [json.loads(line) for text in logs.values() for line in text.splitlines() if line.startswith("{")]
     assert {line["service"] for line in lines} >= {"gateway", "video", "+".join(PROCESSES["core"])}
