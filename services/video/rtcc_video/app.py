@@ -223,9 +223,11 @@ class VideoApp:
         if view is not None:
             self._on_ended(view, reason, counters)
 
-    def show_viewer(self, scope: Scope, camera_id: str, viewer_id: str, shown_width_px: int) -> None:
+    def show_viewer(self, scope: Scope, camera_id: str, viewer_id: str, shown_width_px: int) -> Viewer:
         """The caller's own view is shown larger or smaller. Raises `NotFound` for any other view, `Refused` when the right is gone."""
-        self._own_viewer(scope, camera_id, viewer_id).show(shown_width_px <= SMALL_WIDTH_PX)
+        viewer = self._own_viewer(scope, camera_id, viewer_id)
+        viewer.show(shown_width_px <= SMALL_WIDTH_PX)
+        return viewer
 
     def set_sound(self, scope: Scope, camera_id: str, viewer_id: str, *, on: bool) -> None:
         """Switches the sound of the caller's own view. Raises `NotFound` for any other, `Refused`, and `Conflict` where there is none."""

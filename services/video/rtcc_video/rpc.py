@@ -44,9 +44,9 @@ class VideoServicer(video_pb2_grpc.VideoServiceServicer):
     async def UpdateViewer(self, request: pb.UpdateViewerRequest, context: object) -> pb.UpdateViewerResponse:
         _need(request.viewer_id, "viewer_id")
         if request.shown_width_px:
-            self._app.show_viewer(current_scope(), request.camera_id, request.viewer_id, request.shown_width_px)
+            viewer = self._app.show_viewer(current_scope(), request.camera_id, request.viewer_id, request.shown_width_px)
             if not request.sdp_fragment:
-                return pb.UpdateViewerResponse(etag=request.etag)
+                return pb.UpdateViewerResponse(etag=request.etag, hears=viewer.hears)
         _need(request.etag, "etag")
         _bound_fragment(request.sdp_fragment)
         fragment, etag = self._app.update_viewer(current_scope(), request.camera_id, request.viewer_id, request.etag, request.sdp_fragment)

@@ -368,3 +368,29 @@ async def test_bad_requests_are_named(center: Center) -> None:
             await center.call(CHIEF, "SetRecordingPolicy", policy=pb.RecordingPolicy(**policy))
     with pytest.raises(NotFound):
         await center.call(BOSS, "ReleaseFootageHold", hold_id="none")
+
+
+async def test_a_cameras_own_policy_is_removed_and_the_agencys_counts_again(center: Center) -> None:  # R22
+    async def recorder(state: pb.RecordingState) -> bool:
+        return any(one.state == state for one in (await center.call(DETECTIVE, "ListRecording")).cameras)
+
+    own = pb.RecordingPolicy(camera_id="c1")
+    with pytest.raises(NotFound):
+        await center.call(CHIEF, "SetRecordingPolicy", policy=own, remove=True)
+    # nothing would say any more how long the agency's recordings are kept
+    with pytest.raises(InvalidInput, match="camera_id"):
+        await center.call(CHIEF, "SetRecordingPolicy", remove=True)
+    await center.policy(camera_id="")
+    await center.policy(pb.RECORDING_MODE_OFF)
+    await poll(lambda: recorder(pb.RECORDING_STATE_OFF), deadline_s=30)
+    with pytest.raises(Refused):
+        await center.call(BOSS, "SetRecordingPolicy", policy=own, remove=True)
+    answer = await center.call(CHIEF, "SetRecordingPolicy", policy=own, remove=True)
+    assert not answer.HasField("policy")
+    await poll(lambda: recorder(pb.RECORDING_STATE_RECORDING), deadline_s=30)
+    assert [one.camera_id for one in (await center.call(CHIEF, "ListRecording")).policies] == [""]
+
+    async def written() -> bool:
+        return any(entry.action == "recording.set" and entry.old_value and not entry.new_value for entry in center.audit)
+
+    await poll(written, deadline_s=30)

@@ -134,8 +134,12 @@ async def test_a_right_that_ends_takes_the_sound_and_leaves_the_pictures(center:
     async with hearing(center, OPERATOR) as (connection, request):
         await center.call(OPERATOR, "SetViewerSound", request)
         await until_heard(center, True)
+        # how the page learns that its sound is off, though its pictures go on
+        shown = pb.UpdateViewerRequest(camera_id="c1", viewer_id=request.viewer_id, shown_width_px=640)
+        assert (await center.call(OPERATOR, "UpdateViewer", shown)).hears
         await center.store("person", "east", OPERATOR.principal_id, officer)
         await until_heard(center, False)
+        assert not (await center.call(OPERATOR, "UpdateViewer", shown)).hears
         await frames(connection, 20)
         await center.store("person", "east", OPERATOR.principal_id, operator)
         await center.until(OPERATOR, "SetViewerSound", request, lambda answer: answer is not None)

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from rtcc_chassis.access import Access, AuditDraft, Outcome, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import NotFound
+from rtcc_chassis.errors import InvalidInput, NotFound
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.retention import new_hold_id, sweep
 from rtcc_chassis.scope import Scope
@@ -66,6 +66,16 @@ class Retention:
         touched(f"camera:{policy.camera_id}" if policy.camera_id else "", old_value=_json(before), new_value=_json(wanted))
         self._on_policy()
         return wanted
+
+    async def remove_policy(self, scope: Scope, camera_id: str) -> None:
+        """A camera's own; the agency's can only be changed, for without one nothing would say how long its recordings are kept."""
+        if not camera_id:
+            raise InvalidInput.one("policy.camera_id", "is needed: the agency's own policy is set to off, not removed")
+        before = await self._store.remove_policy(scope, camera_id)
+        if before is None:
+            raise NotFound("recording policy of camera", camera_id[:80])
+        touched(f"camera:{camera_id}", old_value=_json(before))
+        self._on_policy()
 
     async def place_hold(self, scope: Scope, hold: FootageHold) -> FootageHold:
         """In force before the answer: what a sweep hasn't deleted until now stays."""

@@ -94,6 +94,9 @@ class FootageServicer(footage_pb2_grpc.FootageServiceServicer):
 
     async def SetRecordingPolicy(self, request: pb.SetRecordingPolicyRequest, context: Any) -> pb.SetRecordingPolicyResponse:
         asked = request.policy
+        if request.remove:
+            await self._retention.remove_policy(current_scope(), asked.camera_id)
+            return pb.SetRecordingPolicyResponse()
         modes = {value: mode for mode, value in _MODES.items()}
         if asked.mode not in modes:
             raise InvalidInput.one("policy.mode", "is needed: off, continuous or on event")

@@ -58,6 +58,14 @@ class FootageStore:
             )
         return _policy(before) if before is not None else None
 
+    async def remove_policy(self, scope: Scope, camera_id: str) -> RecordingPolicy | None:
+        """The policy that was removed."""
+        async with self._database.transaction(scope) as connection:
+            row = await connection.fetchrow(
+                "delete from recording_policy where agency_id = $1 and camera_id = $2 returning *", scope.agency_id, camera_id
+            )
+        return _policy(row) if row is not None else None
+
     async def add_segments(self, scope: Scope, segments: Sequence[Segment], inits: Sequence[tuple[str, Init]]) -> None:
         """Adding one again changes nothing. `inits`: with the agency that each belongs to."""
         async with self._database.transaction(scope) as connection:
