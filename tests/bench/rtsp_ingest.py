@@ -61,11 +61,16 @@ def run(argv: Sequence[str]) -> dict[str, Any]:
             transport, *how = kind.split("_")
             found = asyncio.run(measure(clip, transport, arguments.cameras, arguments.seconds, ",".join(how)))
             load = os.getloadavg()[0]
-            print(f"{kind}: {found['ms']:.2f} ms/s a camera, {found['pictures']:.1f} pictures/s each, load {load:.1f}", file=sys.stderr)
+            print(
+                f"{kind}: {found['ms']:.2f} ms/s a camera, {found['pictures']:.1f} pictures/s each, "
+                f"woke up {found['wakeups']:.0f} times a second, load {load:.1f}",
+                file=sys.stderr,
+            )
             seen[kind].append(found)
     for kind, rounds in seen.items():
         figures[f"{kind}_ms_per_stream_second"] = round(statistics.median(found["ms"] for found in rounds), 2)
         figures[f"{kind}_pictures_per_s"] = round(statistics.median(found["pictures"] for found in rounds), 1)
+        figures[f"{kind}_wakeups_per_s"] = round(statistics.median(found["wakeups"] for found in rounds))
     figures["load_average"] = round(os.getloadavg()[0], 1)
     if "tcp" in seen:
         figures["rtsp_ms_per_stream_second"] = figures["tcp_ms_per_stream_second"]
@@ -83,6 +88,7 @@ async def measure(clip: Path, transport: str, count: int, seconds: float, how: s
     return {
         "ms": (after["cpu_s"] - before["cpu_s"]) * 1000 / elapsed / count,
         "pictures": (after["pictures"] - before["pictures"]) / elapsed / count,
+        "wakeups": (after["wakeups"] - before["wakeups"]) / elapsed,
     }
 
 
@@ -163,7 +169,8 @@ async def pull(urls: dict[str, str], how: str) -> None:
     while await reader.readline():
         used = resource.getrusage(resource.RUSAGE_SELF)
         pictures = sum(feed.stream.frames_total for feed in feeds.all())
-        sys.stdout.write(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "pictures": pictures, "at_s": time.monotonic()}) + "\n")
+        told = {"cpu_s": used.ru_utime + used.ru_stime, "pictures": pictures, "wakeups": used.ru_nvcsw, "at_s": time.monotonic()}
+        sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
     ticking.cancel()
     await feeds.stop()

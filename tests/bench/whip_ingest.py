@@ -72,12 +72,17 @@ def run(argv: Sequence[str]) -> dict[str, Any]:
     for kind in kinds * arguments.rounds:
         found = asyncio.run(measure(kind, units, arguments.publishers, arguments.seconds))
         load = os.getloadavg()[0]
-        print(f"{kind:20} {found['ms']:6.2f} ms/s a publisher, {found['pictures']:.1f} pictures/s each, load {load:.1f}", file=sys.stderr)
+        print(
+            f"{kind:20} {found['ms']:6.2f} ms/s a publisher, {found['pictures']:.1f} pictures/s each, "
+            f"woke up {found['wakeups']:.0f} times a second, load {load:.1f}",
+            file=sys.stderr,
+        )
         seen[kind].append(found)
     for kind, rounds in seen.items():
         name = kind.replace("-", "_")
         figures[f"{name}_ms_per_stream_second"] = round(statistics.median(found["ms"] for found in rounds), 2)
         figures[f"{name}_pictures_per_s"] = round(statistics.median(found["pictures"] for found in rounds), 1)
+        figures[f"{name}_wakeups_per_s"] = round(statistics.median(found["wakeups"] for found in rounds))
     if "aiortc_ms_per_stream_second" in figures:
         theirs = figures["aiortc_ms_per_stream_second"]
         figures["ratio_vs_aiortc"] = round(theirs / figures["ours_ms_per_stream_second"], 1)
@@ -102,6 +107,7 @@ async def measure(kind: str, units: list[AccessUnit], count: int, seconds: float
     return {
         "ms": (after["cpu_s"] - before["cpu_s"]) * 1000 / elapsed / count,
         "pictures": (after["pictures"] - before["pictures"]) / elapsed / count,
+        "wakeups": (after["wakeups"] - before["wakeups"]) / elapsed,
     }
 
 
@@ -322,7 +328,7 @@ async def receive(kind: str) -> None:
             answer: dict[str, Any] = {"answer": await opens(request["offer"])}
         else:
             used = resource.getrusage(resource.RUSAGE_SELF)
-            answer = {"cpu_s": used.ru_utime + used.ru_stime, "pictures": counted.pictures}
+            answer = {"cpu_s": used.ru_utime + used.ru_stime, "pictures": counted.pictures, "wakeups": used.ru_nvcsw}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

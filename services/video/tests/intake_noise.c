@@ -102,29 +102,29 @@ int main(int count, char **words)
     unsigned long taken = 0, opened = 0;
     init = begin, update = copy, final = end, control = check;
     for (uint32_t round = 0; round < rounds; round++) {
-        struct state state;
         struct batch batch;
+        struct state *state = &batch.state;
         unsigned datagrams = any(DATAGRAMS + 1), first = datagrams ? any(datagrams) : 0;
         size_t room = any(3) ? ROOM : any(ROOM) + 1, bytes = 0;
         /* on the heap and no longer than said, so that a byte too far is seen */
         uint8_t *slots = malloc((size_t)datagrams * SLOT + 1), *joined = malloc(room), salt[SALT] = {1};
-        expect(&state);
-        memset(&batch, 0, sizeof batch);
+        intake_prepare(&batch, slots, SLOT, joined, room);
+        expect(state);
         for (unsigned i = 0; i < datagrams; i++) {
             batch.address_bytes[i] = any(20) ? 16 : any(129);
-            batch.lengths[i] = (uint32_t)write_packet(slots + (size_t)i * SLOT, SLOT, (uint16_t)(state.index + i - first), 7);
+            batch.lengths[i] = (uint32_t)write_packet(slots + (size_t)i * SLOT, SLOT, (uint16_t)(state->index + i - first), 7);
         }
         if (any(2)) {
-            intake_plain(&batch, slots, SLOT, first, datagrams, &state, joined, room);
-            taken += look(&state, room);
+            intake_plain(&batch, first, datagrams);
+            taken += look(state, room);
         } else {
-            intake_sealed(&batch, slots, SLOT, first, datagrams, &state, joined, room, NULL, salt);
-            opened += look(&state, room);
+            intake_sealed(&batch, first, datagrams, NULL, salt);
+            opened += look(state, room);
         }
         free(slots);
-        expect(&state);
+        expect(state);
         uint8_t *stream = malloc(ROOM + 4);
-        for (uint16_t number = (uint16_t)state.index; bytes < ROOM && any(30); number++) {
+        for (uint16_t number = (uint16_t)state->index; bytes < ROOM && any(30); number++) {
             size_t head = bytes, length = ROOM - bytes;
             bytes += 4;
             length = length > 4 ? write_packet(stream + bytes, length - 4, number, 7) : 0;
@@ -135,9 +135,9 @@ int main(int count, char **words)
         uint8_t *exact = malloc(bytes + 1);
         memcpy(exact, stream, bytes);
         exact = realloc(exact, bytes ? bytes : 1);
-        if (intake_interleaved(exact, bytes, bytes ? any((uint32_t)(any(4) ? 1 : bytes + 2)) : 0, 0x2400, &state, joined, room) > bytes + 1)
+        if (intake_interleaved(&batch, exact, bytes, bytes ? any((uint32_t)(any(4) ? 1 : bytes + 2)) : 0, 0x2400) > bytes + 1)
             abort();
-        taken += look(&state, room);
+        taken += look(state, room);
         free(exact), free(stream), free(joined);
     }
     printf("%u %lu %lu\n", rounds, taken, opened);

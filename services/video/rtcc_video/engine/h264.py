@@ -1,6 +1,6 @@
 """H.264 byte streams (ITU-T H.264 Annex B and clause 7): units, access units, and the parameter sets that describe them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ NAL_PPS: Final = 8
 # scalable and multi-view extensions) only costs bytes on the way to a browser.
 FORWARDED: Final = frozenset({NAL_SLICE, 2, 3, 4, NAL_IDR, NAL_SPS, NAL_PPS})
 
+_LONE_PICTURES = frozenset({NAL_SLICE, 2, NAL_IDR})
 _START_CODE = b"\x00\x00\x01"
 _B_SLICE_TYPES = frozenset({1, 6})
 PROFILES_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
@@ -82,8 +83,11 @@ def split_annex_b(data: bytes) -> list[bytes]:
     return nals
 
 
-def make_access_unit(nals: Iterable[bytes], timestamp: int) -> AccessUnit | None:
+def make_access_unit(nals: Sequence[bytes], timestamp: int) -> AccessUnit | None:
     """An access unit of the units that a viewer needs, or None if there is no picture in it."""
+    if len(nals) == 1 and nals[0] and nals[0][0] & 0x1F in _LONE_PICTURES:
+        # as most pictures are
+        return AccessUnit((nals[0],), timestamp, nals[0][0] & 0x1F == NAL_IDR)
     kept = tuple(nal for nal in nals if nal and nal[0] & 0x1F in FORWARDED)
     types = {nal[0] & 0x1F for nal in kept}
     if not types & {NAL_SLICE, 2, NAL_IDR}:

@@ -16,15 +16,6 @@
 enum { DATAGRAMS = 64, NALS = 64, HEADER = 12, TAG = 16, SALT = 12, SEALED_BYTES = 4096, GCM_SET_TAG = 17, ANY = 0x80 };
 enum { FU_A = 28, FU_START = 0x80, FU_END = 0x40, FU_BOTH = 0xC0 };
 
-struct batch {
-    uint32_t lengths[DATAGRAMS];
-    uint32_t address_bytes[DATAGRAMS];
-    struct sockaddr_storage addresses[DATAGRAMS];
-    struct mmsghdr messages[DATAGRAMS];
-    struct iovec pieces[DATAGRAMS];
-};
-_Static_assert(offsetof(struct batch, addresses) == 8 * DATAGRAMS && sizeof(struct sockaddr_storage) == 128, "intake.py knows this layout");
-
 struct nal {
     uint32_t start, end, timestamp, marker;
 };
@@ -46,6 +37,21 @@ struct state {
     uint32_t count;
     struct nal nals[NALS];
 };
+
+struct batch {
+    uint32_t lengths[DATAGRAMS];
+    uint32_t address_bytes[DATAGRAMS];
+    struct sockaddr_storage addresses[DATAGRAMS];
+    struct state state;
+    uint8_t *slots, *joined;
+    size_t slot_bytes, room;
+    unsigned used; /* by the reading before */
+    struct mmsghdr messages[DATAGRAMS];
+    struct iovec pieces[DATAGRAMS];
+};
+_Static_assert(offsetof(struct batch, addresses) == 8 * DATAGRAMS && sizeof(struct sockaddr_storage) == 128 &&
+                   offsetof(struct batch, state) == 136 * DATAGRAMS && offsetof(struct state, nals) == 64,
+               "intake.py knows this layout");
 
 static void *(*ctx_new)(void);
 static void (*ctx_free)(void *);
@@ -86,23 +92,36 @@ void intake_free(void *cipher)
     ctx_free(cipher);
 }
 
-/* Up to `most` datagrams to slots of `slot_bytes`; what is longer is cut. Returns how many, or -errno. */
-int intake_receive(struct batch *batch, int fd, uint8_t *slots, size_t slot_bytes, unsigned most)
+/* `slots`: room for DATAGRAMS datagrams of `slot_bytes`; `joined`: `room` bytes for what is taken in one call. */
+void intake_prepare(struct batch *batch, uint8_t *slots, size_t slot_bytes, uint8_t *joined, size_t room)
 {
-    most = most < DATAGRAMS ? most : DATAGRAMS;
-    for (unsigned i = 0; i < most; i++) {
+    memset(batch, 0, sizeof *batch);
+    batch->slots = slots;
+    batch->slot_bytes = slot_bytes;
+    batch->joined = joined;
+    batch->room = room;
+    for (unsigned i = 0; i < DATAGRAMS; i++) {
         batch->pieces[i] = (struct iovec){slots + i * slot_bytes, slot_bytes};
         batch->messages[i].msg_hdr =
             (struct msghdr){.msg_name = &batch->addresses[i], .msg_namelen = sizeof batch->addresses[i], .msg_iov = &batch->pieces[i], .msg_iovlen = 1};
     }
-    int count = recvmmsg(fd, batch->messages, most, MSG_DONTWAIT, NULL);
+}
+
+/* Up to DATAGRAMS datagrams to the slots; what is longer is cut. Returns how many, or -errno. */
+int intake_receive(struct batch *batch, int fd)
+{
+    for (unsigned i = 0; i < batch->used; i++)
+        batch->messages[i].msg_hdr.msg_namelen = sizeof batch->addresses[i];
+    batch->used = 0;
+    int count = recvmmsg(fd, batch->messages, DATAGRAMS, MSG_DONTWAIT, NULL);
     if (count < 0)
         return -errno;
     for (int i = 0; i < count; i++) {
         size_t bytes = batch->messages[i].msg_len, named = batch->messages[i].msg_hdr.msg_namelen;
-        batch->lengths[i] = (uint32_t)(bytes < slot_bytes ? bytes : slot_bytes);
+        batch->lengths[i] = (uint32_t)(bytes < batch->slot_bytes ? bytes : batch->slot_bytes);
         batch->address_bytes[i] = (uint32_t)(named < sizeof batch->addresses[i] ? named : sizeof batch->addresses[i]);
     }
+    batch->used = (unsigned)count;
     return count;
 }
 
@@ -123,8 +142,11 @@ static int is_slice(uint32_t nal)
 }
 
 /* One packet's payload to `joined`, as `Depacketizer.push` would take it while nothing is missing; 0, and nothing changed, if it wouldn't. */
-static int take(struct state *state, uint8_t *joined, size_t room, const uint8_t *payload, size_t bytes, int marker, uint32_t timestamp)
+static int take(struct batch *batch, const uint8_t *payload, size_t bytes, int marker, uint32_t timestamp)
 {
+    struct state *state = &batch->state;
+    uint8_t *joined = batch->joined;
+    size_t room = batch->room;
     if (bytes < 1 || bytes > room || state->used > room - bytes || state->count >= NALS)
         return 0;
     if (state->size > state->limit || bytes > state->limit - state->size || (state->begun && timestamp != state->timestamp))
@@ -181,29 +203,30 @@ static int same_sender(const struct batch *batch, unsigned one, unsigned other)
 }
 
 /* Plain RTP from slot `first` on, as far as all of it comes from the same address. */
-void intake_plain(const struct batch *batch, const uint8_t *slots, size_t slot_bytes, unsigned first, unsigned count, struct state *state,
-                  uint8_t *joined, size_t room)
+void intake_plain(struct batch *batch, unsigned first, unsigned count)
 {
+    struct state *state = &batch->state;
     for (unsigned i = first; i < count && i < DATAGRAMS && same_sender(batch, first, i); i++) {
-        const uint8_t *packet = slots + i * slot_bytes;
+        const uint8_t *packet = batch->slots + i * batch->slot_bytes;
         size_t bytes = batch->lengths[i];
         if (bytes <= HEADER || packet[0] != 0x80 || !is_next(state, packet) || read_32(packet + 8) != state->ssrc)
             return;
-        if (!take(state, joined, room, packet + HEADER, bytes - HEADER, packet[1] & 0x80, read_32(packet + 4)))
+        if (!take(batch, packet + HEADER, bytes - HEADER, packet[1] & 0x80, read_32(packet + 4)))
             return;
         state->octets += (uint32_t)bytes;
     }
 }
 
 /* RTP inside an RTSP connection (RFC 2326, 10.12) from `at` on; `mark`: "$" << 8 | channel. Returns where it stopped. */
-size_t intake_interleaved(const uint8_t *buffer, size_t bytes, size_t at, uint32_t mark, struct state *state, uint8_t *joined, size_t room)
+size_t intake_interleaved(struct batch *batch, const uint8_t *buffer, size_t bytes, size_t at, uint32_t mark)
 {
+    struct state *state = &batch->state;
     while (at < bytes && bytes - at > 4 + HEADER) {
         const uint8_t *packet = buffer + at + 4;
         size_t length = read_16(packet - 2);
         if (read_16(packet - 4) != mark || length <= HEADER || length > bytes - at - 4 || packet[0] != 0x80 || !is_next(state, packet))
             break;
-        if (!take(state, joined, room, packet + HEADER, length - HEADER, packet[1] & 0x80, read_32(packet + 4)))
+        if (!take(batch, packet + HEADER, length - HEADER, packet[1] & 0x80, read_32(packet + 4)))
             break;
         at += 4 + length;
     }
@@ -211,12 +234,12 @@ size_t intake_interleaved(const uint8_t *buffer, size_t bytes, size_t at, uint32
 }
 
 /* SRTP from slot `first` on, as far as all of it comes from the same address. What isn't authentic is left, as everything unexpected is. */
-void intake_sealed(const struct batch *batch, const uint8_t *slots, size_t slot_bytes, unsigned first, unsigned count, struct state *state,
-                   uint8_t *joined, size_t room, void *cipher, const uint8_t *salt)
+void intake_sealed(struct batch *batch, unsigned first, unsigned count, void *cipher, const uint8_t *salt)
 {
+    struct state *state = &batch->state;
     uint8_t plain[SEALED_BYTES];
     for (unsigned i = first; i < count && i < DATAGRAMS && same_sender(batch, first, i); i++) {
-        const uint8_t *packet = slots + i * slot_bytes;
+        const uint8_t *packet = batch->slots + i * batch->slot_bytes;
         size_t bytes = batch->lengths[i], offset = HEADER;
         if (bytes <= HEADER + TAG || bytes > SEALED_BYTES || (packet[0] & ~0x10) != 0x80 || (packet[1] >= 192 && packet[1] <= 223))
             return;
@@ -238,7 +261,7 @@ void intake_sealed(const struct batch *batch, const uint8_t *slots, size_t slot_
             update(cipher, plain, &done, packet + offset, length) != 1 || control(cipher, GCM_SET_TAG, TAG, tag) != 1 ||
             final(cipher, plain + done, &rest) != 1 || done + rest != length)
             return;
-        if (!take(state, joined, room, plain, (size_t)length, packet[1] & 0x80, read_32(packet + 4)))
+        if (!take(batch, plain, (size_t)length, packet[1] & 0x80, read_32(packet + 4)))
             return;
         state->octets += (uint32_t)bytes;
     }
@@ -247,9 +270,4 @@ void intake_sealed(const struct batch *batch, const uint8_t *slots, size_t slot_
 size_t intake_batch_bytes(void)
 {
     return sizeof(struct batch);
-}
-
-size_t intake_state_bytes(void)
-{
-    return sizeof(struct state);
 }

@@ -21,11 +21,13 @@ _ADDRESSES_KNOWN: Final = 1024
 # `struct state` of intake.c: what is expected, and what came of it
 _EXPECTED: Final = struct.Struct("=Q14I")
 _NAL: Final = struct.Struct("=IIII")
-_STATE_BYTES: Final = _EXPECTED.size + DATAGRAMS_MOST * _NAL.size
 _LENGTHS: Final = struct.Struct("=I")
+# where what stands in `struct batch`
 _ADDRESS_LENGTHS_AT: Final = 4 * DATAGRAMS_MOST
 _ADDRESSES_AT: Final = 8 * DATAGRAMS_MOST
 _ADDRESS_BYTES: Final = 128
+_STATE_AT: Final = 136 * DATAGRAMS_MOST
+_NALS_AT: Final = _STATE_AT + _EXPECTED.size
 
 
 class Opener:
@@ -54,40 +56,37 @@ class Intake:
     def __init__(self, accelerator: Accelerator, datagram_bytes: int) -> None:
         # it keeps the interpreter's lock: a call takes microseconds, and to get the lock back from a busy thread takes longer
         self.library = library = ctypes.PyDLL(str(accelerator.library))
-        library.intake_batch_bytes.restype = library.intake_state_bytes.restype = ctypes.c_size_t
+        library.intake_batch_bytes.restype = ctypes.c_size_t
         library.intake_cipher.restype = ctypes.c_void_p
         library.intake_free.argtypes = (ctypes.c_void_p,)
-        if library.intake_state_bytes() != _STATE_BYTES:
-            raise HelperUnavailable("the helper was built for another layout")
         if library.intake_open(str(accelerator.cipher_library).encode()) != 0:
             raise HelperUnavailable(f"{accelerator.cipher_library.name} doesn't offer OpenSSL's AES-GCM")
         self._slots = ctypes.create_string_buffer(DATAGRAMS_MOST * datagram_bytes)
         self._joined = ctypes.create_string_buffer(max(DATAGRAMS_MOST * datagram_bytes, _INTERLEAVED_BYTES_MOST))
         self._batch = ctypes.create_string_buffer(library.intake_batch_bytes())
-        self._state = ctypes.create_string_buffer(_STATE_BYTES)
         self._datagram_bytes = datagram_bytes
         self._slot_bytes, self._joined_bytes, self._batch_bytes = map(_bytes_of, (self._slots, self._joined, self._batch))
         self._addresses: dict[bytes, Address] = {}
         size, pointer, number = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint
         self._receive, self._plain = library.intake_receive, library.intake_plain
         self._sealed, self._interleaved = library.intake_sealed, library.intake_interleaved
-        self._receive.argtypes = (pointer, ctypes.c_int, pointer, size, number)
-        self._plain.argtypes = (pointer, pointer, size, number, number, pointer, pointer, size)
-        self._sealed.argtypes = (*self._plain.argtypes, pointer, ctypes.c_char_p)
-        self._interleaved.argtypes = (ctypes.c_char_p, size, size, ctypes.c_uint32, pointer, pointer, size)
+        self._receive.argtypes = (pointer, ctypes.c_int)
+        self._plain.argtypes = (pointer, number, number)
+        self._sealed.argtypes = (pointer, number, number, pointer, ctypes.c_char_p)
+        self._interleaved.argtypes = (pointer, ctypes.c_char_p, size, size, ctypes.c_uint32)
         self._interleaved.restype = size
         self._plain.restype = self._sealed.restype = None
-        address = ctypes.addressof
-        self._receive_into = (address(self._batch), address(self._slots), datagram_bytes)
-        self._join_into = (address(self._state), address(self._joined), len(self._joined))
+        self._at = ctypes.addressof(self._batch)
+        library.intake_prepare.argtypes = (pointer, pointer, size, pointer, size)
+        slots, joined = ctypes.addressof(self._slots), ctypes.addressof(self._joined)
+        library.intake_prepare(self._at, slots, datagram_bytes, joined, len(self._joined))
         self.taken = self.octets = self.payload_octets = self.size = self.timestamp = 0
         self.open = False
         self._found = (0, 0, 0)
 
-    def receive(self, descriptor: int, most: int = DATAGRAMS_MOST) -> int:
+    def receive(self, descriptor: int) -> int:
         """How many datagrams were there, without waiting. Raises `OSError`, also for an ICMP answer to what was sent before."""
-        batch, slots, slot_bytes = self._receive_into
-        count: int = self._receive(batch, descriptor, slots, slot_bytes, most)
+        count: int = self._receive(self._at, descriptor)
         if count < 0:
             raise OSError(-count, os.strerror(-count))
         return count
@@ -113,24 +112,22 @@ class Intake:
         its payload bytes so far, `nal` the first byte of its NAL unit that waits for more fragments."""
         begun, is_open, stamp = timestamp is not None, nal is not None, (timestamp or 0) & 0xFFFFFFFF
         _EXPECTED.pack_into(
-            self._state, 0, index, ssrc, payload_type, limit, stamp, begun, is_open, nal or 0, size, 0, 0, 0, 0, 0, 0
+            self._batch, _STATE_AT, index, ssrc, payload_type, limit, stamp, begun, is_open, nal or 0, size, 0, 0, 0, 0, 0, 0
         )  # fmt: skip
 
     def take_plain(self, first: int, count: int) -> int:
         """Takes RTP from datagram `first` of `count` on, all from one address."""
-        batch, slots, slot_bytes = self._receive_into
-        self._plain(batch, slots, slot_bytes, first, count, *self._join_into)
+        self._plain(self._at, first, count)
         return self._look()
 
     def take_sealed(self, first: int, count: int, opener: Opener) -> int:
         """Takes SRTP from datagram `first` of `count` on, all from one address; each is authentic before anything is made of it."""
-        batch, slots, slot_bytes = self._receive_into
-        self._sealed(batch, slots, slot_bytes, first, count, *self._join_into, opener.cipher, opener.salt)
+        self._sealed(self._at, first, count, opener.cipher, opener.salt)
         return self._look()
 
     def take_interleaved(self, buffer: bytes, at: int, mark: int) -> int:
         """Takes packets of an RTSP connection from `buffer[at:]`; where it stopped."""
-        at = self._interleaved(buffer, len(buffer), at, mark, *self._join_into)
+        at = self._interleaved(self._at, buffer, len(buffer), at, mark)
         self._look()
         return at
 
@@ -142,10 +139,10 @@ class Intake:
     def nals(self) -> list[tuple[bytes, int, bool]]:
         """The NAL units that were completed: each with its time stamp, and whether it ends the picture. The first one lacks its beginning
         if one was waiting."""
-        joined, unpack, state = self._joined_bytes, _NAL.unpack_from, self._state
+        joined, unpack, batch = self._joined_bytes, _NAL.unpack_from, self._batch
         found = []
-        for at in range(_EXPECTED.size, _EXPECTED.size + _NAL.size * self._found[2], _NAL.size):
-            start, end, timestamp, marker = unpack(state, at)
+        for at in range(_NALS_AT, _NALS_AT + _NAL.size * self._found[2], _NAL.size):
+            start, end, timestamp, marker = unpack(batch, at)
             found.append((joined[start:end].tobytes(), timestamp, bool(marker)))
         return found
 
@@ -157,7 +154,7 @@ class Intake:
     def _look(self) -> int:
         (
             _, _, _, _, self.timestamp, _, is_open, _, self.size, self.taken, self.octets, self.payload_octets, used, start, count,
-        ) = _EXPECTED.unpack_from(self._state)  # fmt: skip
+        ) = _EXPECTED.unpack_from(self._batch, _STATE_AT)  # fmt: skip
         self.open, self._found = bool(is_open), (used, start, count)
         return self.taken
 

@@ -13,6 +13,8 @@ _TCP_INTRODUCTION_S: Final = 10.0
 _DATAGRAMS_PER_WAKEUP: Final = 64
 _DATAGRAMS_AT_LEISURE: Final = 1024
 _LEISURE_S: Final = 0.04
+# who is patient is asked again after so many wake-ups
+_WAKEUPS_UNTIL_ASKED: Final = 16
 # more came than the kernel can be trusted to keep so long
 _HURRIED_S: Final = 2.0
 # what a packet of a picture takes of a receive buffer
@@ -65,6 +67,7 @@ class UdpReader:
         self._take_together = take_together
         self._timer: asyncio.TimerHandle | None = None
         self._hurried_until_s = 0.0
+        self._until_asked = 0
         # so many may come in a turn at leisure, and the kernel has room for four times as many
         self._most_at_leisure = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // (4 * _KERNEL_BYTES_PER_DATAGRAM)
         self._loop = asyncio.get_running_loop()
@@ -93,6 +96,10 @@ class UdpReader:
 
     def _on_readable(self) -> None:
         self._read(_DATAGRAMS_PER_WAKEUP)
+        self._until_asked -= 1
+        if self._until_asked > 0:
+            return
+        self._until_asked = _WAKEUPS_UNTIL_ASKED
         if self._udp.fileno() >= 0 and self._patient() and self._loop.time() >= self._hurried_until_s:
             self._loop.remove_reader(self._udp.fileno())
             self._timer = self._loop.call_later(_LEISURE_S, self._on_turn)
@@ -107,6 +114,7 @@ class UdpReader:
         if taken and self._patient() and self._loop.time() >= self._hurried_until_s:
             self._timer = self._loop.call_later(_LEISURE_S, self._on_turn)
         else:
+            self._until_asked = 0
             self._loop.add_reader(self._udp.fileno(), self._on_readable)
 
     def _read(self, most: int) -> int:

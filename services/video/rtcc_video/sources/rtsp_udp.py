@@ -8,12 +8,11 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from rtcc_video.engine.intake import Intake
+from rtcc_video.engine.intake import DATAGRAMS_MOST, Intake
 from rtcc_video.engine.rtp import build_receiver_report, build_rtp_header
 from rtcc_video.sources.leisure import Leisure
 from rtcc_video.sources.source import SourceFailed
 
-_DATAGRAMS_PER_WAKEUP: Final = 64
 DATAGRAM_LIMIT_BYTES: Final = 9_216
 _TURNS_AT_LEISURE: Final = 8
 # a key picture of a large camera comes in one burst
@@ -125,7 +124,7 @@ class UdpPair:
         if self._leisure is not None and self._leisure.watched_live():
             self.hurry()
         for _ in range(_TURNS_AT_LEISURE):
-            if self._rtp.fileno() < 0 or self._read_rtp() < _DATAGRAMS_PER_WAKEUP:
+            if self._rtp.fileno() < 0 or self._read_rtp() < DATAGRAMS_MOST:
                 return
 
     def _on_rtcp_readable(self) -> None:
@@ -139,7 +138,7 @@ class UdpPair:
     def _read_together(self, intake: Intake, take_together: TakeTogether) -> int:
         """As `_read` of the even port, by the helper."""
         try:
-            count = intake.receive(self._rtp.fileno(), _DATAGRAMS_PER_WAKEUP)
+            count = intake.receive(self._rtp.fileno())
         except OSError:
             return 0
         at = 0
@@ -164,7 +163,7 @@ class UdpPair:
 
     def _read(self, receiver: socket.socket, take: Callable[[bytes], None]) -> int:
         """How many datagrams were there; at most a wake-up's worth."""
-        for count in range(_DATAGRAMS_PER_WAKEUP):
+        for count in range(DATAGRAMS_MOST):
             try:
                 data, address = receiver.recvfrom(DATAGRAM_LIMIT_BYTES)
             except BlockingIOError:
@@ -176,7 +175,7 @@ class UdpPair:
                 take(data)
                 if receiver.fileno() < 0:
                     return count
-        return _DATAGRAMS_PER_WAKEUP
+        return DATAGRAMS_MOST
 
 
 def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
