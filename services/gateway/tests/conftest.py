@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+import argon2
 import pyotp
+import pytest
 import pytest_asyncio
 
 from rtcc.airspace.v1 import airspace_pb2, airspace_pb2_grpc
@@ -310,6 +312,13 @@ async def start_gateway(platform: TestPlatform, mode: str = "production", **sett
     services["gateway"] = functools.partial(serve, settings=GatewaySettings(**options))
     await platform.serve(services)
     return Gateway(platform, context, port, state, clock)
+
+
+@pytest.fixture(autouse=True)
+def light_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id that takes 1 ms instead of 120; what an installation uses is proved in test_rules.py."""
+    light = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr("rtcc_gateway.credentials.PasswordHasher", light)
 
 
 @pytest_asyncio.fixture

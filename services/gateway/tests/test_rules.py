@@ -16,7 +16,7 @@ from rtcc.location.v1.location_pb2 import PositionBatch
 from rtcc.registry.v1.registry_pb2 import CreateCameraRequest, RankCamerasRequest
 from rtcc_chassis.errors import InvalidInput
 from rtcc_chassis.geometry import polygon_contains
-from rtcc_gateway.credentials import Seal, SealBroken, accepted_step, new_totp_secret
+from rtcc_gateway.credentials import Passwords, Seal, SealBroken, accepted_step, new_totp_secret
 from rtcc_gateway.domain import RateLimit, Session, SessionPolicy, safe_next, too_many
 from rtcc_gateway.http.devices import fix_of_json, fix_of_parameters
 from rtcc_gateway.http.json_bodies import parse_json
@@ -31,6 +31,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=20,
 )
+
+
+async def test_a_password_is_kept_by_argon2id_with_the_costs_that_rfc_9106_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the light hashes of the other tests
+    passwords = Passwords()
+    stored = await passwords.hash("correct horse battery staple")
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert await passwords.verify(stored, "correct horse battery staple")
+    assert not await passwords.verify(stored, "correct horse battery stable")
 
 
 @given(st.binary(max_size=300))

@@ -6,7 +6,7 @@ Cedar skips a policy whose evaluation fails, so a failing `forbid` would open a 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -58,8 +58,8 @@ class PolicyEngine:
 
     @classmethod
     def load(cls, folder: Traversable | None = None) -> "PolicyEngine":
-        """The policies shipped with the contracts (`proto/policies`), or those of `folder`."""
-        return cls(policy_text(folder), schema_text(folder))
+        """The policies shipped with the contracts (`proto/policies`), parsed once a process, or those of `folder`."""
+        return _shipped() if folder is None else cls(policy_text(folder), schema_text(folder))
 
     @property
     def policy_ids(self) -> frozenset[str]:
@@ -100,6 +100,11 @@ class PolicyEngine:
             return Decision(False, policy_ids, " ".join(filter(None, (self._reasons.get(name, "") for name in policy_ids))))
         roles = ", ".join(sorted(question.roles)) or question.principal_id
         return Decision(False, (), f"Your roles ({roles}) don't include it: ask an administrator of your agency.")
+
+
+@cache
+def _shipped() -> PolicyEngine:
+    return PolicyEngine(policy_text(), schema_text())
 
 
 def deciding(scope: Scope) -> tuple[str, str, str, frozenset[str], str, bool]:
