@@ -103,6 +103,8 @@ class Feeds:
         self._leisurely = LeisurelyReader()
         # told of each packet of metadata inside a camera's main stream: agency, camera, bytes
         self.on_metadata: Callable[[str, str, bytes], None] | None = None
+        # told at once when cameras went to other relays
+        self.on_moved: Callable[[], None] = lambda: None
         # whether a camera's sound may be asked for; see `SoundPolicy`
         self.sound_allowed: Callable[[Camera], bool] = lambda camera: False
 
@@ -125,12 +127,13 @@ class Feeds:
 
     def place(self) -> None:
         """Relays came or went: cameras that moved are taken from where they are now, without letting go of the picture before."""
+        moved = False
         for known in self._known.values():
             origin = self._origin(known.camera.camera_id)
             if origin == known.origin:
                 continue
             running = [feed for feed in known.feeds.values() if feed.running]
-            known.origin = origin
+            moved, known.origin = True, origin
             self._arrange(known, known.camera)
             for feed in known.feeds.values():
                 if feed in running:
@@ -138,6 +141,8 @@ class Feeds:
                 elif feed.stream.viewers:
                     # its device sent here, and may send to another relay now
                     feed.want()
+        if moved:
+            self.on_moved()
 
     def sends(self, camera_id: str, sends: bool) -> None:
         """A camera's device begins or ends to send to this relay."""

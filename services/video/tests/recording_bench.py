@@ -59,11 +59,14 @@ class Camera:
 
 
 class Cameras:
+    """Those that this relay records: none while another one has it."""
+
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
+        self.here = True
 
     def all(self) -> Sequence[Camera]:
-        return [self._camera]
+        return [self._camera] if self.here else []
 
     def trouble(self, camera_id: str) -> str:
         return ""
@@ -107,6 +110,7 @@ class Bench:
 
     def __init__(self, context: ServiceContext, camera: Camera, folder: Path) -> None:
         self.context, self.camera, self.folder = context, camera, folder
+        self.cameras = Cameras(camera)
         self.store = FootageStore(context.database)
         self.runs: list[Recorder] = []
 
@@ -117,7 +121,7 @@ class Bench:
         uploader = Uploader(spool, objects, self.store, time.monotonic)
         troubles: list[str] = []
         limits = SegmentLimits(target_s=0.9)
-        recording = Recording(Cameras(self.camera), self.store, spool, uploader, limits, lambda agencies, why: troubles.append(why))
+        recording = Recording(self.cameras, self.store, spool, uploader, limits, lambda agencies, why: troubles.append(why))
         recording.recover()
         run = Recorder(recording, uploader, spool, objects, troubles, asyncio.create_task(recording.run()))
         self.runs.append(run)

@@ -128,6 +128,21 @@ async def test_a_stop_keeps_the_current_segment_and_is_told_apart_from_a_kill(be
     assert stops_at - timedelta(seconds=0.5) < last.ended_at < stopped_at + timedelta(seconds=0.5)
 
 
+async def test_a_camera_that_another_relay_records_is_let_go_at_once(bench: Bench) -> None:
+    run = bench.begin()
+    await bench.until(lambda found: len(found) >= 2)
+    bench.cameras.here = False
+    run.recording.let_go()
+    moved_at = datetime.now(UTC)
+    assert not run.recording.states()
+    # what was in memory is stored, and nothing that came later
+    sent = bench.camera.sent
+    await poll(lambda: _true(bench.camera.sent > sent + 60), deadline_s=30)
+    await poll(lambda: _true(run.uploader.idle), deadline_s=30)
+    found = await bench.segments()
+    assert moved_at - timedelta(seconds=1) < found[-1].ended_at <= moved_at + timedelta(milliseconds=100)
+
+
 async def test_a_damaged_file_in_the_spool_is_set_aside_and_stops_nothing(bench: Bench) -> None:
     run = bench.begin(cut=True)
     await poll(lambda: _true(run.spool.used_bytes > 300_000), deadline_s=30)

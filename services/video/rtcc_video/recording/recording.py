@@ -158,7 +158,8 @@ class Recording:
                 async with asyncio.timeout(1.0):
                     await self._refresh_due.wait()
 
-    async def _follow_cameras(self) -> None:
+    def let_go(self) -> None:
+        """Ends what isn't ours to record any more, at once: another relay may record it from this moment on."""
         present = {camera.camera_id: camera for camera in self._cameras.all()}
         for camera_id, recorder in list(self._recorders.items()):
             camera = present.get(camera_id)
@@ -167,6 +168,10 @@ class Recording:
                     GapKind.STOPPED, "The camera was removed, disabled or given to another agency, or another relay records it from now on."
                 )
                 del self._recorders[camera_id]
+
+    async def _follow_cameras(self) -> None:
+        self.let_go()
+        present = {camera.camera_id: camera for camera in self._cameras.all()}
         wanted = {
             camera_id: camera
             for camera_id, camera in present.items()
@@ -174,7 +179,10 @@ class Recording:
         }
         if wanted:
             standing = await self._store.standing(Scope.platform("video"), sorted(wanted))
+            still = {camera.camera_id for camera in self._cameras.all()}
             for camera_id, camera in wanted.items():
+                if camera_id not in still:
+                    continue
                 self._recorders[camera_id] = recorder = CameraRecorder(
                     camera_id,
                     camera.agency_id,

@@ -144,6 +144,7 @@ async def _recording(ctx: ServiceContext, settings: VideoSettings, feeds: Feeds,
     told = _Troubles(ctx)
     recording = Recording(feeds, store, spool, uploader, settings.segment_limits(), told.put, measure=motion.measure)
     await asyncio.to_thread(recording.recover)
+    feeds.on_moved = recording.let_go
 
     async def on_alerts(deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
