@@ -32,7 +32,7 @@ async def connected(platform: RunningPlatform, agency_id: str) -> AsyncIterator[
         try:
             client = await nats.connect(
                 platform.environment["RTCC_NATS_URL"], user=found["user"], password=found["password"], error_cb=ignore,
-                allow_reconnect=False, connect_timeout=2,
+                allow_reconnect=False, connect_timeout=20,
             )  # fmt: skip
         except (NatsError, OSError):
             return False

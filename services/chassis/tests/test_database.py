@@ -61,10 +61,11 @@ async def test_a_transaction_that_failed_leaves_nothing_and_its_scope_ends_with_
                 await connection.execute(statement)
                 raise ZeroDivisionError
     with pytest.raises(asyncio.TimeoutError):
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(None) as limit:
             async with database.transaction(scope) as connection:
                 await connection.execute("insert into thing values ('late')")
-                await connection.execute("select pg_sleep(5)")
+                limit.reschedule(asyncio.get_running_loop().time() + 0.2)
+                await connection.execute("select pg_sleep(60)")
     async with database.transaction(Scope.service("alerting", "east")) as connection:
         assert await connection.fetchval("select count(*) from thing") == 0
         assert await connection.fetchval("select current_setting('rtcc.agency')") == "east"

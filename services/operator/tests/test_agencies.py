@@ -234,7 +234,7 @@ async def test_a_lost_key_closes_the_account_that_it_opened(cluster: Cluster) ->
 
 async def _connects(cluster: Cluster) -> bool:
     try:
-        async with asyncio.timeout(2), cluster.device(cluster.harbor) as device:
+        async with asyncio.timeout(10), cluster.device(cluster.harbor) as device:
             await device.flush()
     except (AssertionError, nats.errors.Error, OSError, TimeoutError):
         return False

@@ -103,7 +103,7 @@ async def test_a_source_that_leaves_the_list_is_cut_off_and_its_login_stays_void
 
         async def cut() -> bool:
             try:
-                await client.publish(f"source/{gone}/event", b"still there?", qos=1, timeout=2)
+                await client.publish(f"source/{gone}/event", b"still there?", qos=1, timeout=30)
             except aiomqtt.MqttError:
                 return True
             return False

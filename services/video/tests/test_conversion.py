@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtcc.registry.v1.registry_pb2 import CAMERA_PULL_ALWAYS, CAMERA_PULL_ON_DEMAND, Camera
-from rtcc_chassis.testing import poll
+from rtcc_chassis.testing import free_port, poll
 from rtcc_demo.clip import Clip, Frame, packetise, split_annex_b
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_video.domain import CameraHealth, CameraState, StreamAddresses
@@ -185,11 +185,11 @@ def reordered(path: Path) -> Clip:
         return Clip(tuple(frames), len(frames) * 3000, sets[7], sets[8], 320, 240, 30.0)
 
 
-async def test_mpeg_ts_over_udp_is_taken_as_drones_send_it(unused_udp_port: int, clips: Path) -> None:
-    ended = threading.Event()
-    url = f"udp://127.0.0.1:{unused_udp_port}?pkt_size=1316"
+async def test_mpeg_ts_over_udp_is_taken_as_drones_send_it(clips: Path) -> None:
+    port, ended = free_port(), threading.Event()
+    url = f"udp://127.0.0.1:{port}?pkt_size=1316"
     sending = asyncio.create_task(asyncio.to_thread(send, clips / "plain.mp4", url, "mpegts", {}, ended))
-    cameras = Cameras({"c1": f"udp://127.0.0.1:{unused_udp_port}"}, VideoSettings())
+    cameras = Cameras({"c1": f"udp://127.0.0.1:{port}"}, VideoSettings())
     cameras.add("c1")
     try:
         await cameras.until("c1", lambda health: live(health) and len(cameras.seen["c1"]) > 30)
@@ -199,12 +199,12 @@ async def test_mpeg_ts_over_udp_is_taken_as_drones_send_it(unused_udp_port: int,
         await cameras.feeds.stop()
 
 
-async def test_rtmp_is_taken_as_encoders_serve_it(unused_tcp_port: int, clips: Path) -> None:
+async def test_rtmp_is_taken_as_encoders_serve_it(clips: Path) -> None:
     """libav's own RTMP server, which serves one client and then ends."""
     ended = threading.Event()
-    url = f"rtmp://127.0.0.1:{unused_tcp_port}/live/encoder"
+    url = f"rtmp://127.0.0.1:{free_port()}/live/encoder"
     cameras = Cameras({"c1": url}, VideoSettings())
-    sending = asyncio.create_task(asyncio.to_thread(send, clips / "plain.mp4", url, "flv", {"listen": "1", "timeout": "30"}, ended))
+    sending = asyncio.create_task(asyncio.to_thread(send, clips / "plain.mp4", url, "flv", {"listen": "1", "timeout": "90"}, ended))
     cameras.add("c1")
     try:
         health = await cameras.until("c1", lambda health: live(health) and len(cameras.seen["c1"]) > 30)

@@ -42,7 +42,7 @@ class Receiver:
         self.udp = socket.socket(family, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
         self.udp.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        self.udp.settimeout(2)
+        self.udp.settimeout(20)
         self.key, self.salt = os.urandom(16), os.urandom(12)
 
     def seat(self) -> Seat:

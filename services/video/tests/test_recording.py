@@ -260,11 +260,14 @@ async def _grown(center: Center, begun: datetime, seen: list[list[str]]) -> bool
 async def test_on_an_event_what_was_before_it_is_kept_too(center: Center) -> None:
     await center.policy(pb.RECORDING_MODE_ON_EVENT, pre_roll_s=3, post_roll_s=10)
 
-    async def waits() -> bool:
-        cameras = (await center.call(BOSS, "ListRecording")).cameras
-        return [one.state for one in cameras] == [pb.RECORDING_STATE_WAITING]
+    async def until_state(wanted: int) -> None:
+        async def ask() -> bool:
+            cameras = (await center.call(BOSS, "ListRecording")).cameras
+            return [one.state for one in cameras] == [wanted]
 
-    await poll(waits, deadline_s=30)
+        await poll(ask)
+
+    await until_state(pb.RECORDING_STATE_WAITING)
     flowing = utc_now()
     await poll(lambda: _past(flowing + timedelta(seconds=4)), deadline_s=30)
     assert not (await center.footage()).segments
@@ -272,9 +275,12 @@ async def test_on_an_event_what_was_before_it_is_kept_too(center: Center) -> Non
     alert = Alert(alert_id=new_id(), agency_id="east", kind="plate_hit", state=ALERT_STATE_NEW)
     alert.context.cameras.add(camera_id="c1", agency_id="east")
     await center.context.bus.publish(alert_subject("east"), alert, message_id=new_id(), agency_id="east")
+    await until_state(pb.RECORDING_STATE_RECORDING)
+    heard = utc_now()
     found = await center.until(lambda answer: answer.segments and answer.segments[-1].started_at.ToDatetime(UTC) > raised)
-    before_s = (raised - found.segments[0].started_at.ToDatetime(UTC)).total_seconds()
-    assert 2.0 < before_s < 5.5
+    began = found.segments[0].started_at.ToDatetime(UTC)
+    assert began < heard - timedelta(seconds=2.0)
+    assert began > raised - timedelta(seconds=5.5)
     assert all(segment.continues for segment in found.segments[1:])
     assert found.gaps[0].kind == "unknown" or "event" in found.gaps[0].reason
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtcc_chassis.testing import poll
+from rtcc_chassis.testing import free_port, poll
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_standalone.certificates import ensure_certificates
 from rtcc_video.engine.h264 import AccessUnit
@@ -162,13 +162,14 @@ async def test_unknown_path_is_a_lasting_failure(make_clip: Any) -> None:
     assert failure.value.lasting
 
 
-async def test_nobody_there_is_a_passing_failure(unused_tcp_port: int) -> None:
+async def test_nobody_there_is_a_passing_failure() -> None:
+    port = free_port()
     for host in ("127.0.0.1", "no-such-camera.invalid"):
         with pytest.raises(SourceFailed, match="can't be reached") as failure:
-            await collect(f"rtsp://{host}:{unused_tcp_port}/x", 1)
+            await collect(f"rtsp://{host}:{port}/x", 1)
         assert not failure.value.lasting
         assert host not in failure.value.reason
-        assert str(unused_tcp_port) not in failure.value.reason
+        assert str(port) not in failure.value.reason
 
 
 @asynccontextmanager

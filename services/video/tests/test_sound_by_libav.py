@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from rtcc_chassis.testing import free_port
 from rtcc_demo.rtsp_server import RtspServer
 from rtcc_demo.rtsp_sound import TONE_HZ, make_sound
 from rtcc_video.sources.libav import LibavRequest, LibavSource, TranscoderSlots
@@ -89,13 +90,11 @@ async def test_what_libav_reads_and_clips_are_heard_over_their_end(site: str, fo
         await until(lambda: found["aac"].sound_report.cores == 0 and not any(health.transcoder_cores for health in feeds.measure({})))
 
 
-async def test_mpeg_ts_with_aac_is_heard_where_it_is_allowed_and_else_never_asked_for(unused_udp_port: int, folder: Path) -> None:
-    ended = threading.Event()
-    sending = asyncio.create_task(
-        asyncio.to_thread(send, folder / "aac.mp4", f"udp://127.0.0.1:{unused_udp_port}?pkt_size=1316", "mpegts", {}, ended)
-    )
+async def test_mpeg_ts_with_aac_is_heard_where_it_is_allowed_and_else_never_asked_for(folder: Path) -> None:
+    port, ended = free_port(), threading.Event()
+    sending = asyncio.create_task(asyncio.to_thread(send, folder / "aac.mp4", f"udp://127.0.0.1:{port}?pkt_size=1316", "mpegts", {}, ended))
     try:
-        async with listened({"c1": f"udp://127.0.0.1:{unused_udp_port}"}) as (feeds, found):
+        async with listened({"c1": f"udp://127.0.0.1:{port}"}) as (feeds, found):
             sound = found["c1"].stream.sound
             ears = listening(sound)
             await ears.until(60)
@@ -111,11 +110,11 @@ async def test_mpeg_ts_with_aac_is_heard_where_it_is_allowed_and_else_never_aske
         await sending
 
 
-async def test_rtmp_with_aac_is_heard_as_encoders_serve_it(unused_tcp_port: int, folder: Path) -> None:
+async def test_rtmp_with_aac_is_heard_as_encoders_serve_it(folder: Path) -> None:
     """libav's own RTMP server, which serves one client and then ends."""
     ended = threading.Event()
-    url = f"rtmp://127.0.0.1:{unused_tcp_port}/live/encoder"
-    sending = asyncio.create_task(asyncio.to_thread(send, folder / "aac.mp4", url, "flv", {"listen": "1", "timeout": "30"}, ended))
+    url = f"rtmp://127.0.0.1:{free_port()}/live/encoder"
+    sending = asyncio.create_task(asyncio.to_thread(send, folder / "aac.mp4", url, "flv", {"listen": "1", "timeout": "90"}, ended))
     try:
         async with listened({"c1": url}) as (_, found):
             ears = listening(found["c1"].stream.sound)
