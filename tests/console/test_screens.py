@@ -35,6 +35,7 @@ SCREENS = {
     "/admin/lists": "h1:has-text('Hot lists')",
     "/admin/rules": '[data-testid="rule-row"]',
     "/admin/retention": "h1:has-text('Retention')",
+    "/admin/recording": '[data-testid="recording-row"]',
     "/admin/quarantine": "h1:has-text('Quarantine')",
     "/field": '[data-testid="field"]',
     "/setup": '[data-testid="setup"]',

@@ -85,7 +85,7 @@ async def test_a_camera_is_heard_while_everybody_allows_it(furnished: World, con
         camera_ids = [await camera(world, server, name) for name in NAMES]
         async with (
             window(console_browser, world, await world.person(OWNER, "administrator"), "/cameras") as office,
-            window(console_browser, world, await world.person(OWNER, "operator"), "/cameras") as page,
+            window(console_browser, world, listener := await world.person(OWNER, "operator"), "/cameras") as page,
             window(console_browser, world, await world.person(OWNER, "investigator"), "/cameras") as other,
         ):
             await keep(page)
@@ -121,6 +121,17 @@ async def test_a_camera_is_heard_while_everybody_allows_it(furnished: World, con
             # allowed again, nothing is heard before somebody presses anew
             await decide(office, allowed=True)
             await expect(second).to_have_attribute("aria-pressed", "false")
+
+            # a right that ends releases the button, says why, and leaves the picture
+            await second.click()
+            await growing(page, f"({HEARD})()")
+            officer = registry_pb2.SetPersonRolesRequest(person_id=listener.person_id, roles=["officer"])
+            await world.platform.ask("SetPersonRoles", world.creating(OWNER), officer)
+            spoken = page.get_by_role("status").filter(has_text=f"Sound of {NAMES[1]} is off: you may not hear it any more.")
+            await expect(spoken).to_be_visible()
+            await expect(second).to_have_attribute("aria-pressed", "false")
+            await expect(second).to_have_attribute("title", "Sound is off: you may not hear it any more")
+            await tile(page, NAMES[1]).and_(page.locator("[data-state=live]")).wait_for()
             await decide(office, allowed=False)
         for camera_id in camera_ids:
             await world.platform.ask("DeleteCamera", world.creating(OWNER), registry_pb2.DeleteCameraRequest(camera_id=camera_id))

@@ -3,9 +3,20 @@ export const UNITS = [
   ["minutes", 60],
   ["hours", 3_600],
   ["days", 86_400],
+  // a twelfth of a year
+  ["months", 2_629_800],
   ["years", 31_557_600],
 ] as const;
 export type Unit = (typeof UNITS)[number][0];
+
+const SHORTEST_S = 180;
+const LONGEST_S = 315_576_000;
+
+/** Why it can't be set; "" when it can. */
+export function wrongSpan(seconds: number): string {
+  if (Number.isFinite(seconds) && seconds >= SHORTEST_S && seconds <= LONGEST_S) return "";
+  return `${spanWords(SHORTEST_S)} to ${spanWords(LONGEST_S)} can be set.`;
+}
 
 /** The largest unit that says it without a fraction. */
 export function asSpan(seconds: number): { count: number; unit: Unit } {

@@ -36,6 +36,7 @@ export const screens: readonly ScreenEntry[] = [
   { path: "/admin/lists", title: "Hot lists", short: "Lists", icon: "lists", letter: "h", rights: ["hot_list.list"], component: lazy(() => import("../intake/hot-lists")), primary: false },
   { path: "/admin/rules", title: "Alert rules and contacts", short: "Rules", icon: "rules", letter: "w", rights: ["alert_rule.list", "contact.list", "notification.list", "notification_settings.read"], component: lazy(() => import("../notifications/notifications")), primary: false },
   { path: "/admin/retention", title: "Retention", short: "Keep", icon: "retention", letter: "k", rights: ["retention.list", "retention.list_deletions"], component: lazy(() => import("../retention/retention")), primary: false },
+  { path: "/admin/recording", title: "Recording", short: "Record", icon: "record", letter: "d", rights: ["recording.list", "recording.list_deletions"], component: lazy(() => import("../recording/recording")), primary: false },
   { path: "/admin/quarantine", title: "Quarantine", short: "Held", icon: "quarantine", letter: "q", rights: ["quarantine.list"], component: lazy(() => import("../intake/quarantine")), primary: false },
 ];
 

@@ -16,6 +16,7 @@ const paths = {
   incidents: "M4 3h12v14H4zM7 7h6M7 10h6M7 13h3",
   air: "M10 2l3 4-3 3-3-3zM5 9l3 3-3 3-3-3zM15 9l3 3-3 3-3-3zM10 10v7",
   retention: "M10 3a7 7 0 1 0 7 7M10 6v4l3 2M17 3v4h-4",
+  record: "M10 3a7 7 0 1 1 0 14 7 7 0 0 1 0-14zM10 8a2 2 0 1 1 0 4 2 2 0 0 1 0-4z",
   rules: "M3 5h9M3 10h6M3 15h9M15 4v7M15 14.500v.5",
   tips: "M3 4h14v9h-7l-4 4v-4H3zM7 8.500h.1M10 8.500h.1M13 8.500h.1",
   more: "M4 10h.1M10 10h.1M16 10h.1",

@@ -76,7 +76,7 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
   const soundEnds = view.hears && health?.soundAllowed === false;
   useEffect(() => {
     // Cut by the relay already; allowed again, it waits for a press.
-    if (soundEnds) void viewer?.hear(false);
+    if (soundEnds) viewer?.endSound("it isn't allowed any more");
   }, [soundEnds, viewer]);
 
   const healthReason = health && (health.state === CameraState.FAILED || health.state === CameraState.STALLED) ? health.reason : "";
@@ -141,7 +141,7 @@ export function LiveTile({ cameraId, attempt, index, enlarged, covered = false, 
             data-silent={view.silent || undefined}
             aria-pressed={view.hears}
             aria-label={`Sound of ${name}`}
-            title={view.silent ? `On, but no sound comes. ${health.soundReason}` : view.hears ? "Sound is on: switch it off" : "Sound is off: switch it on"}
+            title={view.silent ? `On, but no sound comes. ${health.soundReason}` : view.hears ? "Sound is on: switch it off" : view.soundEnded ? `Sound is off: ${view.soundEnded}` : "Sound is off: switch it on"}
             onClick={() => viewer.hear(!view.hears).catch(notifyProblem)}
           >
             <Icon name={view.hears ? "sound" : "muted"} size={16} />
@@ -278,9 +278,10 @@ interface ViewerPicture {
   mediaFailures: number;
   hears: boolean;
   silent: boolean;
+  soundEnded: string;
 }
 
-const none: ViewerPicture = { state: "connecting", reason: "", firstFrameMs: undefined, frames: 0, lastFrameAtMs: 0, mediaFailures: 0, hears: false, silent: false };
+const none: ViewerPicture = { state: "connecting", reason: "", firstFrameMs: undefined, frames: 0, lastFrameAtMs: 0, mediaFailures: 0, hears: false, silent: false, soundEnded: "" };
 
 /** The viewer's state as React reads it: a new object only when something changed. */
 function useViewer(viewer: WhepViewer | undefined): ViewerPicture {
@@ -290,7 +291,7 @@ function useViewer(viewer: WhepViewer | undefined): ViewerPicture {
     () => {
       const before = held.current;
       const now: ViewerPicture = viewer
-        ? { state: viewer.state, reason: viewer.reason, firstFrameMs: viewer.firstFrameMs, frames: viewer.framesDecoded, lastFrameAtMs: viewer.lastFrameAtMs, mediaFailures: viewer.mediaFailures, hears: viewer.hears, silent: viewer.silent }
+        ? { state: viewer.state, reason: viewer.reason, firstFrameMs: viewer.firstFrameMs, frames: viewer.framesDecoded, lastFrameAtMs: viewer.lastFrameAtMs, mediaFailures: viewer.mediaFailures, hears: viewer.hears, silent: viewer.silent, soundEnded: viewer.soundEnded }
         : none;
       const same = before.state === now.state && before.reason === now.reason && before.firstFrameMs === now.firstFrameMs && before.frames === now.frames && before.mediaFailures === now.mediaFailures && before.hears === now.hears && before.silent === now.silent;
       if (!same) held.current = now;

@@ -7,7 +7,7 @@ import { send } from "../contract/call";
 import { DeclinedError, exchange } from "../contract/exchange";
 import { explain, ProblemError } from "../contract/problem";
 import { VideoService } from "../generated/rtcc/video/v1/video_pb";
-import { notifyProblem } from "../ui/notices";
+import { notify, notifyProblem } from "../ui/notices";
 import { firstFrame } from "./first-frame";
 
 /** "reconnecting": there was a picture, and a new try is under way; "forbidden": the right is missing or has ended. */
@@ -21,6 +21,8 @@ const CONNECTS_WITHIN_MS = 4_000;
 /** After so many answers without a picture the network is taken to let none through; live video is asked for again now and then. */
 export const BLOCKED_AFTER_FAILURES = 2;
 const BLOCKED_TRIES_EVERY_MS = 60_000;
+/** While no sound comes though it is on, the relay is asked so often whether it is still on there. */
+const SOUND_ASKED_EVERY_MS = 30_000;
 /** What this network did to the last views: the next one needn't find out by itself. */
 let networkBlocks = false;
 /** Refusals that a new try won't change. */
@@ -43,6 +45,11 @@ export class WhepViewer {
   /** Its sound is switched on; `silent`: but none came for a second. */
   hears = false;
   silent = false;
+  /** Why its sound is off though nobody switched it off; "" otherwise. */
+  soundEnded = "";
+  /** The relay has taken the word to send sound. */
+  private soundTaken = false;
+  private soundAskedMs = -Infinity;
   private soundTrack: MediaStreamTrack | undefined;
   private soundPackets = 0;
   private speaker: HTMLAudioElement | undefined;
@@ -109,6 +116,8 @@ export class WhepViewer {
     else if (heard === this) heard = undefined;
     this.hears = on;
     this.silent = false;
+    this.soundEnded = "";
+    this.soundAskedMs = -Infinity;
     this.soundPackets = -1;
     this.tell();
     // Opened before its sound was allowed: only a new view's answer has it.
@@ -117,6 +126,7 @@ export class WhepViewer {
   }
 
   private async switchSound(): Promise<void> {
+    this.soundTaken = false;
     this.speaker ??= new Audio();
     this.speaker.srcObject = this.hears && this.soundTrack ? new MediaStream([this.soundTrack]) : null;
     if (this.hears) void this.speaker.play().catch(() => undefined);
@@ -124,6 +134,7 @@ export class WhepViewer {
     if (!viewerId) return;
     try {
       await send(VideoService.method.setViewerSound, { cameraId: this.cameraId, viewerId, on: this.hears });
+      this.soundTaken = this.hears;
     } catch (error) {
       // The relay has cut it already where the right has ended.
       if (!this.hears) return;
@@ -132,6 +143,25 @@ export class WhepViewer {
       this.tell();
       throw error;
     }
+  }
+
+  /** The relay has cut the sound: the button is released, and says why. */
+  endSound(reason: string): void {
+    if (heard === this) heard = undefined;
+    this.hears = this.silent = false;
+    this.soundEnded = reason;
+    if (this.speaker) this.speaker.srcObject = null;
+    notify(`Sound of ${this.cameraName} is off: ${reason}.`, "bad");
+    this.tell();
+  }
+
+  /** A microphone that is silent and a right that ended look alike from here: the relay knows. */
+  private async askForSound(): Promise<void> {
+    const viewerId = this.location.split("/").at(-1);
+    if (!viewerId || !this.soundTaken || !this.widthPx || performance.now() - this.soundAskedMs < SOUND_ASKED_EVERY_MS) return;
+    this.soundAskedMs = performance.now();
+    const told = await send(VideoService.method.updateViewer, { cameraId: this.cameraId, viewerId, shownWidthPx: this.widthPx });
+    if (!told.hears && this.hears && this.soundTaken && this.location.endsWith(viewerId)) this.endSound("you may not hear it any more");
   }
 
   /** 0: not known yet. */
@@ -226,6 +256,8 @@ export class WhepViewer {
           this.silent = silent;
           this.tell();
         }
+        // Not answered: asked again in the next silent second after the pause.
+        if (silent) this.askForSound().catch(() => undefined);
         continue;
       }
       if ((report.framesDecoded ?? 0) !== this.framesDecoded) this.sawFrame(report.framesDecoded ?? 0);
