@@ -4,6 +4,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from proof.browser import pictures, window
 from proof.desk import OWNER
+from proof.filmed import record
 from proof.platform import until
 from proof.world import World
 from rtcc.registry.v1 import registry_pb2
@@ -21,6 +22,17 @@ async def _name(world: World, camera_id: str) -> str:
     await until(known)
     cameras = (await world.platform.ask("ListCameras", everything, registry_pb2.ListCamerasRequest())).cameras
     return next(str(one.name) for one in cameras if one.camera_id == camera_id)
+
+
+async def _switched_off(world: World) -> str:
+    """A camera that its rule wants recorded continuously."""
+    camera_id = await world.camera(OWNER)
+    await record(world, OWNER, camera_id)
+    cameras = (await world.platform.ask("ListCameras", world.everything(OWNER), registry_pb2.ListCamerasRequest())).cameras
+    camera = next(one for one in cameras if one.camera_id == camera_id)
+    camera.enabled = False
+    await world.platform.ask("UpdateCamera", world.creating(OWNER), registry_pb2.UpdateCameraRequest(camera=camera))
+    return camera_id
 
 
 async def _policies(world: World) -> dict[str, footage_pb2.RecordingPolicy]:
@@ -42,8 +54,10 @@ def _row(page: Page, camera_id: str) -> Locator:
 async def test_an_administrator_sets_rules_for_all_and_for_one(furnished: World, console_browser: Browser) -> None:
     world = furnished
     camera_id = await world.camera(OWNER)
-    name = await _name(world, camera_id)
+    name, switched_off = await _name(world, camera_id), await _switched_off(world)
     async with window(console_browser, world, await world.person(OWNER, "administrator"), "/admin/recording") as page:
+        # it has no recorder that could tell
+        await expect(_row(page, switched_off)).to_contain_text("It is switched off in Cameras, Edit.")
         await page.get_by_test_id("set-agency-rule").click()
         form = page.get_by_test_id("recording-form")
         # off: what the other tests record has rules of its own

@@ -3,14 +3,14 @@ import { dayAndTime } from "../contract/time";
 import { useRead } from "../contract/use-call";
 import { RegistryService, type Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import { FootageService, RecordingState, type CameraRecording, type ListRecordingResponse } from "../generated/rtcc/video/v1/footage_pb";
-import { VideoService } from "../generated/rtcc/video/v1/video_pb";
+import { CameraState, VideoService } from "../generated/rtcc/video/v1/video_pb";
 import { useOwnAgency, useRight } from "../session/store";
 import { go } from "../shell/router";
 import { Page, Read, Table, Tabs } from "../ui/page";
 import { Button } from "../ui/parts";
 import { FootageDeletions, Holds } from "./holds";
 import { PolicyForm, type Whose } from "./policy-form";
-import { ruleOf, ruleWords, sizeWords, STATES, tally, type SoundSay } from "./words";
+import { nowOf, ruleOf, ruleWords, sizeWords, STATES, tally, type SoundSay } from "./words";
 
 const EVERY_MS = 5_000;
 const MOST_SHOWN = 200;
@@ -55,7 +55,6 @@ function Rules({ cameras }: { cameras: ReadonlyMap<string, Camera> }) {
             <div className="spread">
               <span>
                 <strong>All cameras:</strong> {ruleWords(ruleOf("", data.policies))}
-                {ruleOf("", data.policies)?.keepSound && ", with sound"}
               </span>
               {maySet && (
                 <Button onClick={() => setEditing({ cameraId: "", name: "" })} data-testid="set-agency-rule">
@@ -96,12 +95,17 @@ function CameraTable({ data, cameras, maySet, onEdit }: { data: ListRecordingRes
   const [only, setOnly] = useState("");
   const states = useMemo(() => new Map(data.cameras.map((one) => [one.cameraId, one])), [data.cameras]);
   const own = useMemo(() => new Set(data.policies.map((rule) => rule.cameraId)), [data.policies]);
-  const wanted = (camera: Camera) => !only || (only === "own" ? own.has(camera.cameraId) : states.get(camera.cameraId)?.state === RecordingState.FAILED);
+  const health = useRead(VideoService.method.listCameraHealth, {}, { enabled: useRight("camera.health"), everyMs: EVERY_MS });
+  const now = useMemo(() => {
+    const troubles = new Map((health.data?.cameras ?? []).map((one) => [one.cameraId, one.state === CameraState.FAILED ? one.reason : ""]));
+    return new Map([...cameras.values()].map((camera) => [camera.cameraId, nowOf(ruleOf(camera.cameraId, data.policies), states.get(camera.cameraId), camera, troubles.get(camera.cameraId) ?? "")]));
+  }, [cameras, data.policies, states, health.data]);
+  const wanted = (camera: Camera) => !only || (only === "own" ? own.has(camera.cameraId) : now.get(camera.cameraId)?.state === RecordingState.FAILED);
   const found = [...cameras.values()].filter((camera) => camera.name.toLowerCase().includes(text.toLowerCase()) && wanted(camera)).sort((one, other) => one.name.localeCompare(other.name));
   return (
     <>
       <div className="spread">
-        <strong role="status">{tally(data.cameras)}</strong>
+        <strong role="status">{tally([...now.values()])}</strong>
         <div className="row">
           <input className="input narrow" type="search" aria-label="Find a camera" placeholder="Find a camera" value={text} onChange={(event) => setText(event.target.value)} />
           <select className="input narrow" aria-label="Which cameras" value={only} onChange={(event) => setOnly(event.target.value)}>
@@ -116,10 +120,10 @@ function CameraTable({ data, cameras, maySet, onEdit }: { data: ListRecordingRes
         rowTestId="recording-row"
         rows={found.slice(0, MOST_SHOWN)}
         rowKey={(camera) => camera.cameraId}
-        empty="No camera is like that."
+        empty={cameras.size ? "No camera is like that." : "No cameras yet: add them under Cameras."}
         columns={[
           { title: "Camera", cell: (camera) => <strong>{camera.name}</strong> },
-          { title: "Now", cell: (camera) => <Now recording={states.get(camera.cameraId)} /> },
+          { title: "Now", cell: (camera) => <Now {...now.get(camera.cameraId)} sound={states.get(camera.cameraId)?.hearsSound} /> },
           {
             title: "Rule",
             cell: (camera) => (
@@ -154,15 +158,15 @@ function CameraTable({ data, cameras, maySet, onEdit }: { data: ListRecordingRes
   );
 }
 
-function Now({ recording }: { recording: CameraRecording | undefined }) {
-  const state = STATES[recording?.state ?? RecordingState.OFF];
+function Now({ state = RecordingState.UNSPECIFIED, reason, sound }: { state?: RecordingState; reason?: string; sound: boolean | undefined }) {
+  const { shape, words, tone } = STATES[state];
   return (
     <span className="row">
-      <span className="badge" data-tone={state.tone}>
-        <span aria-hidden="true">{state.shape}</span> {state.words}
-        {recording?.hearsSound && ", with sound"}
+      <span className="badge" data-tone={tone}>
+        <span aria-hidden="true">{shape}</span> {words}
+        {sound && ", with sound"}
       </span>
-      {recording?.state === RecordingState.FAILED && <span className="secondary">{recording.reason}</span>}
+      {reason && <span className="secondary">{reason}</span>}
     </span>
   );
 }

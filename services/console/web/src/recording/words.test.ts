@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { RecordingMode, RecordingPolicySchema, RecordingState } from "../generated/rtcc/video/v1/footage_pb";
-import { ruleOf, ruleWords, sizeWords, STATES, tally, whyNoSound } from "./words";
+import { nowOf, ruleOf, ruleWords, sizeWords, STATES, tally, whyNoSound } from "./words";
 
 const rule = (cameraId: string, mode: RecordingMode) => create(RecordingPolicySchema, { cameraId, mode, keepS: 2_592_000n, preRollS: 10, postRollS: 60 });
 
@@ -9,6 +9,7 @@ test("a rule is said in words", () => {
   expect(ruleWords(rule("", RecordingMode.CONTINUOUS))).toBe("continuously, kept for 30 days");
   expect(ruleWords(rule("", RecordingMode.ON_EVENT))).toBe("around alerts, 10 s before to 60 s after, kept for 30 days");
   expect(ruleWords(rule("", RecordingMode.OFF))).toBe("off, kept for 30 days");
+  expect(ruleWords({ ...rule("", RecordingMode.CONTINUOUS), keepSound: true })).toBe("continuously, with sound, kept for 30 days");
   expect(ruleWords(undefined)).toBe("no rule: nothing is recorded");
 });
 
@@ -30,6 +31,21 @@ test("what the recorders do is counted in words", () => {
   expect(of(RecordingState.RECORDING, RecordingState.FAILED, RecordingState.OFF)).toBe("Now 1 records, 1 should record and doesn't.");
   expect(of(RecordingState.RECORDING, RecordingState.RECORDING, RecordingState.WAITING)).toBe("Now 2 record, 1 waits for an alert.");
   expect(of(RecordingState.OFF)).toBe("No camera records now.");
+});
+
+test("a camera that its rule wants recorded, and that has no recorder, is never said to be off", () => {
+  const wants = rule("", RecordingMode.CONTINUOUS);
+  const camera = { enabled: true, hasStream: true, published: false };
+  const off = { state: RecordingState.OFF, reason: "" };
+  expect(nowOf(wants, undefined, { ...camera, enabled: false }, "")).toEqual({ state: RecordingState.FAILED, reason: "It is switched off in Cameras, Edit." });
+  // footage is stored of it, so the service tells of it
+  expect(nowOf(wants, off, { ...camera, hasStream: false }, "").reason).toContain("no stream");
+  expect(nowOf(wants, off, { ...camera, hasStream: false, published: true }, "").state).toBe(RecordingState.UNSPECIFIED);
+  expect(nowOf(wants, undefined, camera, "more cameras than this relay takes")).toEqual({ state: RecordingState.FAILED, reason: "more cameras than this relay takes" });
+  expect(nowOf(rule("", RecordingMode.OFF), undefined, { ...camera, enabled: false }, "")).toEqual(off);
+  expect(nowOf(undefined, undefined, camera, "no answer")).toEqual(off);
+  expect(nowOf(wants, { state: RecordingState.FAILED, reason: "The camera sent no pictures." }, camera, "")).toEqual({ state: RecordingState.FAILED, reason: "The camera sent no pictures." });
+  expect(nowOf(wants, { state: RecordingState.RECORDING, reason: "" }, camera, "").state).toBe(RecordingState.RECORDING);
 });
 
 test("sizes are said as disks are sold", () => {

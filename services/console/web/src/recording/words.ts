@@ -1,8 +1,9 @@
 /** What a recording rule and a recorder say, in words. Pure. */
+import type { Camera } from "../generated/rtcc/registry/v1/registry_pb";
 import { RecordingMode, RecordingState, type CameraRecording, type RecordingPolicy } from "../generated/rtcc/video/v1/footage_pb";
 import { spanWords } from "../retention/spans";
 
-type Rule = Pick<RecordingPolicy, "mode" | "keepS" | "preRollS" | "postRollS">;
+type Rule = Pick<RecordingPolicy, "mode" | "keepS" | "preRollS" | "postRollS" | "keepSound">;
 
 export function modeWords(rule: Rule | undefined): string {
   if (rule?.mode === RecordingMode.CONTINUOUS) return "continuously";
@@ -10,9 +11,9 @@ export function modeWords(rule: Rule | undefined): string {
   return rule ? "off" : "no rule";
 }
 
-/** "continuously, kept for 30 days". */
+/** "continuously, with sound, kept for 30 days". */
 export function ruleWords(rule: Rule | undefined): string {
-  return rule ? `${modeWords(rule)}, kept for ${spanWords(Number(rule.keepS))}` : "no rule: nothing is recorded";
+  return rule ? `${modeWords(rule)}${rule.keepSound && rule.mode !== RecordingMode.OFF ? ", with sound" : ""}, kept for ${spanWords(Number(rule.keepS))}` : "no rule: nothing is recorded";
 }
 
 /** The camera's own rule, else the agency's. */
@@ -28,6 +29,14 @@ export const STATES: Record<RecordingState, { shape: string; words: string; tone
   [RecordingState.WAITING]: { shape: "◐", words: "waiting for an alert" },
   [RecordingState.FAILED]: { shape: "✕", words: "doesn't record", tone: "bad" },
 };
+
+/** What becomes of a camera's pictures now: its recorder's word, and where its rule wants a recorder and there is none, why. */
+export function nowOf(rule: Rule | undefined, recording: Pick<CameraRecording, "state" | "reason"> | undefined, camera: Pick<Camera, "enabled" | "hasStream" | "published">, trouble: string): { state: RecordingState; reason: string } {
+  const told = recording?.state ?? RecordingState.OFF;
+  if (told !== RecordingState.OFF || !rule || rule.mode === RecordingMode.OFF) return { state: told, reason: told === RecordingState.FAILED ? (recording?.reason ?? "") : "" };
+  const why = !camera.enabled ? "It is switched off in Cameras, Edit." : !camera.hasStream && !camera.published ? "It has no stream. That is set in Cameras, Edit." : trouble;
+  return why ? { state: RecordingState.FAILED, reason: why } : { state: RecordingState.UNSPECIFIED, reason: "Its recorder hasn't told yet." };
+}
 
 /** "3 record, 1 waits for an alert, 2 should record and don't." Off ones aren't counted. */
 export function tally(cameras: readonly Pick<CameraRecording, "state">[]): string {
