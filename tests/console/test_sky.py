@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import Browser, expect
 
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.dialogs import give_purpose
 from proof.world import World
@@ -13,7 +13,7 @@ from rtcc.registry.v1 import registry_pb2
 
 async def test_a_drone_stands_in_the_list_and_its_card_says_what_it_broadcasts(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "operator"), "/air") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), "/air") as page:
         await page.locator('[data-testid="map"][data-ready]').wait_for()
         track_id, serial_number = await world.track(OWNER)
         row = page.locator(f'[data-testid="track-row"][data-track-id="{track_id}"]')
@@ -32,7 +32,7 @@ async def test_flights_of_the_past_are_asked_with_a_purpose_and_their_path_lies_
 ) -> None:
     world = furnished
     _, serial_number = await world.track(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "supervisor", "operator"), "/air") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "supervisor", "operator"), "/air") as page:
         await page.get_by_role("tab", name="Flown before").click()
         await page.get_by_label("Serial number").fill(serial_number)
         await page.get_by_role("button", name="Search flights").click()
@@ -44,7 +44,7 @@ async def test_flights_of_the_past_are_asked_with_a_purpose_and_their_path_lies_
 
 async def test_a_zone_is_drawn_corner_by_corner(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "administrator", "operator", "supervisor"), "/air") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator", "operator", "supervisor"), "/air") as page:
         await page.locator('[data-testid="map"][data-ready]').wait_for()
         await page.get_by_role("tab", name="Zones").click()
         await page.get_by_test_id("draw-zone").click()
@@ -62,7 +62,7 @@ async def test_a_zone_is_drawn_corner_by_corner(furnished: World, console_browse
 
 async def test_a_zone_is_drawn_without_a_pointer(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "administrator", "operator", "supervisor"), "/air") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator", "operator", "supervisor"), "/air") as page:
         await page.locator('[data-testid="map"][data-ready]').wait_for()
         await page.get_by_role("tab", name="Zones").press("Enter")
         await page.get_by_test_id("draw-zone").press("Enter")

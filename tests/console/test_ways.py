@@ -2,7 +2,7 @@
 
 from playwright.async_api import Browser, expect
 
-from proof.browser import drawn_map, window
+from proof.browser import drawn_map, modest_window
 from proof.desk import OWNER
 from proof.dialogs import give_purpose
 from proof.platform import until
@@ -14,7 +14,7 @@ _CAMERAS = (24.94, 60.1705, 15.5)
 
 async def test_cameras_along_a_drawn_line_open_in_order_by_key(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "operator"), view=_CAMERAS) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), view=_CAMERAS) as page:
         left, top, width, height = await drawn_map(page)
         await page.get_by_test_id("cameras-along").click()
         along = page.get_by_test_id("along")
@@ -35,7 +35,7 @@ async def test_cameras_along_a_drawn_line_open_in_order_by_key(furnished: World,
 
 async def test_a_line_is_drawn_without_a_pointer(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "operator"), view=_CAMERAS) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), view=_CAMERAS) as page:
         await drawn_map(page)
         await page.get_by_test_id("cameras-along").press("Enter")
         await expect(page.get_by_test_id("map-aim")).to_be_focused()
@@ -54,7 +54,7 @@ async def test_a_missed_units_last_fix_and_way_are_shown_with_a_purpose(furnishe
     world = furnished
     unit, key = await world.unit_and_key(OWNER)
     person = await world.person(OWNER, "dispatcher", "operator")
-    async with window(console_browser, world, person, "/units") as page:
+    async with modest_window(console_browser, world, person, "/units") as page:
         places = iter(range(1000))
 
         async def moved() -> bool:

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Browser, expect
 
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.world import World
 
@@ -14,7 +14,7 @@ def row(alert_id: str) -> str:
 async def test_what_is_chosen_in_one_window_is_chosen_in_the_other(furnished: World, console_browser: Browser) -> None:
     world = furnished
     first, second = await world.alert(OWNER), await world.plate_alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator"), "/alerts") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), "/alerts") as page:
         other = await page.context.new_page()
         await other.goto(f"{world.platform.url}/map")
         for alert_id in (first, second):
@@ -30,7 +30,10 @@ async def test_another_persons_window_is_not_led(furnished: World, console_brows
     world = furnished
     alert_id = await world.plate_alert(OWNER)
     mine, theirs = await world.person(OWNER, "operator"), await world.person(OWNER, "operator")
-    async with window(console_browser, world, mine, "/alerts") as page, window(console_browser, world, theirs, "/alerts") as other:
+    async with (
+        modest_window(console_browser, world, mine, "/alerts") as page,
+        modest_window(console_browser, world, theirs, "/alerts") as other,
+    ):
         await other.locator(row(alert_id)).wait_for()
         await page.locator(row(alert_id)).click()
         await page.locator('[data-testid="alert-detail"]').wait_for()
@@ -41,7 +44,7 @@ async def test_the_phones_shell_opens_without_a_connection_and_holds_nothing_of_
     world = furnished
     officer = await world.person(OWNER, "officer")
     alert_id = await world.alert(OWNER)
-    async with window(console_browser, world, officer, "/field", width=390, height=844) as page:
+    async with modest_window(console_browser, world, officer, "/field", width=390, height=844) as page:
         await page.locator(f'[data-alert-id="{alert_id}"]').first.wait_for()
         await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         kept: list[str] = await page.evaluate(

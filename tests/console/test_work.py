@@ -5,7 +5,7 @@ import time
 import pyotp
 from playwright.async_api import Browser, Page, expect
 
-from proof.browser import OPEN_WATER, drawn_map, window
+from proof.browser import OPEN_WATER, drawn_map, modest_window
 from proof.desk import OWNER, PARTNER
 from proof.dialogs import give_purpose
 from proof.platform import until
@@ -31,8 +31,8 @@ async def test_one_key_acknowledges_and_the_second_person_sees_who_has_it(furnis
     first, second = await world.person(OWNER, "operator"), await world.person(OWNER, "operator")
     alert_id = await world.alert(OWNER)
     async with (
-        window(console_browser, world, first, view=OPEN_WATER) as page,
-        window(console_browser, world, second, view=OPEN_WATER) as other,
+        modest_window(console_browser, world, first, view=OPEN_WATER) as page,
+        modest_window(console_browser, world, second, view=OPEN_WATER) as other,
     ):
         await other.locator(f'{row(other, alert_id)}[data-state="new"]').wait_for()
         await armed(page, alert_id)
@@ -46,7 +46,7 @@ async def test_one_key_acknowledges_and_the_second_person_sees_who_has_it(furnis
 async def test_letters_never_act_while_somebody_types(furnished: World, console_browser: Browser) -> None:
     world = furnished
     alert_id = await world.alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
         await armed(page, alert_id)
         await page.keyboard.press("f")
         search = page.get_by_role("searchbox")
@@ -61,7 +61,7 @@ async def test_letters_never_act_while_somebody_types(furnished: World, console_
 async def test_a_plate_hit_is_no_work_before_a_person_compared_it(furnished: World, console_browser: Browser) -> None:
     world = furnished
     alert_id = await world.plate_alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator", "supervisor"), view=OPEN_WATER) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator", "supervisor"), view=OPEN_WATER) as page:
         await armed(page, alert_id)
         await page.keyboard.press("a")
         await page.locator(f'{row(page, alert_id)}[data-state="acknowledged"]').wait_for()
@@ -85,7 +85,7 @@ async def test_a_plate_hit_is_no_work_before_a_person_compared_it(furnished: Wor
 async def test_rows_stand_still_while_a_person_works_the_list(furnished: World, console_browser: Browser) -> None:
     world = furnished
     standing = await world.alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
         await armed(page, standing)  # the pointer stays in the list
         before = await page.locator(row(page, standing)).bounding_box()
         source = await world.gunshot_source(OWNER)
@@ -101,7 +101,7 @@ async def test_rows_stand_still_while_a_person_works_the_list(furnished: World, 
 async def test_a_locked_desk_holds_nothing_of_the_work(furnished: World, console_browser: Browser) -> None:
     world = furnished
     alert_id = await world.alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), view=OPEN_WATER) as page:
         await page.locator(row(page, alert_id)).wait_for()
         await page.locator(".menu summary").click()
         await page.get_by_role("button", name="Lock", exact=True).click()
@@ -157,7 +157,7 @@ async def test_sharing_is_read_in_words_before_it_is_granted_and_ends_by_one_but
     world = furnished
     granting = await world.person(OWNER, "administrator", "supervisor")
     camera_id = await world.camera(OWNER)
-    async with window(console_browser, world, granting, "/share") as page:
+    async with modest_window(console_browser, world, granting, "/share") as page:
         await page.get_by_test_id("grant").click()
         wizard = page.get_by_test_id("grant-wizard")
         await wizard.locator(f"select[name=grantee] option[value={PARTNER}]").wait_for(state="attached")
@@ -186,7 +186,7 @@ async def test_sharing_is_read_in_words_before_it_is_granted_and_ends_by_one_but
 
 # R12
 async def test_the_log_is_verified_by_a_button(furnished: World, console_browser: Browser) -> None:
-    async with window(console_browser, furnished, await furnished.person(OWNER, "auditor"), "/audit") as page:
+    async with modest_window(console_browser, furnished, await furnished.person(OWNER, "auditor"), "/audit") as page:
         await page.get_by_test_id("verify").click()
         assert await page.get_by_test_id("verify-result").get_attribute("data-intact") == "true"
 
@@ -194,7 +194,7 @@ async def test_the_log_is_verified_by_a_button(furnished: World, console_browser
 # R18
 async def test_a_plate_search_asks_why_and_the_log_knows(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "operator"), "/search?find=reads") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), "/search?find=reads") as page:
         await page.locator("input[name=plate]").fill("QQQ99?")
         await page.get_by_role("button", name="Search").click()
         await give_purpose(page, "Missing person", "26-7777")
@@ -212,7 +212,7 @@ async def test_a_plate_search_asks_why_and_the_log_knows(furnished: World, conso
 async def test_an_import_reports_each_bad_row_before_anything_is_stored(furnished: World, console_browser: Browser) -> None:
     world = furnished
     rows = "name,latitude,longitude\nImported one,60.171,24.941\nImported two,99,24.941\n"
-    async with window(console_browser, world, await world.person(OWNER, "administrator"), "/cameras") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator"), "/cameras") as page:
         await page.get_by_role("button", name="Import…").click()
         dialog = page.get_by_test_id("import-dialog")
         await dialog.locator("input[type=file]").set_input_files(files=[{"name": "c.csv", "mimeType": "text/csv", "buffer": rows.encode()}])
@@ -229,7 +229,7 @@ async def test_the_map_shows_streets_and_units_that_move(furnished: World, conso
     world = furnished
     unit, key = await world.unit_and_key(OWNER)
     # away from everything else that the map draws, at the zoom where call signs show
-    async with window(console_browser, world, await world.person(OWNER, "operator"), view=(24.9440, 60.1690, 16)) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), view=(24.9440, 60.1690, 16)) as page:
         await drawn_map(page)
 
         async def painted(selector: str) -> int:
@@ -280,7 +280,7 @@ _COLOURS_OF_SCREENSHOT = """async (element, url) => {
 async def test_an_officer_has_large_targets_and_a_plate_check_on_the_phone(furnished: World, console_browser: Browser) -> None:
     world = furnished
     await world.alert(OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "officer"), "/field", width=390, height=844) as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "officer"), "/field", width=390, height=844) as page:
         await page.get_by_test_id("field").wait_for()
         for target in await page.locator(".field-tabs button, .field-actions .button").all():
             box = await target.bounding_box()
@@ -289,7 +289,7 @@ async def test_an_officer_has_large_targets_and_a_plate_check_on_the_phone(furni
 
 async def test_a_role_sees_only_its_screens(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "auditor"), "/audit") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "auditor"), "/audit") as page:
         links = page.get_by_role("navigation", name="Screens").get_by_role("link")
         await links.first.wait_for()
         names = await links.all_inner_texts()
@@ -301,7 +301,7 @@ async def test_a_role_sees_only_its_screens(furnished: World, console_browser: B
 async def test_a_screen_whose_file_is_gone_says_so_and_the_others_go_on(furnished: World, console_browser: Browser) -> None:
     """As in a window that was open while the console was renewed."""
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "operator"), "/incident") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), "/incident") as page:
         screens = page.get_by_role("navigation", name="Screens")
         await screens.get_by_role("link", name="Audit").wait_for()
         await page.route("**/assets/audit-*.js", lambda route: route.fulfill(status=404))
@@ -315,7 +315,7 @@ async def test_a_screen_whose_file_is_gone_says_so_and_the_others_go_on(furnishe
 async def test_the_first_walk_leads_from_an_agency_to_its_cameras(furnished: World, console_browser: Browser) -> None:
     world = furnished
     runner = await world.person(OWNER, "platform_operator", "administrator")
-    async with window(console_browser, world, runner, "/setup") as page:
+    async with modest_window(console_browser, world, runner, "/setup") as page:
         await page.get_by_test_id("setup").wait_for()
         await page.get_by_test_id("setup-another").click()
         await page.locator("input[name=name]").fill(f"Harbour Police {runner.login}")
