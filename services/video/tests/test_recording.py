@@ -21,7 +21,7 @@ from rtcc.video.v1 import footage_pb2_grpc
 from rtcc_chassis.clock import utc_now
 from rtcc_chassis.consumer import Delivery
 from rtcc_chassis.context import ServiceContext
-from rtcc_chassis.errors import InvalidInput, NotFound, PurposeRequired, Refused, RtccError, from_rpc
+from rtcc_chassis.errors import Conflict, InvalidInput, NotFound, PurposeRequired, Refused, RtccError, from_rpc
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.scope import Scope
 from rtcc_chassis.streams import AUDIT, alert_subject, directory_subject
@@ -386,8 +386,11 @@ async def test_a_cameras_own_policy_is_removed_and_the_agencys_counts_again(cent
     # nothing would say any more how long the agency's recordings are kept
     with pytest.raises(InvalidInput, match="camera_id"):
         await center.call(CHIEF, "SetRecordingPolicy", remove=True)
-    await center.policy(camera_id="")
     await center.policy(pb.RECORDING_MODE_OFF)
+    # nor how long what is stored of this camera is
+    with pytest.raises(Conflict, match="how long"):
+        await center.call(CHIEF, "SetRecordingPolicy", policy=own, remove=True)
+    await center.policy(camera_id="")
     await poll(lambda: recorder(pb.RECORDING_STATE_OFF), deadline_s=30)
     with pytest.raises(Refused):
         await center.call(BOSS, "SetRecordingPolicy", policy=own, remove=True)

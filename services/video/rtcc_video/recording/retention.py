@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from rtcc_chassis.access import Access, AuditDraft, Outcome, touched
 from rtcc_chassis.clock import Clock
-from rtcc_chassis.errors import InvalidInput, NotFound
+from rtcc_chassis.errors import Conflict, InvalidInput, NotFound
 from rtcc_chassis.identifiers import new_id
 from rtcc_chassis.retention import new_hold_id, sweep
 from rtcc_chassis.scope import Scope
@@ -71,6 +71,12 @@ class Retention:
         """A camera's own; the agency's can only be changed, for without one nothing would say how long its recordings are kept."""
         if not camera_id:
             raise InvalidInput.one("policy.camera_id", "is needed: the agency's own policy is set to off, not removed")
+        # none of the agency's is ever removed, so what is seen here still holds below
+        standing = {camera for agency, camera in await self._store.policies(scope) if agency == scope.agency_id}
+        if camera_id in standing and "" not in standing:
+            raise Conflict(
+                "The agency has no recording policy: set one first, or nothing would say how long what is stored of this camera is kept."
+            )
         before = await self._store.remove_policy(scope, camera_id)
         if before is None:
             raise NotFound("recording policy of camera", camera_id[:80])

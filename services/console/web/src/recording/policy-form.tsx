@@ -20,6 +20,13 @@ export interface Whose {
   name: string;
 }
 
+/** Which rule counts before this one is saved. */
+function standsWords(cameraId: string, own: RecordingPolicy | undefined, agencys: RecordingPolicy | undefined): string {
+  if (!cameraId) return "For every camera that has no rule of its own, also for those to come.";
+  if (own) return agencys ? "A rule of its own: the agency's doesn't count here." : "A rule of its own. It can be taken away once the agency has one: nothing else would say how long what is stored is kept.";
+  return `${agencys ? `Now the agency's rule counts: ${ruleWords(agencys)}.` : "Neither the camera nor the agency has a rule: nothing is recorded now."} What you save is this camera's own.`;
+}
+
 interface PolicyFormProps {
   whose: Whose;
   policies: readonly RecordingPolicy[];
@@ -67,7 +74,7 @@ export function PolicyForm({ whose: { cameraId, name }, policies, sound, onClose
       onSubmit={() => !wrong && save.mutate(undefined)}
       foot={
         <>
-          {own && cameraId && (
+          {own && cameraId && agencys && (
             <Button look="danger" busy={remove.isPending} onClick={() => confirm(`Take this camera's own rule away? The agency's rule (${ruleWords(agencys)}) counts again, also for what is stored already.`) && remove.mutate(undefined)}>
               Remove its own rule
             </Button>
@@ -78,7 +85,7 @@ export function PolicyForm({ whose: { cameraId, name }, policies, sound, onClose
         </>
       }
     >
-      <p className="secondary">{!cameraId ? "For every camera that has no rule of its own, also for those to come." : own ? "A rule of its own: the agency's doesn't count here." : `Now the agency's rule counts: ${ruleWords(agencys)}. What you save is this camera's own.`}</p>
+      <p className="secondary">{standsWords(cameraId, own, agencys)}</p>
       <fieldset className="plain stack tight">
         <legend className="legend">Record</legend>
         {MODES.map(([value, words]) => (

@@ -78,7 +78,7 @@ function Spool({ data }: { data: ListRecordingResponse }) {
   const [used, limit] = [Number(data.spoolBytes), Number(data.spoolLimitBytes)];
   // A few segments are always on their way.
   const much = limit > 0 && used > limit / 100;
-  const text = `${sizeWords(used)} of ${sizeWords(limit)} on the server's own disk wait to be stored.`;
+  const text = used ? `${sizeWords(used)} of ${sizeWords(limit)} on the server's own disk wait to be stored.` : `Nothing waits on the server's own disk to be stored (${sizeWords(limit)} may).`;
   if (!limit) return <p className="note" data-tone="bad">Nothing can be recorded: the video service has no folder for it (RTCC_VIDEO_SPOOL_FOLDER).</p>;
   return much ? (
     <p className="note" data-tone="act" role="status">
