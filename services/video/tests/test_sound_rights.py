@@ -47,7 +47,7 @@ async def allowed(center: Center) -> None:
 
 
 async def until_heard(center: Center, heard: bool) -> None:
-    """Whether anybody hears one of the agency's cameras, within the five seconds that a change may take."""
+    """Waits until somebody, or nobody, hears one of the agency's cameras."""
     supervisor = person("east", "supervisor")
     await center.until(
         supervisor,
