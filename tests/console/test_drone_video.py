@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.footage_things import write_clip
 from proof.platform import until
@@ -37,7 +37,9 @@ async def test_a_drones_video_puts_it_on_the_map_with_what_it_films(furnished: W
 
         track = await until(flying, deadline_s=60)
         assert track is not None and track.identity.registration == "OH-77" and track.kind == airspace_pb2.TRACK_KIND_OWN_DRONE
-        async with window(console_browser, world, await world.person(OWNER, "operator"), "/air", view=(24.9402, 60.1702, 16.5)) as page:
+        async with modest_window(
+            console_browser, world, await world.person(OWNER, "operator"), "/air", view=(24.9402, 60.1702, 16.5)
+        ) as page:
             await page.locator('[data-testid="map"][data-ready]').wait_for()
             await page.locator(f'[data-testid="track-row"][data-track-id="{track.track_id}"]').click()
             sight = page.get_by_test_id("track-card").get_by_test_id("track-sight")

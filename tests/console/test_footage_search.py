@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from proof import footage_things
-from proof.browser import pictures, window
+from proof.browser import modest_window, pictures
 from proof.desk import OWNER
 from proof.dialogs import give_purpose
 from proof.platform import until
@@ -34,7 +34,7 @@ async def test_who_crossed_the_street_is_found_and_played(desk: World, console_b
 
     await found_in_footage(desk, camera_id, "motion")
     person = await desk.person(OWNER, "investigator")
-    async with window(console_browser, desk, person, "/search?find=footage") as page:
+    async with modest_window(console_browser, desk, person, "/search?find=footage") as page:
         await page.get_by_label("Where").select_option(camera_id)
         await page.get_by_test_id("footage-search").click()
         await give_purpose(page, "Criminal investigation", "26-0412")
@@ -72,7 +72,7 @@ async def test_what_the_model_saw_is_found_by_kind_and_colour_and_shown_where_it
 
     await found_in_footage(desk, camera_id, "person")
     person = await desk.person(OWNER, "investigator")
-    async with window(console_browser, desk, person, "/search?find=footage") as page:
+    async with modest_window(console_browser, desk, person, "/search?find=footage") as page:
         await page.get_by_label("What", exact=True).select_option("Whatever the model saw")
         await page.get_by_label("Where").select_option(camera_id)
         await page.get_by_test_id("footage-search").click()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.dialogs import give_purpose
 from proof.footage_things import write_clip
@@ -55,11 +55,11 @@ async def test_a_camera_is_added_by_asking_and_moved_by_one_at_a_time(furnished:
         urls = [rtsp.url(name).split("@")[1].replace("127.0.0.1", "192.168.255.1") for name in ("main", "low")]
         pictures = [Picture("main", f"rtsp://{urls[0]}", width_px=1280), Picture("low", f"rtsp://{urls[1]}", width_px=640, movable=False)]
         async with OnvifServer(pictures, "mover", "s&<ret") as device:
-            async with window(console_browser, world, await world.person(OWNER, "administrator"), "/cameras") as page:
+            async with modest_window(console_browser, world, await world.person(OWNER, "administrator"), "/cameras") as page:
                 await add_by_asking(page, device)
             async with (
-                window(console_browser, world, first, "/cameras") as page,
-                window(console_browser, world, second, "/cameras") as other,
+                modest_window(console_browser, world, first, "/cameras") as page,
+                modest_window(console_browser, world, second, "/cameras") as other,
             ):
                 await look_at(page)
                 await look_at(other)

@@ -3,7 +3,7 @@
 from playwright.async_api import Browser, expect
 
 from proof import record_things
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.dialogs import give_purpose
 from proof.platform import until
@@ -15,7 +15,7 @@ from rtcc.ledger.v1 import ledger_pb2
 async def test_a_person_is_found_by_a_misspelt_name_and_the_hit_says_why(furnished: World, console_browser: Browser) -> None:
     world = furnished
     record_id = await record_things.person_record(world, OWNER, photo=True)
-    async with window(console_browser, world, await world.person(OWNER, "investigator"), "/search") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "investigator"), "/search") as page:
         await page.locator("input[name=name]").fill(f"Prof Persn {OWNER}")
         await page.locator("input[name=birth]").fill("1984")
         await page.get_by_test_id("person-search").click()
@@ -43,7 +43,7 @@ async def test_a_person_is_found_by_a_misspelt_name_and_the_hit_says_why(furnish
 async def test_what_a_role_may_not_see_is_named_as_withheld(furnished: World, console_browser: Browser) -> None:
     world = furnished
     record_id = await record_things.person_record(world, OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "officer"), "/search") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "officer"), "/search") as page:
         await page.locator("input[name=name]").fill(f"Proof Person {OWNER}")
         await page.get_by_test_id("person-search").click()
         await give_purpose(page, "Criminal investigation", "26-8002")
@@ -55,7 +55,7 @@ async def test_what_a_role_may_not_see_is_named_as_withheld(furnished: World, co
 
 async def test_a_search_without_anything_to_search_for_says_what_to_do(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "investigator"), "/search") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "investigator"), "/search") as page:
         await page.get_by_test_id("person-search").click()
         await expect(page.get_by_role("alert")).to_contain_text("Give a name, a telephone number or an address")
         await page.locator("input[name=name]").fill("Somebody")
@@ -68,7 +68,7 @@ async def test_a_search_without_anything_to_search_for_says_what_to_do(furnished
 async def test_a_vehicle_is_found_with_its_keeper(furnished: World, console_browser: Browser) -> None:
     world = furnished
     plate = await record_things.vehicle_record(world, OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "investigator"), "/search?find=vehicles") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "investigator"), "/search?find=vehicles") as page:
         await page.locator("input[name=register-plate]").fill(plate[:-1] + "?")
         await page.get_by_test_id("vehicle-search").click()
         await give_purpose(page, "Criminal investigation", "26-8003")
@@ -79,7 +79,7 @@ async def test_a_vehicle_is_found_with_its_keeper(furnished: World, console_brow
 async def test_an_import_maps_columns_shows_progress_and_reports_each_rejected_row(furnished: World, console_browser: Browser) -> None:
     world = furnished
     rows = "ID;Last name;First name;DOB\n1;Consoleimport;Aada;1990-01-02\n2;Consoleimport;Eero;1990-13-40\n"
-    async with window(console_browser, world, await world.person(OWNER, "administrator", "investigator"), "/search") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator", "investigator"), "/search") as page:
         await page.get_by_test_id("record-imports").click()
         dialog = page.get_by_test_id("record-import-dialog")
         await dialog.locator("input[name=source]").fill("Console test")

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from proof import footage_things
-from proof.browser import pictures, window
+from proof.browser import modest_window, pictures
 from proof.desk import OWNER
 from proof.dialogs import give_purpose
 from proof.platform import until
@@ -19,7 +19,7 @@ from proof.world import World
 async def test_a_part_of_the_picture_is_hidden_in_a_copy(desk: World, console_browser: Browser, tmp_path: Path) -> None:
     original = await footage_things.exported(desk, OWNER)
     person = await desk.person(OWNER, "investigator")
-    async with window(console_browser, desk, person, "/exports") as page:
+    async with modest_window(console_browser, desk, person, "/exports") as page:
         rows = page.get_by_test_id("export")
         await expect(rows.first).to_be_visible()
         before = await rows.filter(has_text="Redacted copy").count()

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Browser, expect
 
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.world import World
 from rtcc.intake.v1 import retention_pb2
@@ -11,7 +11,7 @@ from rtcc.intake.v1 import retention_pb2
 # R22
 async def test_a_rule_says_how_long_and_a_hold_stops_it(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "administrator", "supervisor"), "/admin/retention") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator", "supervisor"), "/admin/retention") as page:
         await page.get_by_test_id("new-retention-rule").click()
         form = page.get_by_test_id("retention-form")
         await form.locator("select[name=kind]").select_option("marker")

@@ -4,7 +4,7 @@ from email.message import EmailMessage
 
 from playwright.async_api import Browser, Page, expect
 
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.platform import until
 from proof.receivers import MailServer, mail_server
@@ -16,7 +16,7 @@ MAIL_ROOM = "mail@harbour.example"
 
 async def test_a_supervisor_sets_a_rule_and_a_contact_and_sees_why_a_message_failed(furnished: World, console_browser: Browser) -> None:
     world = furnished
-    async with window(console_browser, world, await world.person(OWNER, "supervisor"), "/admin/rules") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "supervisor"), "/admin/rules") as page:
         await page.get_by_role("button", name="Set measurement").click()
         form = page.get_by_test_id("rule-form")
         await form.get_by_role("button", name="Add a limit").click()
@@ -52,7 +52,7 @@ async def test_the_mail_server_is_set_with_a_password_that_stays_in_and_the_test
 ) -> None:
     world = furnished
     person = await world.person(OWNER, "supervisor", "administrator")
-    async with mail_server(sign_in=True) as server, window(console_browser, world, person, "/admin/rules") as page:
+    async with mail_server(sign_in=True) as server, modest_window(console_browser, world, person, "/admin/rules") as page:
         await page.get_by_role("tab", name="Mail and SMS").click()
         form = page.get_by_test_id("notification-servers")
         for name, value in (

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from playwright.async_api import Browser, Locator, Page, expect
 
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.platform import until
 from proof.world import World
@@ -24,7 +24,7 @@ def _alarm(kind: str) -> dict[str, object]:
 async def test_a_mapping_is_tried_on_what_was_kept_before_it_is_taken(furnished: World, console_browser: Browser) -> None:
     world = furnished
     source = await world.source(OWNER, "mapped")
-    async with window(console_browser, world, await world.person(OWNER, "administrator"), "/admin/sources") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator"), "/admin/sources") as page:
         await _row(page, source.source_id).get_by_test_id("edit-mapping").click()
         editor = page.get_by_test_id("mapping-editor")
         text = editor.locator("textarea[name=mapping]")
@@ -67,7 +67,7 @@ async def test_a_feed_is_fetched_with_a_key_that_never_comes_out_again(furnished
         request = intake_pb2.GetSourceFeedRequest(source_id=source.source_id)
         return (await world.platform.ask("GetSourceFeed", world.everything(OWNER), request)).feed  # type: ignore[no-any-return]  # answers are messages of any kind
 
-    async with window(console_browser, world, await world.person(OWNER, "administrator"), "/admin/sources") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator"), "/admin/sources") as page:
         open_form = _row(page, source.source_id).get_by_role("button", name="Feed…")
         form = page.get_by_test_id("feed-form")
         await open_form.click()
@@ -98,7 +98,7 @@ async def test_a_feed_is_fetched_with_a_key_that_never_comes_out_again(furnished
 async def test_a_certificate_is_shown_once_and_says_where_to_connect(furnished: World, console_browser: Browser) -> None:
     world = furnished
     source = await world.source(OWNER, "cot")
-    async with window(console_browser, world, await world.person(OWNER, "administrator"), "/admin/sources") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "administrator"), "/admin/sources") as page:
         open_dialog = _row(page, source.source_id).get_by_role("button", name="Certificate…")
         dialog = page.get_by_test_id("certificate")
         await open_dialog.click()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.async_api import Browser, expect
 
-from proof.browser import picture, window
+from proof.browser import modest_window, picture
 from proof.platform import until
 from proof.world import World, add_agency
 from rtcc.geo.v1 import geo_pb2
@@ -137,8 +137,8 @@ async def test_she_knows_before_she_arrives(world: World, browser: Browser) -> N
     dispatcher = await world.person(AGENCY, "dispatcher")
     cad = await world.source(AGENCY, "eido")
     async with (
-        window(browser, world, dispatcher, "/incident") as desk,
-        window(browser, world, officer, "/field", width=390, height=844) as phone,
+        modest_window(browser, world, dispatcher, "/incident") as desk,
+        modest_window(browser, world, officer, "/field", width=390, height=844) as phone,
     ):
         await phone.get_by_test_id("field").wait_for()
         status, answer = await world.delivered(cad, _call())

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, expect
 
-from proof.browser import picture, window
+from proof.browser import modest_window, picture
 from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.world import World, add_agency
@@ -43,7 +43,7 @@ async def test_the_last_fix_is_shown_with_age_and_error_and_the_way_there(world:
     unit, key = await world.unit_and_key(AGENCY)
     await _walk(world, unit.device_id, key)
     operator = await world.person(AGENCY, "operator", "dispatcher")
-    async with window(browser, world, operator, "/units") as page:
+    async with modest_window(browser, world, operator, "/units") as page:
         row = page.get_by_test_id("unit-row").filter(has_text=unit.call_sign)
         await expect(row).to_contain_text(f"± {ACCURACY_M} m")
         # it says that it is old, and how old

@@ -13,7 +13,7 @@ from google.transit.gtfs_realtime_pb2 import FeedMessage
 from playwright.async_api import Browser, Page, expect
 
 from proof import filmed
-from proof.browser import begin_at, drawn_map, picture, window
+from proof.browser import begin_at, drawn_map, modest_window, picture
 from proof.dialogs import give_purpose
 from proof.platform import until
 from proof.receivers import Received, web_receiver
@@ -205,7 +205,7 @@ async def test_she_is_found_along_the_bus_line(world: World, browser: Browser, s
     async with (
         _bus_feed(world.platform.feed_port) as (buses, feed_url),
         web_receiver() as control_room,
-        window(browser, world, operator, "/incident/tips") as desk,
+        modest_window(browser, world, operator, "/incident/tips") as desk,
     ):
         secret = await _transit_contact(world, f"{control_room.url}/missing")
         feed = intake_pb2.SourceFeed(url=feed_url, every_s=5)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import Browser, expect
 
-from proof.browser import picture, window
+from proof.browser import modest_window, picture
 from proof.platform import until
 from proof.receivers import mail_server
 from proof.sky import broadcast
@@ -81,7 +81,7 @@ async def test_an_unknown_drone_is_seen_named_and_told(world: World, browser: Br
     await _no_fly_zone(world)
     receiver = await world.source(AGENCY, "remote_id")
     operator = await world.person(AGENCY, "operator", "investigator")
-    async with mail_server() as mails, window(browser, world, operator) as page:
+    async with mail_server() as mails, modest_window(browser, world, operator) as page:
         await _contact(world, mails.port)
         await page.get_by_test_id("alert-list").wait_for()
         async with _flying(world, receiver):
