@@ -5,7 +5,7 @@ import re
 from playwright.async_api import Browser, Page, expect
 
 from proof import incident_things
-from proof.browser import window
+from proof.browser import modest_window
 from proof.desk import OWNER
 from proof.platform import until
 from proof.record_things import RECORD_ADDRESS, person_record
@@ -36,7 +36,7 @@ async def test_an_alert_becomes_an_incident_with_units_notes_and_an_outcome(furn
     alert_id = await world.alert(OWNER)
     unit, key = await world.unit_and_key(OWNER)
     person = await world.person(OWNER, "operator", "dispatcher", "supervisor")
-    async with window(console_browser, world, person, f"/map?alert={alert_id}") as page:
+    async with modest_window(console_browser, world, person, f"/map?alert={alert_id}") as page:
         await _fixed_near(world, page, unit.device_id, key)
         await page.get_by_test_id("to-incident").click()
         await page.get_by_test_id("alert-new-incident").click()
@@ -88,7 +88,7 @@ async def test_before_arrival_shows_the_danger_first_and_needs_no_question(furni
     world = furnished
     await person_record(world, OWNER)
     incident = await _incident(world)
-    async with window(console_browser, world, await world.person(OWNER, "dispatcher"), f"/incident/{incident.incident_id}") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "dispatcher"), f"/incident/{incident.incident_id}") as page:
         await page.get_by_role("tab", name="Before arrival").click()
         card = page.get_by_test_id("arrival-card")
         await expect(card.get_by_test_id("arrival-warning").first).to_contain_text("note of")
@@ -105,7 +105,7 @@ async def test_the_officers_phone_has_the_incident_and_its_buttons_work_without_
     unit = await world.unit(OWNER)
     officer = await world.officer_of(unit)
     await incident_things.assign(world, OWNER, incident.incident_id, unit.unit_id)
-    async with window(console_browser, world, officer, "/field", width=390, height=844) as page:
+    async with modest_window(console_browser, world, officer, "/field", width=390, height=844) as page:
         own = page.get_by_test_id("own-incident")
         await own.wait_for()
         await expect(own).to_contain_text(incident.number)
@@ -131,7 +131,9 @@ async def test_the_officers_phone_has_the_incident_and_its_buttons_work_without_
 async def test_a_floor_plan_is_laid_on_the_map_and_says_how_well_it_lies(furnished: World, console_browser: Browser) -> None:
     world = furnished
     plan_id = await incident_things.floor_plan(world, OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator", "supervisor", "administrator"), "/incident") as page:
+    async with modest_window(
+        console_browser, world, await world.person(OWNER, "operator", "supervisor", "administrator"), "/incident"
+    ) as page:
         await page.get_by_role("button", name="Floor plans…").click()
         row = page.locator(f'[data-testid="floor-plan-row"][data-id="{plan_id}"]')
         await row.get_by_role("button", name="Edit").click()
@@ -149,7 +151,9 @@ async def test_a_floor_plan_is_laid_on_the_map_and_says_how_well_it_lies(furnish
 async def test_a_floor_plan_is_tied_and_marked_without_a_pointer(furnished: World, console_browser: Browser) -> None:
     world = furnished
     plan_id = await incident_things.floor_plan(world, OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator", "supervisor", "administrator"), "/incident") as page:
+    async with modest_window(
+        console_browser, world, await world.person(OWNER, "operator", "supervisor", "administrator"), "/incident"
+    ) as page:
         await page.get_by_role("button", name="Floor plans…").click()
         await page.locator(f'[data-testid="floor-plan-row"][data-id="{plan_id}"]').get_by_role("button", name="Edit").press("Enter")
         editor = page.get_by_test_id("plan-editor")
@@ -178,7 +182,7 @@ async def test_a_floor_plan_is_tied_and_marked_without_a_pointer(furnished: Worl
 async def test_a_tip_is_looked_at_put_beside_another_and_becomes_an_incident(furnished: World, console_browser: Browser) -> None:
     world = furnished
     first, second = await incident_things.tip(world, OWNER, with_photo=True), await incident_things.tip(world, OWNER)
-    async with window(console_browser, world, await world.person(OWNER, "operator"), "/incident/tips") as page:
+    async with modest_window(console_browser, world, await world.person(OWNER, "operator"), "/incident/tips") as page:
         tip = page.locator(f'[data-testid="tip"][data-tip-id="{first}"]')
         other = page.locator(f'[data-testid="tip"][data-tip-id="{second}"]')
         await expect(tip.get_by_test_id("tip-promote")).to_have_count(0)  # nobody has looked at it yet
