@@ -22,6 +22,8 @@ from rtcc_video.engine.srtp import GcmProtector
 
 SSRC = 0x1234ABCD
 PAYLOAD_TYPE = 99
+UDP_SEGMENT = 103
+SO_NO_CHECK = 11
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,34 @@ def test_python_helper_and_libsrtp_agree_byte_for_byte(helper: Accelerator, udp:
             assert lane.leave(seat) == (len(sizes), sum(map(len, got)))
             receiver.udp.close()
         assert sender.offload is offload
+        assert udp.getsockopt(socket.IPPROTO_UDP, UDP_SEGMENT) == 0, "what is sent next would be cut"
+
+
+@pytest.mark.parametrize("sizes", [[1186] * 7 + [400], [20, 1186, 1186, 9]], ids=len)
+def test_where_the_kernel_refuses_to_cut_every_packet_still_leaves_once(helper: Accelerator, sizes: list[int]) -> None:
+    """A socket that sends without checksums is one whose buffers the kernel won't cut."""
+    frame = Frame(payloads_of(sizes), 4000, 90_000, True, SSRC)
+    for used in (None, helper):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+            sender = UdpSender(udp)
+            receivers = [Receiver() for _ in range(3)]
+            lane = Lane(LaneKey(sender, PAYLOAD_TYPE, 0), used)
+            seats = [receiver.seat() for receiver in receivers]
+            for seat in seats:
+                lane.enter(seat)
+            for again in range(2):
+                lane.send(frame if not again else frame.renamed(5000, 93_000, SSRC))
+                assert not sender.offload
+            assert udp.getsockopt(socket.IPPROTO_UDP, UDP_SEGMENT) == 0
+            for receiver, seat in zip(receivers, seats, strict=True):
+                assert receiver.read(len(sizes)) == receiver.expected(frame)
+                receiver.read(len(sizes))
+                receiver.udp.settimeout(0)
+                with pytest.raises(BlockingIOError):
+                    receiver.read(1)
+                assert seat.packets_dropped == 0
+                receiver.udp.close()
 
 
 @pytest.mark.parametrize("size", [900, 1186, 1187, 2369, 2370, 9_001, 59_201, 59_202, 130_000, 300_000])

@@ -316,7 +316,7 @@ async def test_readers_give_the_helpers_datagrams_with_their_senders_and_strange
     taken: list[tuple[bytes, tuple[Any, ...]]] = []
     for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
         udp = bind_udp(host, 0, 400_000)
-        reader = UdpReader(udp, lambda data, address: taken.append((data, address)), lambda: False, intake)
+        reader = UdpReader(udp, lambda data, address: taken.append((data, address)), lambda: 0.0, intake)
         with socket.socket(family, socket.SOCK_DGRAM) as sender:
             sender.bind((host, 0))
             sent = [b"", b"one", b"x" * 2048, *(b"%d" % number for number in range(70))]

@@ -1,5 +1,8 @@
 """STUN against the vectors of RFC 5769 and against noise."""
 
+import hmac
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +63,25 @@ def test_answer_to_a_check_is_authentic_and_names_the_sender() -> None:
     assert stun.decode_address(answer.attributes[stun.ATTRIBUTE_MAPPED_ADDRESS], answer.transaction) == ("198.51.100.7", 40000)
 
 
+@given(st.binary(max_size=140), st.binary(max_size=200))
+def test_a_prepared_key_signs_as_hmac_does(password: bytes, signed: bytes) -> None:
+    key = stun.IntegrityKey(password)
+    assert key.sign(signed) == hmac.digest(password, signed, "sha1")
+    assert key.sign(b"another") != key.sign(signed) or signed == b"another"
+    assert key.sign(signed) == hmac.digest(password, signed, "sha1"), "one message left a trace in the next"
+
+
+@given(st.ip_addresses(), st.integers(0, 65535), st.binary(min_size=12, max_size=12))
+def test_the_answer_made_in_few_steps_is_what_any_message_is_made_of(host: Any, port: int, transaction: bytes) -> None:
+    request = stun.StunMessage(stun.BINDING_REQUEST, transaction, {}, None, b"")
+    mapped = stun.encode_address(str(host), port, transaction)
+    whole = stun.build_stun(stun.BINDING_SUCCESS, transaction, [(stun.ATTRIBUTE_MAPPED_ADDRESS, mapped)], PASSWORD)
+    assert stun.answer_check(request, PASSWORD, str(host), port) == whole
+    assert stun.answer_check(request, stun.IntegrityKey(PASSWORD), str(host), port) == whole
+    assert stun.parse_stun(whole).is_authentic(stun.IntegrityKey(PASSWORD))
+    assert not stun.parse_stun(whole).is_authentic(stun.IntegrityKey(PASSWORD + b"x"))
+
+
 @given(st.integers(0, len(REQUEST) - 9), st.integers(1, 255))
 def test_any_changed_byte_before_the_fingerprint_is_refused_or_not_authentic(position: int, change: int) -> None:
     changed = bytearray(REQUEST)
@@ -69,6 +91,7 @@ def test_any_changed_byte_before_the_fingerprint_is_refused_or_not_authentic(pos
     except stun.MalformedStun:
         return
     assert not message.is_authentic(PASSWORD)
+    assert not message.is_authentic(stun.IntegrityKey(PASSWORD))
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=120).map(lambda rest: REQUEST[:20] + rest))

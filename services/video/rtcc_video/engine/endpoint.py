@@ -14,6 +14,7 @@ from rtcc_video.engine import stun
 from rtcc_video.engine.accelerator import Accelerator
 from rtcc_video.engine.answer import AnsweredSound, build_answer
 from rtcc_video.engine.dtls import DtlsIdentity
+from rtcc_video.engine.entries import Patience, ViewerEntry
 from rtcc_video.engine.fragments import build_fragment
 from rtcc_video.engine.intake import Intake
 from rtcc_video.engine.paths import Address, Path, UdpPath, UdpSender
@@ -59,16 +60,6 @@ class EndpointSettings:
     setup_timeout_s: float = 15.0
 
 
-@dataclass(slots=True)
-class _Entry:
-    viewer: Viewer
-    on_closed: OnClosed
-    expires_s: float | None
-    paths: dict[Address, Path]
-    # In which part of the second its turn comes.
-    turn: int
-
-
 class Endpoint:
     """See the module. Runs on one event loop; `clock` gives monotonic seconds."""
 
@@ -79,10 +70,11 @@ class Endpoint:
         self._accelerator = accelerator
         self._clock = clock
         self._identity = DtlsIdentity(datetime.datetime.now(datetime.UTC))
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, ViewerEntry] = {}
         self._peers: dict[str, PeerEntry] = {}
-        self._by_ufrag: dict[str, _Entry | PeerEntry] = {}
-        self._by_address: dict[Address, _Entry | PeerEntry] = {}
+        self._patience = Patience(clock)
+        self._by_ufrag: dict[str, ViewerEntry | PeerEntry] = {}
+        self._by_address: dict[Address, ViewerEntry | PeerEntry] = {}
         self._opened = 0
         self._reader: UdpReader | None = None
         self._sender: UdpSender | None = None
@@ -119,7 +111,7 @@ class Endpoint:
                 break
         self._sender, self.port = UdpSender(udp), port
         intake = None if self._accelerator is None else Intake(self._accelerator, DATAGRAM_LIMIT_BYTES)
-        self._reader = UdpReader(udp, lambda data, sender: self.on_datagram(data, None, sender), self._patient, intake, self._take_together)
+        self._reader = UdpReader(udp, lambda data, sender: self.on_datagram(data, None, sender), self._wait_s, intake, self._take_together)
         self._ticker = loop.create_task(self._tick_forever(), name="video-endpoint-tick")
 
     async def stop(self) -> None:
@@ -165,8 +157,9 @@ class Endpoint:
         setup = ViewerSetup(viewer_id, offer, chosen, heard)
         viewer = Viewer(setup, stream, self._identity, self._clock, asyncio.get_running_loop().call_later, self._accelerator)
         self._opened += 1
-        entry = _Entry(viewer, on_closed, expires_s, {}, self._opened % _TURNS)
+        entry = ViewerEntry(viewer, on_closed, expires_s, {}, self._opened % _TURNS)
         self._entries[viewer_id] = entry
+        self._patience.on_opened(viewer_id)
         self._hurry()
         self._by_ufrag[setup.ice_ufrag] = entry
         ours = AnswerParameters(
@@ -250,10 +243,15 @@ class Endpoint:
             return None
         if 20 <= first <= 63:
             entry.viewer.on_dtls(data, entry.paths[address])
+            if isinstance(entry, ViewerEntry) and entry.viewer.secured:
+                self._patience.on_secured_or_closed(entry.viewer.setup.viewer_id)
         elif 128 <= first <= 191 and len(data) > 8:
-            if 192 <= data[1] <= 223:
+            if isinstance(entry, ViewerEntry):
+                if 192 <= data[1] <= 223 and entry.viewer.on_rtcp(data):
+                    self._patience.on_missed()
+            elif 192 <= data[1] <= 223:
                 entry.viewer.on_rtcp(data)
-            elif isinstance(entry, PeerEntry):
+            else:
                 entry.viewer.on_rtp(data)
         if entry.viewer.wants_close is not None:
             self._close_either(entry, entry.viewer.wants_close)
@@ -292,7 +290,7 @@ class Endpoint:
             self._learn(entry, address, path)
         return path
 
-    def _learn(self, entry: _Entry | PeerEntry, address: Address, path: Path) -> None:
+    def _learn(self, entry: ViewerEntry | PeerEntry, address: Address, path: Path) -> None:
         if len(entry.paths) >= _ADDRESSES_PER_VIEWER:
             oldest = next((known for known, used in entry.paths.items() if not entry.viewer.uses(used)), None)
             if oldest is not None:
@@ -304,10 +302,11 @@ class Endpoint:
         entry.paths[address] = path
         self._by_address[address] = entry
 
-    def _close(self, entry: _Entry, reason: CloseReason) -> None:
+    def _close(self, entry: ViewerEntry, reason: CloseReason) -> None:
         viewer = entry.viewer
         if self._entries.pop(viewer.setup.viewer_id, None) is None:
             return
+        self._patience.on_secured_or_closed(viewer.setup.viewer_id)
         for ufrag in viewer.ice.ufrags:
             self._by_ufrag.pop(ufrag, None)
         viewer.close()
@@ -316,7 +315,7 @@ class Endpoint:
             path.close()
         entry.on_closed(viewer, reason)
 
-    def _close_either(self, entry: _Entry | PeerEntry, reason: CloseReason) -> None:
+    def _close_either(self, entry: ViewerEntry | PeerEntry, reason: CloseReason) -> None:
         if isinstance(entry, PeerEntry):
             self._close_peer(entry, reason)
         else:
@@ -349,7 +348,7 @@ class Endpoint:
             self._tick_peers()
         reports: dict[int, bytes | None] = {}
         for entry in [entry for entry in self._entries.values() if entry.turn == turn]:
-            reason = self._due(entry, now_s)
+            reason = entry.due(now_s, self._settings.setup_timeout_s, self._settings.consent_timeout_s)
             if reason is not None:
                 self._close(entry, reason)
                 continue
@@ -369,19 +368,8 @@ class Endpoint:
             else:
                 entry.viewer.tick()
 
-    def _due(self, entry: _Entry, now_s: float) -> CloseReason | None:
-        viewer = entry.viewer
-        if viewer.wants_close is not None:
-            return viewer.wants_close
-        if entry.expires_s is not None and now_s >= entry.expires_s:
-            return CloseReason.EXPIRED
-        if not viewer.secured:
-            return CloseReason.NEVER_CONNECTED if now_s - viewer.times.opened_s > self._settings.setup_timeout_s else None
-        return CloseReason.CONSENT_LOST if now_s - viewer.times.heard_s > self._settings.consent_timeout_s else None
-
-    def _patient(self) -> bool:
-        """Whether nobody waits for what comes by UDP."""
-        return not self._entries and bool(self._peers) and all(entry.viewer.patient for entry in self._peers.values())
+    def _wait_s(self) -> float:
+        return self._patience.wait_s(bool(self._entries), self._peers.values())
 
     def _hurry(self) -> None:
         if self._reader is not None:

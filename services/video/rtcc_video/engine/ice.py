@@ -28,9 +28,9 @@ class IceCredentials:
         return f"{self.ice_ufrag}:{self.peer_ufrag}".encode()
 
     @cached_property
-    def password(self) -> bytes:
+    def password(self) -> stun.IntegrityKey:
         """The key of MESSAGE-INTEGRITY."""
-        return self.ice_pwd.encode()
+        return stun.IntegrityKey(self.ice_pwd.encode())
 
 
 class IceSession:

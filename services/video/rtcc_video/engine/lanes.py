@@ -95,7 +95,7 @@ class Lane:
     def _send_runs(self, runs: list[Run]) -> None:
         """Seat by seat, so that who sits in the middle has the whole picture when half of the work is done."""
         sender, base = self._key.sender, self._key.roll_over_base
-        sendmsg, encrypted = sender.sendmsg, deque[int](maxlen=0).extend
+        sendmsg, sendto, encrypted = sender.sendmsg, sender.sendto, deque[int](maxlen=0).extend
         prepared = [
             (
                 run.count, 12 * run.count, run.numbers(base), nonce_splitter(run.count), run.payloads, run.headers, *_sealed(run),
@@ -103,20 +103,31 @@ class Lane:
             )
             for run in runs
         ]  # fmt: skip
-        for seat in self._seats.values():
-            protector, address = seat.protector, seat.address
-            for count, length, numbers, split, payloads, headers, places, packets, whole, control in prepared:
-                nonces = split((protector.salts(count) ^ numbers).to_bytes(length, "big"))
-                encrypted(map(protector.encrypt_into, nonces, payloads, headers, places))
-                try:
-                    sendmsg(whole, control, 0, address)
-                except OSError as error:
-                    if count == 1 or error.errno not in OFFLOAD_REFUSED:
-                        seat.packets_dropped += count
-                        continue
-                    sender.offload = False
-                    if not sender.send_run(packets, count, 0, address):
-                        seat.packets_dropped += count
+        segment = _common_segment(runs)
+        cut = segment > 0 and sender.cut(segment)
+        try:
+            for seat in self._seats.values():
+                protector, address = seat.protector, seat.address
+                for count, length, numbers, split, payloads, headers, places, packets, whole, control in prepared:
+                    nonces = split((protector.salts(count) ^ numbers).to_bytes(length, "big"))
+                    encrypted(map(protector.encrypt_into, nonces, payloads, headers, places))
+                    try:
+                        if cut:
+                            sendto(whole, address)
+                        else:
+                            sendmsg((whole,), control, 0, address)
+                    except OSError as error:
+                        if count == 1 or error.errno not in OFFLOAD_REFUSED:
+                            seat.packets_dropped += count
+                            continue
+                        sender.offload = False
+                        if cut:
+                            cut = not sender.cut(0)
+                        if not sender.send_run(packets, count, 0, address):
+                            seat.packets_dropped += count
+        finally:
+            if cut:
+                sender.cut(0)
 
     def _send_singly(self, runs: list[Run]) -> None:
         sender, base = self._key.sender, self._key.roll_over_base
@@ -138,7 +149,15 @@ class Lane:
                     seat.packets_dropped += seat.native.dropped
 
 
-def _sealed(run: Run) -> tuple[list[memoryview], list[memoryview], tuple[memoryview]]:
+def _common_segment(runs: list[Run]) -> int:
+    """What every packet of the runs has, but the last of each, when the kernel may cut all of them alike: it then needs to be told once for
+    all seats. Most pictures are one such run. 0: they differ."""
+    sizes = {run.size if run.count > 1 else 0 for run in runs}
+    size = sizes.pop() if len(sizes) == 1 else 0
+    return size + _OVERHEAD_BYTES if size else 0
+
+
+def _sealed(run: Run) -> tuple[list[memoryview], list[memoryview], memoryview]:
     """One buffer for the packets of all seats, one seat after the other, with the headers in it: where each payload is to be encrypted to,
     each packet, and the whole."""
     each = run.size + _OVERHEAD_BYTES
@@ -146,7 +165,7 @@ def _sealed(run: Run) -> tuple[list[memoryview], list[memoryview], tuple[memoryv
     packets = [whole[start : start + each] for start in range(0, len(whole), each)]
     for packet, header in zip(packets, run.headers, strict=True):
         packet[:12] = header
-    return [packet[12:] for packet in packets], packets, (whole,)
+    return [packet[12:] for packet in packets], packets, whole
 
 
 class Lanes:

@@ -42,6 +42,11 @@ class Numbering:
         return len(self._segments) == 1 and not self._segments[0].shift and not self._segments[0].ticks
 
     @property
+    def keeps_old(self) -> bool:
+        """Whether `forget_old` could find something: of most viewers nothing is kept after their first seconds."""
+        return bool(self._squeezed) or len(self._segments) > 1
+
+    @property
     def ticks(self) -> int:
         """How far the stream's time stamps are ahead of the viewer's."""
         return self._segments[-1].ticks

@@ -235,8 +235,9 @@ class Outlet:
 
     def forget_old(self) -> None:
         """Drops what can't be resent any more."""
-        self._catch_up()
-        self._numbering.forget_old()
+        if self._numbering.keeps_old:
+            self._catch_up()
+            self._numbering.forget_old()
 
     def _takes(self, frame: Frame) -> bool:
         if frame.key:

@@ -46,6 +46,7 @@ class UdpSender:
     def __init__(self, udp: socket.socket) -> None:
         self._udp = udp
         self.sendmsg = udp.sendmsg
+        self.sendto = udp.sendto
         self.fileno = udp.fileno
         self.family = int(udp.family)
         self._controls: dict[int, list[tuple[int, int, bytes]]] = {}
@@ -58,6 +59,15 @@ class UdpSender:
             found = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("=H", segment_bytes))]
             self._controls[segment_bytes] = found
         return found
+
+    def cut(self, segment_bytes: int) -> bool:
+        """From now on the kernel cuts whatever is longer into packets of `segment_bytes`, without being told for each buffer; 0: no more.
+        False when it refuses. To be taken back before anybody else sends."""
+        try:
+            self._udp.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, segment_bytes)
+        except OSError:
+            return False
+        return True
 
     def send(self, datagram: bytes, address: Address) -> None:
         """One datagram, dropped when the socket's buffer is full or the network is away."""

@@ -12,8 +12,9 @@ DATAGRAM_LIMIT_BYTES: Final = 2048
 _TCP_INTRODUCTION_S: Final = 10.0
 _DATAGRAMS_PER_WAKEUP: Final = 64
 _DATAGRAMS_AT_LEISURE: Final = 1024
-_LEISURE_S: Final = 0.04
-# who is patient is asked again after so many wake-ups
+# the time of a picture
+AT_LEISURE_S: Final = 0.04
+# how long things may wait is asked again after so many wake-ups
 _WAKEUPS_UNTIL_ASKED: Final = 16
 # more came than the kernel can be trusted to keep so long
 _HURRIED_S: Final = 2.0
@@ -47,26 +48,27 @@ def bind_tcp(host: str, port: int) -> socket.socket:
 class UdpReader:
     """Gives each datagram of the relay's socket to `take`, which may close the reader. Runs on the event loop until `close`.
 
-    While `patient` says so it reads some times a second what came meanwhile, instead of waking up for each packet (see
-    `sources/leisure.py`). Where the helper is used, `take_together` is offered what it has read and says how many of its datagrams it
-    took, from one on that came from an address; 0: that one is for `take`.
+    `patience` says for how many seconds what comes may wait; 0: not at all. While it may, and more comes than once in that time,
+    everything that came meanwhile is read together, instead of waking up for each packet (see `sources/leisure.py`). Where the helper is
+    used, `take_together` is offered what it has read and says how many of its datagrams it took, from one on that came from an address;
+    0: that one is for `take`.
     """
 
     def __init__(
         self,
         udp: socket.socket,
         take: Callable[[bytes, Address], object],
-        patient: Callable[[], bool],
+        patience: Callable[[], float],
         intake: Intake | None = None,
         take_together: Callable[[Intake, int, int, Address], int] = lambda intake, first, count, address: 0,
     ) -> None:
         self._udp = udp
         self._take = take
-        self._patient = patient
+        self._patience = patience
         self._intake = intake
         self._take_together = take_together
         self._timer: asyncio.TimerHandle | None = None
-        self._hurried_until_s = 0.0
+        self._hurried_until_s = self._asked_s = 0.0
         self._until_asked = 0
         # so many may come in a turn at leisure, and the kernel has room for four times as many
         self._most_at_leisure = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // (4 * _KERNEL_BYTES_PER_DATAGRAM)
@@ -97,24 +99,30 @@ class UdpReader:
     def _on_readable(self) -> None:
         self._read(_DATAGRAMS_PER_WAKEUP)
         self._until_asked -= 1
-        if self._until_asked > 0:
+        if self._until_asked > 0 or self._udp.fileno() < 0:
             return
-        self._until_asked = _WAKEUPS_UNTIL_ASKED
-        if self._udp.fileno() >= 0 and self._patient() and self._loop.time() >= self._hurried_until_s:
+        before_s, now_s = self._asked_s, self._loop.time()
+        self._until_asked, self._asked_s = _WAKEUPS_UNTIL_ASKED, now_s
+        wait_s = self._patience()
+        # where little comes there would be more turns than datagrams
+        if wait_s and now_s - before_s <= wait_s * _WAKEUPS_UNTIL_ASKED and now_s >= self._hurried_until_s:
             self._loop.remove_reader(self._udp.fileno())
-            self._timer = self._loop.call_later(_LEISURE_S, self._on_turn)
+            self._timer = self._loop.call_later(wait_s, self._on_turn, wait_s)
 
-    def _on_turn(self) -> None:
+    def _on_turn(self, waited_s: float) -> None:
         self._timer = None
-        taken = self._read(_DATAGRAMS_AT_LEISURE)
+        most = _DATAGRAMS_AT_LEISURE if waited_s >= AT_LEISURE_S else _DATAGRAMS_PER_WAKEUP
+        taken = self._read(most)
         if self._udp.fileno() < 0:
             return
-        if taken > self._most_at_leisure:
-            self._hurried_until_s = self._loop.time() + _HURRIED_S
-        if taken and self._patient() and self._loop.time() >= self._hurried_until_s:
-            self._timer = self._loop.call_later(_LEISURE_S, self._on_turn)
+        now_s = self._loop.time()
+        if taken >= most or taken > self._most_at_leisure:
+            self._hurried_until_s = now_s + _HURRIED_S
+        wait_s = self._patience()
+        if taken and wait_s and now_s >= self._hurried_until_s:
+            self._timer = self._loop.call_later(wait_s, self._on_turn, wait_s)
         else:
-            self._until_asked = 0
+            self._until_asked, self._asked_s = _WAKEUPS_UNTIL_ASKED, now_s
             self._loop.add_reader(self._udp.fileno(), self._on_readable)
 
     def _read(self, most: int) -> int:

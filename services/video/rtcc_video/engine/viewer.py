@@ -187,15 +187,15 @@ class Viewer:
             else:
                 self._watch_handshake()
 
-    def on_rtcp(self, datagram: bytes) -> None:
-        """Takes an SRTCP datagram from a validated address; what doesn't authenticate is dropped."""
+    def on_rtcp(self, datagram: bytes) -> bool:
+        """Takes an SRTCP datagram from a validated address; what doesn't authenticate is dropped. Whether it asks for something again."""
         if self._rtcp is None:
-            return
+            return False
         ssrc = self.outlet.ssrc
         try:
             feedback = parse_rtcp(self._rtcp.unprotect(datagram), about=ssrc)
         except (SrtpFailed, MalformedPacket):
-            return
+            return False
         now_s = self.times.heard_s = self._clock()
         for report in feedback.reports:
             self.last_report = report
@@ -206,6 +206,7 @@ class Viewer:
             self.outlet.resend(feedback.lost_sequences)
         if feedback.key_frame_wanted:
             self.outlet.resend_group()
+        return feedback.key_frame_wanted or bool(feedback.lost_sequences)
 
     @property
     def link_facts(self) -> LinkFacts:
