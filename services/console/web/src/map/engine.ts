@@ -53,6 +53,7 @@ export class MapEngine {
   private readonly movingTracks = new MovingTracks();
   private colours!: UnitColours;
   private frame = 0;
+  private pause = 0;
   private lastDrawMs = 0;
   private view: View | undefined;
   private marker: Marker | undefined;
@@ -78,8 +79,10 @@ export class MapEngine {
     map.on("click", (event) => this.clicked(event.point.x, event.point.y, event.lngLat.lng, event.lngLat.lat));
     map.on("mousemove", (event) => (map.getCanvas().style.cursor = this.featureAt(event.point.x, event.point.y) ? "pointer" : ""));
     const loop = () => {
-      this.frame = requestAnimationFrame(loop);
       if (this.units.moving(performance.now())) this.drawUnits(false);
+      // Each frame that is asked for gets composed, also when nothing in it moves.
+      if (this.units.software) this.pause = window.setTimeout(() => (this.frame = requestAnimationFrame(loop)), SOFTWARE_FRAME_MS);
+      else this.frame = requestAnimationFrame(loop);
     };
     loop();
   }
@@ -110,6 +113,7 @@ export class MapEngine {
   }
 
   destroy(): void {
+    clearTimeout(this.pause);
     cancelAnimationFrame(this.frame);
     this.marker?.remove();
     this.map.remove();
