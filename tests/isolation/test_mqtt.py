@@ -27,12 +27,12 @@ def alarm(alarm_id: str) -> bytes:
 async def panel(platform: RunningPlatform, source: Source, **changed: str) -> AsyncIterator[aiomqtt.Client]:
     """Signed in as a device of the source would."""
     login = {"username": source.source_id, "password": source.secret, "identifier": f"panel-{new_id()}"} | changed
-    async with aiomqtt.Client("127.0.0.1", platform.supervisor.installation.ports["mqtt"], timeout=30, **login) as client:
+    async with aiomqtt.Client("127.0.0.1", platform.supervisor.installation.ports["mqtt"], timeout=5, **login) as client:
         yield client
 
 
 async def until_let_in(platform: RunningPlatform, source: Source) -> None:
-    """The server takes a new login at its next reload."""
+    """The server takes a new login at its next reload; who comes during one may wait in vain, and comes again."""
 
     async def let_in() -> bool:
         try:
@@ -41,7 +41,7 @@ async def until_let_in(platform: RunningPlatform, source: Source) -> None:
         except aiomqtt.MqttError:
             return False
 
-    await until(let_in)
+    await until(let_in, deadline_s=60)
 
 
 async def alarms(world: World, agency_id: str) -> set[str]:
@@ -143,4 +143,4 @@ async def test_a_source_that_is_switched_off_is_out(platform: RunningPlatform, w
         except aiomqtt.MqttError:
             return True
 
-    await until(out, every_s=0.3)
+    await until(out, deadline_s=60, every_s=0.3)

@@ -32,14 +32,14 @@ async def connected(platform: RunningPlatform, agency_id: str) -> AsyncIterator[
         try:
             client = await nats.connect(
                 platform.environment["RTCC_NATS_URL"], user=found["user"], password=found["password"], error_cb=ignore,
-                allow_reconnect=False, connect_timeout=20,
+                allow_reconnect=False, connect_timeout=5,
             )  # fmt: skip
         except (NatsError, OSError):
             return False
         return True
 
     # the server takes a new agency's account at its next reload
-    await until(reached)
+    await until(reached, deadline_s=60)
     assert client is not None
     try:
         yield client

@@ -28,7 +28,7 @@ async def _panel(cluster: Cluster, source_id: str) -> AsyncIterator[aiomqtt.Clie
     """A device with what its Secret holds."""
     login = cluster.secret(f"{cluster.harbor}-mqtt-{source_id}")
     named = {"username": login["username"], "password": login["password"], "identifier": f"panel-{new_id()}"}
-    async with aiomqtt.Client("127.0.0.1", cluster.platform.mqtt_port, timeout=20, **named) as client:
+    async with aiomqtt.Client("127.0.0.1", cluster.platform.mqtt_port, timeout=5, **named) as client:
         yield client
 
 

@@ -73,6 +73,11 @@ class Supervisor:
             raise
         self._watch()
 
+    @property
+    def linked_agencies(self) -> frozenset[str]:
+        """Whose devices may come in: nats-server knows their accounts and is told nothing more of them."""
+        return frozenset(self._linked)
+
     async def add(self, server: Server) -> None:
         """Keep one more process alive; returns when it is ready."""
         supervised = self.supervised[server.name] = Supervised(server, self._write_status)

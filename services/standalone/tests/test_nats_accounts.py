@@ -30,7 +30,7 @@ async def connected(supervisor: Supervisor, user: str, password: str, refusals: 
             refusals.append(str(error))
 
     url = f"nats://127.0.0.1:{supervisor.installation.ports['nats']}"
-    client = await nats.connect(url, user=user, password=password, error_cb=note, max_reconnect_attempts=2, connect_timeout=30)
+    client = await nats.connect(url, user=user, password=password, error_cb=note, max_reconnect_attempts=2, connect_timeout=10)
     try:
         yield client
     finally:
@@ -60,6 +60,8 @@ async def agencies(servers: Supervisor, until: Until) -> dict[str, str]:
         except (nats.errors.Error, OSError):
             return False
 
+    # what is published while nats-server takes its accounts anew may be lost
+    await until(lambda: passwords.keys() <= servers.linked_agencies)
     await until(linked)
     return passwords
 
